@@ -1,0 +1,84 @@
+"""The one tree of errors.
+
+    SluiceError
+    ├── UserError            the person can mend it: a declaration, an option, a setting
+    │   ├── DeclarationError     a pipeline file says something that cannot be built
+    │   └── SettingsError        a setting has an unknown name or an impossible value
+    ├── DataError            the data broke a promise; the rows are kept and named
+    │   └── GateStopped          a gate's verdict was stop: nothing of the batch is visible
+    └── Outage               a part of the machine is missing, down or full; trying again may help
+        └── ServiceDown          a service that the work needs does not answer
+
+Every message says what is wrong, where, what is allowed and the next step.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SluiceError(Exception):
+    """Anything that Sluice raises on purpose; `str()` is the whole message for a person."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        allowed: Iterable[object] | str | None = None,
+        next_step: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.allowed = allowed if allowed is None or isinstance(allowed, str) else _listed(allowed)
+        self.next_step = next_step
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.allowed:
+            parts.append(f"allowed: {self.allowed}")
+        if self.next_step:
+            parts.append(f"next: {self.next_step}")
+        return "\n  ".join(parts)
+
+
+class UserError(SluiceError):
+    """The person who called can mend it."""
+
+    @classmethod
+    def unknown(cls, kind: str, value: object, known: Iterable[str], *, where: str | None = None) -> UserError:
+        """An unknown name, with the nearest known one offered."""
+        names = sorted(known)
+        near = difflib.get_close_matches(str(value), names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else None
+        return cls(f"unknown {kind} {value!r}", where=where, allowed=names, next_step=hint)
+
+
+class DeclarationError(UserError):
+    """A pipeline file says something that cannot be built."""
+
+
+class SettingsError(UserError):
+    """A setting has an unknown name or an impossible value."""
+
+
+class DataError(SluiceError):
+    """The data broke a promise; the rows are kept and named."""
+
+
+class GateStopped(DataError):
+    """A gate's verdict was stop: nothing of the batch is visible to readers."""
+
+
+class Outage(SluiceError):
+    """A part of the machine is missing, down or full; trying again may help."""
+
+
+class ServiceDown(Outage):
+    """A service that the work needs does not answer."""
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(str(value) for value in values)

@@ -1,0 +1,133 @@
+"""Where the parts are: one frozen, typed object per area, read once from the environment.
+
+A part that is not named runs embedded, on loopback, with its state under `SLUICE_HOME`; naming an external one
+(`SLUICE_KAFKA_BOOTSTRAP=broker:9092`) changes nothing else. Unknown `SLUICE_` names are refused, secrets are masked.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sluice.errors import SettingsError
+
+_TEST_ONLY = frozenset({"SLUICE_HANDBOOK_DIR", "SLUICE_TEST_SEED"})
+
+
+class _Area(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SLUICE_", frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Places(_Area):
+    """Where state lives; every place that stores something is a URI or a folder below `home`."""
+
+    home: Path = Path(".sluice")
+    lake: str | None = Field(default=None, description="URI of the lake; the folder `lake` below `home` by default")
+    online: str | None = Field(default=None, description="URI of the online store; SQLite below `home` by default")
+    clock: str = Field(default="wall", description="`wall` or file:///path of the shared event clock")
+
+    def at(self, *parts: str) -> Path:
+        """An absolute path below `home`."""
+        return self.home.absolute().joinpath(*parts)
+
+    @property
+    def lake_uri(self) -> str:
+        """The lake's URI, always with a scheme or an absolute path."""
+        return self.lake or str(self.at("lake"))
+
+    @property
+    def online_uri(self) -> str:
+        """The online store's URI, such as `sqlite:///…/online.db`."""
+        return self.online or f"sqlite:///{self.at('online')}"
+
+
+class Engines(_Area):
+    """Addresses of external engines; None means the embedded one."""
+
+    kafka_bootstrap: str | None = None
+    spark_master: str = "local[2]"
+    redis_url: SecretStr | None = None
+    ray_address: str | None = None
+    prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+    mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+
+
+class Ports(_Area):
+    """Loopback ports of the embedded services."""
+
+    kafka_port: int = Field(default=19092, ge=1024, le=65535)
+    kafka_controller_port: int = Field(default=19093, ge=1024, le=65535)
+    prefect_port: int = Field(default=14200, ge=1024, le=65535)
+    ray_port: int = Field(default=16379, ge=1024, le=65535)
+    ray_dashboard_port: int = Field(default=18265, ge=1024, le=65535)
+    serve_port: int = Field(default=18000, ge=1024, le=65535)
+    serve_stats_port: int = Field(default=18404, ge=1024, le=65535)
+    serve_metrics_port: int = Field(default=19101, ge=1024, le=65535)
+
+
+class Settings:
+    """Every area together; `kafka`, `prefect_api`, `mlflow` and `ray` answer with the external or the embedded one."""
+
+    def __init__(self) -> None:
+        self.places = Places()
+        self.engines = Engines()
+        self.ports = Ports()
+
+    @property
+    def kafka(self) -> str:
+        """Bootstrap address of the Kafka in use."""
+        return self.engines.kafka_bootstrap or f"127.0.0.1:{self.ports.kafka_port}"
+
+    @property
+    def prefect_api(self) -> str:
+        """API URL of the Prefect server in use."""
+        return self.engines.prefect_api_url or f"http://127.0.0.1:{self.ports.prefect_port}/api"
+
+    @property
+    def mlflow(self) -> str:
+        """Tracking URI of the MLflow in use."""
+        return self.engines.mlflow_tracking_uri or f"sqlite:///{self.places.at('mlflow.db')}"
+
+    @property
+    def ray(self) -> str:
+        """Address of the Ray head in use (GCS address)."""
+        return self.engines.ray_address or f"127.0.0.1:{self.ports.ray_port}"
+
+    @property
+    def serve_url(self) -> str:
+        """Base URL of the scoring service."""
+        return f"http://127.0.0.1:{self.ports.serve_port}"
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process, read once; SettingsError names an unknown or impossible one."""
+    _refuse_unknown()
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        variable = name if name.isupper() else f"SLUICE_{name.upper()}"
+        raise SettingsError(f"{first['msg']} (it is {first['input']!r})", where=variable) from None
+
+
+def known_variables() -> list[str]:
+    """Every environment variable that is read, sorted."""
+    names: set[str] = set()
+    for area in (Places, Engines, Ports):
+        for name, field in area.model_fields.items():
+            alias = field.validation_alias
+            names.add(alias if isinstance(alias, str) else f"SLUICE_{name.upper()}")
+    return sorted(names)
+
+
+def _refuse_unknown() -> None:
+    known = set(known_variables()) | _TEST_ONLY
+    for name in os.environ:
+        if name.startswith("SLUICE_") and name not in known:
+            raise SettingsError.unknown("setting", name, known, where="environment")
