@@ -1,1 +1,1 @@
-
+"""The user's page: one file per pipeline."""

@@ -1,0 +1,1 @@
+"""The vocabulary a pipeline is written in; it imports no engine."""

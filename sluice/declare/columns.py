@@ -1,0 +1,181 @@
+"""What a column of a stream may hold: its type, its bounds, and whether it may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from sluice.declare.checks import one_of
+from sluice.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from sluice.declare.streams import Stream
+
+# Sums of values stay exact in 64 bits for 2**63 / 2**53 = 1,024 events at the bound, and the engine checks beyond that.
+_LARGEST = 2**53
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; `nullable` says whether a row without it may enter history."""
+
+    kind: ClassVar[str] = "column"
+    nullable: bool = field(default=False, kw_only=True)
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The least and greatest value allowed, where that means something."""
+        return None
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The values allowed, where they are listed."""
+        return ()
+
+    def describe(self) -> dict[str, object]:
+        """What the definition hash and the reference page say of this column."""
+        return {"kind": self.kind, "nullable": self.nullable}
+
+
+@dataclass(frozen=True)
+class Key(Column):
+    """An entity's key, `integer` or `text`; a row without one belongs to no entity and reads the empty state."""
+
+    kind: ClassVar[str] = "key"
+    type: Literal["integer", "text"] = "integer"
+    nullable: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        one_of(self.type, ["integer", "text"], where="Key(type)", kind="key type")
+
+    def describe(self) -> dict[str, object]:
+        """What the definition hash and the reference page say of this column."""
+        return {**super().describe(), "type": self.type}
+
+
+@dataclass(frozen=True)
+class Decimal(Column):
+    """A decimal of `scale` digits after the point, kept as an integer; a value over 1e-6 away from one is refused."""
+
+    kind: ClassVar[str] = "decimal"
+    scale: int = 2
+    min: float = 0
+    max: float = 100_000
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.scale <= 6:
+            raise DeclarationError(f"scale {self.scale} is out of range", where="Decimal(scale)", allowed="0 to 6")
+        _check_bounds(self.min, self.max, 10**self.scale, where="Decimal(min, max)")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and greatest value allowed."""
+        return (self.min, self.max)
+
+    def describe(self) -> dict[str, object]:
+        """What the definition hash and the reference page say of this column."""
+        return {**super().describe(), "scale": self.scale, "min": self.min, "max": self.max}
+
+
+@dataclass(frozen=True)
+class Integer(Column):
+    """A whole number between `min` and `max`."""
+
+    kind: ClassVar[str] = "integer"
+    min: int = 0
+    max: int = 1_000_000_000
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.min, self.max, 1, where="Integer(min, max)")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and greatest value allowed."""
+        return (self.min, self.max)
+
+    def describe(self) -> dict[str, object]:
+        """What the definition hash and the reference page say of this column."""
+        return {**super().describe(), "min": self.min, "max": self.max}
+
+
+@dataclass(frozen=True)
+class Flag(Column):
+    """Yes or no, as 1 or 0."""
+
+    kind: ClassVar[str] = "flag"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and greatest value allowed."""
+        return (0, 1)
+
+
+class Category(Column):
+    """One of the listed texts (closed: its position), or any text when none are listed (open: a frozen 64-bit hash)."""
+
+    kind: ClassVar[str] = "category"
+
+    def __init__(self, *values: str, nullable: bool = False) -> None:
+        if len(set(values)) != len(values):
+            raise DeclarationError("a category is listed twice", where="Category", allowed=sorted(set(values)))
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "nullable", nullable)
+
+    values: tuple[str, ...]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The values allowed; empty for an open category."""
+        return self.values
+
+    def describe(self) -> dict[str, object]:
+        """What the definition hash and the reference page say of this column."""
+        return {**super().describe(), "values": list(self.values)}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Category) and self.describe() == other.describe()
+
+    def __hash__(self) -> int:
+        return hash((self.values, self.nullable))
+
+    def __repr__(self) -> str:
+        return f"Category({', '.join(map(repr, self.values))}{', nullable=True' if self.nullable else ''})"
+
+
+@dataclass(frozen=True)
+class ForeignKey(Column):
+    """The id of an event of another stream, its parent; a row may arrive before its parent and then waits."""
+
+    kind: ClassVar[str] = "foreign_key"
+    to: Stream = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.to is None:
+            raise DeclarationError("the stream it points to is missing", where="ForeignKey(to)")
+
+    def describe(self) -> dict[str, object]:
+        """What the definition hash and the reference page say of this column."""
+        return {**super().describe(), "to": self.to.name}
+
+
+def check_columns(columns: Mapping[str, Column], *, where: str) -> None:
+    """DeclarationError unless every value is a column."""
+    for name, column in columns.items():
+        if not isinstance(column, Column):
+            raise DeclarationError(
+                f"column {name!r} is a {type(column).__name__}",
+                where=where,
+                allowed=["Category()", "Decimal()", "Flag()", "ForeignKey(stream)", "Integer()", "Key()"],
+            )
+
+
+def _check_bounds(low: float, high: float, unit: int, *, where: str) -> None:
+    if low > high:
+        raise DeclarationError(f"min {low} is above max {high}", where=where)
+    if max(abs(low), abs(high)) * unit >= _LARGEST:
+        raise DeclarationError(
+            f"{low}…{high} in steps of 1/{unit} does not fit exact arithmetic",
+            where=where,
+            allowed=f"magnitudes below 2^53 steps ({_LARGEST // unit:,})",
+        )

@@ -1,0 +1,50 @@
+"""Finds a pipeline by its registered name (a file in `feature_repo/`) or by the path of a Python file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from sluice.declare.pipeline import Pipeline
+from sluice.errors import DeclarationError, UserError
+
+_ROOM = "feature_repo"
+
+
+def registered() -> list[str]:
+    """The names of the pipelines that ship in `feature_repo`."""
+    folder = importlib.util.find_spec(_ROOM)
+    places = folder.submodule_search_locations if folder else []
+    return sorted(module.name for module in pkgutil.iter_modules(places) if module.name != "feast_objects")
+
+
+def load_pipeline(reference: str) -> Pipeline:
+    """The pipeline of a registered name or of the .py file at a path; DeclarationError says what is missing."""
+    module = _from_path(Path(reference)) if reference.endswith(".py") else _from_name(reference)
+    found = getattr(module, "pipeline", None)
+    if not isinstance(found, Pipeline):
+        raise DeclarationError("no `pipeline = Pipeline(…)` in it", where=reference)
+    return found
+
+
+def _from_name(name: str) -> ModuleType:
+    if name not in registered():
+        raised = UserError.unknown("pipeline", name, registered())
+        raise DeclarationError(raised.what, allowed=[*registered(), "path/to/file.py"], next_step=raised.next_step)
+    return importlib.import_module(f"{_ROOM}.{name}")
+
+
+def _from_path(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise DeclarationError("there is no such file", where=str(path))
+    spec = importlib.util.spec_from_file_location(f"sluice_pipeline_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise DeclarationError("it is not a Python file", where=str(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,92 @@
+"""How a pipeline is run: the gates that stop it, how it trains, and how a challenger takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sluice.declare.durations import duration
+from sluice.errors import DeclarationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gates:
+    """What a batch of files must satisfy before any of its rows is history; a breach stops the whole batch."""
+
+    min_rows: int = 1
+    max_quarantined: float = 0.05
+    """The greatest share of rows that row rules may refuse."""
+    max_orphans: float = 0.02
+    """The greatest share of foreign keys without a parent."""
+    fresh: bool = True
+    """Whether the newest event must be younger than the stream's declared freshness at the batch's `at`."""
+
+    def __post_init__(self) -> None:
+        _share(self.max_quarantined, "Gates.max_quarantined")
+        _share(self.max_orphans, "Gates.max_orphans")
+        _least(self.min_rows, 0, "Gates.min_rows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Which days train, validate and test a model, and how big the network is."""
+
+    history: str | int = "120d"
+    """How far back training reaches, in all."""
+    validation: str | int = "14d"
+    test: str | int = "14d"
+    hidden: Sequence[int] = (64, 32)
+    epochs: int = 8
+    batch: int = 2048
+    seed: int = 7
+    exclude: Sequence[str] = ()
+    """Features (`<view>__<feature>`) that no model reads."""
+
+    def __post_init__(self) -> None:
+        for name in ("history", "validation", "test"):
+            object.__setattr__(self, name, duration(getattr(self, name), where=f"Training.{name}"))
+        if int(self.history) <= int(self.validation) + int(self.test):
+            raise DeclarationError(
+                "nothing is left to train on", where="Training.history", allowed="more than validation + test"
+            )
+        for name in ("epochs", "batch"):
+            _least(getattr(self, name), 1, f"Training.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """How a challenger takes over: shadow, then growing shares of the traffic, each baked before the next."""
+
+    shadow: str | int = "1d"
+    canary: Sequence[float] = (0.1, 0.5)
+    bake: str | int = "1d"
+    """Event time that every step must stand before the next."""
+    min_requests: int = 200
+    """Scored requests that every step must have seen before the next."""
+    max_error_rate: float = 0.001
+    max_score_shift: float = 0.25
+    """The greatest Kolmogorov-Smirnov distance between both models' scores of the same requests."""
+    min_gain: float = -0.01
+    """The least gain in average precision over the champion, on the same mature labels."""
+
+    def __post_init__(self) -> None:
+        for name in ("shadow", "bake"):
+            object.__setattr__(self, name, duration(getattr(self, name), where=f"Rollout.{name}"))
+        steps = list(self.canary)
+        if not steps or steps != sorted(steps) or not all(0 < step < 1 for step in steps):
+            raise DeclarationError(
+                f"canary steps {steps}", where="Rollout.canary", allowed="growing shares between 0 and 1"
+            )
+        _least(self.min_requests, 1, "Rollout.min_requests")
+        _share(self.max_error_rate, "Rollout.max_error_rate")
+        _share(self.max_score_shift, "Rollout.max_score_shift")
+
+
+def _share(value: float, where: str) -> None:
+    if not 0 <= value <= 1:
+        raise DeclarationError(f"{value} is no share", where=where, allowed="0 to 1")
+
+
+def _least(value: int, least: int, where: str) -> None:
+    if value < least:
+        raise DeclarationError(f"{value} is too small", where=where, allowed=f"{least} or more")

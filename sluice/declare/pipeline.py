@@ -1,0 +1,168 @@
+"""A pipeline: one declared use case, from its streams to the policy that retrains its models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sluice.declare.checks import named, one_of
+from sluice.declare.columns import Category, Column
+from sluice.declare.operate import Gates, Rollout, Training
+from sluice.declare.request import RequestFeature, ViewFeature
+from sluice.declare.retraining import HybridRetraining
+from sluice.declare.streams import Label, Stream
+from sluice.declare.views import Request, Windows
+from sluice.errors import DeclarationError
+
+ALL = "*"
+"""The segment that stands for all traffic: the fallback model's."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One place of a vector: its name `<view>__<feature>`, and whether it holds a number or a category's code."""
+
+    name: str
+    kind: Literal["number", "category"]
+    size: int | None = None
+    """How many codes a closed category has; None for a number and for an open category."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """One declared use case; everything else (schemas, topics, jobs, model inputs, request schema) follows from it."""
+
+    name: str
+    views: Sequence[Windows | Request] = field(kw_only=True)
+    label: Label = field(kw_only=True)
+    segment_by: str | None = field(default=None, kw_only=True)
+    card: str | None = field(default=None, kw_only=True)
+    """The key whose top 100 a day the metric card_precision_at_100 ranks; the first view's by default."""
+    gates: Gates = field(default_factory=Gates, kw_only=True)
+    training: Training = field(default_factory=Training, kw_only=True)
+    rollout: Rollout = field(default_factory=Rollout, kw_only=True)
+    retraining: HybridRetraining = field(default_factory=HybridRetraining, kw_only=True)
+
+    def __post_init__(self) -> None:
+        where = f"Pipeline({self.name!r})"
+        named(self.name, where="Pipeline(name)")
+        names = [view.name for view in self.views]
+        if len(set(names)) != len(names):
+            raise DeclarationError("two views have the same name", where=where, allowed=sorted(set(names)))
+        if not self.windows:
+            raise DeclarationError("no Windows view is declared", where=f"{where}.views")
+        if self.segment_by is not None:
+            self._check_segments(where)
+        for view in self.windows:
+            self._check_key(view, where)
+        for request in self.requests:
+            for feature in request.features:
+                self._check_request(feature, where)
+        one_of(self.card_key, self.keys, where=f"{where}.card", kind="key")
+
+    @property
+    def events(self) -> Stream:
+        """The stream whose events are scored."""
+        return self.label.of
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Every stream, parents before the streams that tell about them."""
+        found = [self.events, self.label.told_by, *(view.stream for view in self.windows)]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def windows(self) -> tuple[Windows, ...]:
+        """The windowed views in declared order."""
+        return tuple(view for view in self.views if isinstance(view, Windows))
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """The request views in declared order."""
+        return tuple(view for view in self.views if isinstance(view, Request))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The entity keys that the views use, in order of first use."""
+        return tuple(dict.fromkeys(view.of for view in self.windows))
+
+    @property
+    def card_key(self) -> str:
+        """The key that stands for the card in daily rankings."""
+        return self.card or self.windows[0].of
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The declared segments; only `*` when the traffic is not divided."""
+        if self.segment_by is None:
+            return (ALL,)
+        return self.events.columns[self.segment_by].categories
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The places of a vector, in declared order."""
+        windowed = [Feature(f"{view.name}__{item.name}", "number") for view in self.windows for item in view.functions]
+        asked = [self._request_feature(view.name, item) for view in self.requests for item in view.features]
+        return (*windowed, *asked)
+
+    @property
+    def definition(self) -> str:
+        """The hash of everything that changes a feature's value, 16 hexadecimal digits."""
+        return hash_of({"views": [view.describe() for view in self.views], "events": self.events.describe()})
+
+    def stream(self, name: str) -> Stream:
+        """The stream of that name."""
+        by_name = {stream.name: stream for stream in self.streams}
+        return by_name[one_of(name, by_name, where=f"Pipeline({self.name!r})", kind="stream")]
+
+    def view(self, name: str) -> Windows:
+        """The windowed view of that name."""
+        by_name = {view.name: view for view in self.windows}
+        return by_name[one_of(name, by_name, where=f"Pipeline({self.name!r})", kind="view")]
+
+    def request_columns(self) -> Mapping[str, Column]:
+        """The declared columns of a request besides id and time."""
+        return self.events.columns
+
+    def _request_feature(self, view: str, feature: RequestFeature) -> Feature:
+        name = f"{view}__{feature.name}"
+        if feature.function == "cross":
+            return Feature(name, "category")
+        if feature.function == "value":
+            column = self.events.columns[str(feature.operands[0])]
+            if isinstance(column, Category):
+                return Feature(name, "category", len(column.categories) or None)
+        return Feature(name, "number")
+
+    def _check_segments(self, where: str) -> None:
+        closed = [name for name, column in self.events.columns.items() if column.categories]
+        one_of(str(self.segment_by), closed, where=f"{where}.segment_by", kind="closed category")
+
+    def _check_key(self, view: Windows, where: str) -> None:
+        one_of(view.of, self.events.columns, where=f"{where}.{view.name}.of", kind="key of the scored events")
+        related = {self.events, *(stream for stream in self.streams if stream.parent)}
+        if view.stream not in related:
+            raise DeclarationError(f"{view.stream} is not related to {self.events}", where=f"{where}.{view.name}.over")
+
+    def _check_request(self, feature: RequestFeature, where: str) -> None:
+        at = f"{where}.{feature.name}"
+        for operand in feature.operands:
+            if isinstance(operand, ViewFeature):
+                one_of(operand.view, [view.name for view in self.windows], where=at, kind="view")
+                continue
+            column = self.events.columns.get(operand)
+            one_of(operand, self.events.columns, where=at, kind="column")
+            if (feature.function == "cross") != isinstance(column, Category) and feature.function != "value":
+                kinds = [name for name, item in self.events.columns.items() if isinstance(item, Category)]
+                others = [name for name in self.events.columns if name not in kinds]
+                allowed = kinds if feature.function == "cross" else others
+                raise DeclarationError(f"{feature.function} of {operand!r}", where=at, allowed=allowed)
+
+
+def hash_of(description: Mapping[str, object]) -> str:
+    """Sixteen hexadecimal digits of SHA-256 over the canonical JSON of a description."""
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

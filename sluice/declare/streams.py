@@ -1,0 +1,200 @@
+"""Streams of events, and labels: events about earlier events, arriving later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from sluice.declare.checks import named, one_of
+from sluice.declare.columns import Column, Flag, ForeignKey, check_columns
+from sluice.declare.durations import duration, duration_text
+from sluice.errors import DeclarationError
+
+
+class _Position:
+    """The marker of a stream whose events have no id of their own."""
+
+    def __repr__(self) -> str:
+        return "position"
+
+
+position: Final = _Position()
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """A named, append-only source of events with an id, an event time and a schema.
+
+    `id` names the column that identifies an event (several for a composite id, or `position` for none); `time` the
+    column of its event time (a time without zone is UTC). `sources` maps a declared column to its name in the
+    source. `known` says when history that arrives in files was known: `event_time`, or `event_time + 7d`.
+    """
+
+    name: str
+    id: str | tuple[str, ...] | _Position
+    time: str
+    columns: Mapping[str, Column]
+    id_type: Literal["integer", "text"] = field(default="integer", kw_only=True)
+    sources: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    known: str = field(default="event_time", kw_only=True)
+    freshness: str | int = field(default="1d", kw_only=True)
+    late_after: str | int = field(default="1h", kw_only=True)
+    accept_late: str | int = field(default="1d", kw_only=True)
+    max_skew: str | int = field(default="5min", kw_only=True)
+    retention: str | int = field(default="400d", kw_only=True)
+
+    def __post_init__(self) -> None:
+        where = f"Stream({self.name!r})"
+        named(self.name, where="Stream(name)")
+        one_of(self.id_type, ["integer", "text"], where=f"{where}.id_type", kind="id type")
+        check_columns(self.columns, where=where)
+        for name in (*self.id_columns, self.time, *self.columns):
+            named(name, where=f"{where}.columns")
+        if len(self.id_columns) > 1 and self.id_type == "integer":
+            object.__setattr__(self, "id_type", "text")
+        for declared in self.sources:
+            one_of(declared, self.all_columns, where=f"{where}.sources", kind="column")
+        for setting in ("freshness", "late_after", "accept_late", "max_skew", "retention"):
+            object.__setattr__(self, setting, duration(getattr(self, setting), where=f"{where}.{setting}"))
+        self._known_delay()
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns that make the id; none for a stream without ids."""
+        if isinstance(self.id, _Position):
+            return ()
+        return (self.id,) if isinstance(self.id, str) else tuple(self.id)
+
+    @property
+    def all_columns(self) -> tuple[str, ...]:
+        """Id, time and the other declared columns, in declared order, each once."""
+        return tuple(dict.fromkeys((*self.id_columns, self.time, *self.columns)))
+
+    @property
+    def known_after(self) -> int:
+        """Microseconds from an event's time until history in files counts it as known."""
+        return self._known_delay()
+
+    @property
+    def parent(self) -> tuple[str, Stream] | None:
+        """The column and the stream of the parent event, if this stream tells about another."""
+        for name, column in self.columns.items():
+            if isinstance(column, ForeignKey):
+                return name, column.to
+        return None
+
+    def source(self, column: str) -> str:
+        """The name of a declared column at the source."""
+        return self.sources.get(column, column)
+
+    def micros(self, setting: Literal["freshness", "late_after", "accept_late", "max_skew", "retention"]) -> int:
+        """One of the declared durations in microseconds."""
+        return int(getattr(self, setting))
+
+    def describe(self) -> dict[str, object]:
+        """Everything that changes what enters history; the contract's version is its hash."""
+        return {
+            "name": self.name,
+            "id": list(self.id_columns),
+            "id_type": self.id_type,
+            "time": self.time,
+            "columns": {name: column.describe() for name, column in self.columns.items()},
+            "sources": dict(self.sources),
+            "known_after": self.known_after,
+            "max_skew": self.max_skew,
+            "late_after": self.late_after,
+            "accept_late": self.accept_late,
+        }
+
+    def __repr__(self) -> str:
+        return f"Stream({self.name!r})"
+
+    def _known_delay(self) -> int:
+        base, _, plus = (part.strip() for part in self.known.partition("+"))
+        if base != "event_time":
+            raise DeclarationError(
+                f"{self.known!r} is not a rule",
+                where=f"Stream({self.name!r}).known",
+                allowed=["event_time", "event_time + <duration>"],
+            )
+        return duration(plus, where=f"Stream({self.name!r}).known") if plus else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Label:
+    """What became of an event: told by a later stream, or a column of the event's own row that is known only later.
+
+    `Label("is_fraud", of=payments, told_by=chargebacks, absent=0, after="21d")`: no chargeback within 21 days means 0.
+    `Label("is_fraud", of=payments, column="TX_FRAUD", known_after="7d")`: the column is split off at ingest and
+    arrives as an event of its own, `<stream>_<label>`, seven days later.
+    """
+
+    name: str
+    of: Stream
+    told_by: Stream = field(default=None, kw_only=True)  # type: ignore[assignment]
+    column: str | None = field(default=None, kw_only=True)
+    known_after: str | int = field(default="0s", kw_only=True)
+    absent: int | None = field(default=None, kw_only=True)
+    after: str | int = field(default="0s", kw_only=True)
+
+    def __post_init__(self) -> None:
+        where = f"Label({self.name!r})"
+        named(self.name, where="Label(name)")
+        if (self.told_by is None) == (self.column is None):
+            raise DeclarationError("say where it comes from", where=where, allowed="told_by=<stream> or column=<name>")
+        for setting in ("known_after", "after"):
+            object.__setattr__(self, setting, duration(getattr(self, setting), where=f"{where}.{setting}"))
+        if self.column is not None:
+            object.__setattr__(self, "told_by", self._own_stream(self.column))
+        self._check_teller(where)
+        if self.absent not in {None, 0, 1}:
+            raise DeclarationError(f"absent={self.absent!r}", where=where, allowed="0, 1, or None for unknown")
+
+    @property
+    def settled_after(self) -> int:
+        """Microseconds after the event by which its label is known, or counts as absent."""
+        return max(int(self.known_after), int(self.after))
+
+    def describe(self) -> dict[str, object]:
+        """Everything that changes a label's values."""
+        return {
+            "name": self.name,
+            "of": self.of.name,
+            "told_by": self.told_by.describe(),
+            "absent": self.absent,
+            "after": self.after,
+            "known_after": self.known_after,
+        }
+
+    def _own_stream(self, column: str) -> Stream:
+        of = self.of
+        if len(of.id_columns) != 1:
+            raise DeclarationError(
+                "a label inside the row needs a stream with one id column", where=f"Label({self.name!r})"
+            )
+        return Stream(
+            f"{of.name}_{self.name}",
+            id=of.id_columns[0],
+            id_type=of.id_type,
+            time=f"{self.name}_time",
+            columns={of.id_columns[0]: ForeignKey(to=of), self.name: Flag()},
+            sources={of.id_columns[0]: of.source(of.id_columns[0]), self.name: column},
+            freshness=of.freshness,
+            late_after=of.late_after,
+            accept_late=of.accept_late,
+            retention=of.retention,
+        )
+
+    def _check_teller(self, where: str) -> None:
+        parent = self.told_by.parent
+        if parent is None or parent[1] is not self.of:
+            raise DeclarationError(
+                f"{self.told_by} has no foreign key to {self.of}",
+                where=where,
+                next_step=f"declare a column ForeignKey({self.of.name}) in it",
+            )
+        one_of(self.name, self.told_by.columns, where=f"{where}.told_by", kind="column")
+
+    def __repr__(self) -> str:
+        return f"Label({self.name!r}, of={self.of}, after={duration_text(self.settled_after)})"

@@ -1,0 +1,1 @@
+"""Exact windowed values: one kernel for history, stream and request."""

@@ -1,0 +1,110 @@
+"""Typed events as integers: what the kernel computes on, the same from a file, a topic and a request.
+
+A decimal becomes its scaled integer, a closed category its position in the declaration, an open one a frozen 64-bit
+hash, a time its microseconds. Columns that begin with an underscore belong to Sluice:
+
+    _id  _time  _revision  _op  _hash  _known  _watermark      (who the event is, which version, when it was known)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from sluice.declare.columns import Category, Column, Decimal, ForeignKey, Key
+from sluice.declare.streams import Stream
+
+OWN_COLUMNS = ("_id", "_time", "_revision", "_op", "_hash", "_known", "_watermark")
+Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+def encode(events: pa.Table, stream: Stream) -> pa.Table:
+    """The declared columns of typed events as the kernel's integers, beside Sluice's own columns."""
+    own = {name: events.column(name) for name in OWN_COLUMNS}
+    values = {name: encode_column(events.column(name), column) for name, column in stream.columns.items()}
+    return pa.table({**own, **values})
+
+
+def encode_column(values: pa.ChunkedArray | pa.Array, column: Column) -> pa.Array:
+    """One column as int64 (keys and ids keep their own type)."""
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if isinstance(column, Key | ForeignKey):
+        return array
+    if isinstance(column, Decimal):
+        return scaled(array)
+    if isinstance(column, Category):
+        return category_codes(array, column.categories)
+    return array.cast(pa.int64())
+
+
+def category_codes(values: pa.Array, categories: tuple[str, ...]) -> pa.Array:
+    """Position in the declaration for a closed category, the frozen 64-bit hash of the text for an open one."""
+    if categories:
+        return pc.index_in(values, value_set=pa.array(categories, pa.string())).cast(pa.int64())
+    distinct = values.dictionary_encode()
+    hashes = pa.array([text_hash(text) for text in distinct.dictionary.to_pylist()], pa.int64())
+    return hashes.take(distinct.indices)
+
+
+def text_hash(text: str) -> int:
+    """XXH3 64 of the UTF-8 bytes as a signed integer; frozen, it is part of stored values."""
+    return int(np.uint64(xxhash.xxh3_64_intdigest(text.encode())).astype(np.int64))
+
+
+def scaled(values: pa.Array) -> pa.Array:
+    """The unscaled integers of a decimal128 column (18 digits at most, so the low word holds them)."""
+    low = np.frombuffer(values.buffers()[1], np.int64)[2 * values.offset : 2 * (values.offset + len(values)) : 2]
+    return pa.array(np.ascontiguousarray(low), mask=invalid(values))
+
+
+def decimals(integers: Ints, scale: int, missing: Mask) -> pa.Array:
+    """A decimal128(18, scale) column from unscaled integers."""
+    words = np.empty((len(integers), 2), np.int64)
+    words[:, 0] = np.where(missing, 0, integers)
+    words[:, 1] = words[:, 0] >> 63
+    validity = pa.array(~missing).buffers()[1] if missing.any() else None
+    return pa.Array.from_buffers(pa.decimal128(18, scale), len(integers), [validity, pa.py_buffer(words.tobytes())])
+
+
+def invalid(values: pa.Array) -> Mask:
+    """Where an array is null."""
+    return np.asarray(values.is_null().to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def integers(values: pa.Array | pa.ChunkedArray) -> tuple[Ints, Mask]:
+    """An int64 column as numpy: its values (0 where null) and where they are valid."""
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    filled = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    return np.asarray(filled, np.int64), ~invalid(array)
+
+
+def row_hashes(columns: list[pa.Array]) -> Ints:
+    """The frozen 64-bit hash of each row's canonical payload: declared columns in declared order, typed.
+
+    Every column gives one word (integers as they are, text by its hash, null by a word of its own) and the words are
+    mixed in order with the finaliser of MurmurHash3 (Appleby, public domain).
+    """
+    state = np.full(len(columns[0]), np.uint64(len(columns)), np.uint64)
+    for column in columns:
+        state = _mixed(state * _MIX + _words(column))
+    return state.view(np.int64)
+
+
+def _words(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = category_codes(column, ())
+    elif pa.types.is_decimal(column.type):
+        column = scaled(column)
+    values, valid = integers(column)
+    return np.where(valid, _mixed(values.view(np.uint64) + _MIX), np.uint64(1))
+
+
+def _mixed(words: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    words = (words ^ (words >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    words = (words ^ (words >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    mixed: np.ndarray[tuple[int], np.dtype[np.uint64]] = words ^ (words >> np.uint64(33))
+    return mixed

@@ -1,0 +1,96 @@
+"""Vectors: every feature of a pipeline for every request, computed in one place and packed to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sluice.declare.pipeline import Pipeline
+from sluice.declare.views import Windows
+from sluice.engine.batch import Column, compute
+from sluice.engine.history import keep, rows
+from sluice.engine.moment import Codes, Moment
+
+Values = Mapping[str, Column | Codes]
+
+
+def requests_of(view: Windows, events: pa.Table) -> pa.Table:
+    """What a view needs of each request: `key`, `time`, `id` and the value columns it includes."""
+    columns = {"key": events.column(view.of), "time": events.column("_time"), "id": events.column("_id")}
+    if view.include_request:
+        columns |= {name: events.column(name) for name in view.value_columns}
+    return pa.table(columns)
+
+
+def vectors(pipeline: Pipeline, events: Mapping[str, pa.Table], requests: pa.Table) -> pa.Table:
+    """The vector of every request from the encoded events of every stream: the plainest way to use the engine.
+
+    `events` maps stream names to encoded tables (all versions), `requests` is encoded like the scored stream. One
+    row per request in their order: a column for each place of the vector, float64 or int64 codes, null where empty.
+    """
+    windowed: dict[str, Column] = {}
+    kept = keep(pipeline)
+    for view in pipeline.windows:
+        found = compute(view, rows(view, events, kept=kept), requests_of(view, requests))
+        windowed |= {f"{view.name}__{name}": column for name, column in found.items()}
+    return as_table(pipeline, complete(pipeline, requests, windowed))
+
+
+def complete(pipeline: Pipeline, requests: pa.Table, windowed: Mapping[str, Column]) -> Values:
+    """The windowed values together with the request's own features, in the order of the vector."""
+    moment = Moment(pipeline, requests, windowed)
+    asked = {
+        f"{view.name}__{feature.name}": moment.compute(feature)
+        for view in pipeline.requests
+        for feature in view.features
+    }
+    everything = {**windowed, **asked}
+    return {feature.name: everything[feature.name] for feature in pipeline.features}
+
+
+def as_table(pipeline: Pipeline, values: Values) -> pa.Table:
+    """Values as an Arrow table with one column for each place of the vector."""
+    return pa.table({place.name: _array(*values[place.name]) for place in pipeline.features})
+
+
+def as_values(pipeline: Pipeline, table: pa.Table) -> Values:
+    """The inverse of `as_table`."""
+    return {place.name: _column(table.column(place.name), place.kind) for place in pipeline.features}
+
+
+def pack(pipeline: Pipeline, values: Values) -> list[bytes]:
+    """One row of bytes per request: 8-byte little-endian words, then a bitmap with 1 where the word is valid."""
+    places = [values[place.name] for place in pipeline.features]
+    words = np.stack([np.where(valid, value, value.dtype.type(0)).view(np.int64) for value, valid in places], axis=1)
+    bits = np.packbits(np.stack([valid for _, valid in places], axis=1), axis=1, bitorder="little")
+    width, tail = words.shape[1] * 8, bits.shape[1]
+    body, mask = np.ascontiguousarray(words).tobytes(), bits.tobytes()
+    return [body[i * width : (i + 1) * width] + mask[i * tail : (i + 1) * tail] for i in range(len(words))]
+
+
+def unpack(pipeline: Pipeline, packed: list[bytes]) -> Values:
+    """The values of packed rows, bit for bit."""
+    places = pipeline.features
+    width = len(places) * 8
+    words = np.frombuffer(b"".join(row[:width] for row in packed), np.int64).reshape(len(packed), len(places))
+    tails = np.frombuffer(b"".join(row[width:] for row in packed), np.uint8).reshape(len(packed), -1)
+    valid = np.unpackbits(tails, axis=1, bitorder="little", count=len(places)).astype(bool)
+    result: dict[str, Any] = {}
+    for index, place in enumerate(places):
+        column = np.ascontiguousarray(words[:, index])
+        result[place.name] = (column.view(np.float64) if place.kind == "number" else column, valid[:, index])
+    return result
+
+
+def _array(values: np.ndarray, valid: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=~valid)
+
+
+def _column(column: pa.ChunkedArray, kind: str) -> Column | Codes:
+    array = column.combine_chunks()
+    valid = ~np.asarray(array.is_null().to_numpy(zero_copy_only=False), bool)
+    target = pa.float64() if kind == "number" else pa.int64()
+    return array.cast(target).fill_null(0).to_numpy(zero_copy_only=False), valid
