@@ -1,1 +1,1 @@
-
+"""Batch jobs, one file each, runnable by spark-submit."""

@@ -1,0 +1,68 @@
+"""Gates of a batch: rules about the whole of it. They pick out no rows; a stop means that it has not arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sluice.clock import rfc3339
+from sluice.decisions import Finding, Verdict
+from sluice.declare.durations import duration_text
+from sluice.declare.operate import Gates
+from sluice.declare.streams import Stream
+
+
+@dataclass(frozen=True)
+class BatchEvidence:
+    """What is known of a batch before anyone may see it."""
+
+    rows: int
+    quarantined: Mapping[str, int]
+    """Refused rows by rule."""
+    newest: int | None
+    """The greatest event time of the accepted rows, microseconds."""
+    foreign_keys: int
+    orphans: int
+    """Foreign keys without a parent in history or in the same delivery."""
+
+
+def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> list[Finding]:
+    """What every rule finds; the batch may be published unless one says stop."""
+    return [
+        _count(gates, evidence),
+        _refused(gates, evidence),
+        _fresh(stream, gates, evidence, at),
+        _orphans(gates, evidence),
+    ]
+
+
+def _count(gates: Gates, evidence: BatchEvidence) -> Finding:
+    verdict = Verdict.STOP if evidence.rows < gates.min_rows else Verdict.PASS
+    message = f"{evidence.rows:,} rows, at least {gates.min_rows:,} expected"
+    return Finding("count", verdict, message, {"rows": evidence.rows, "least": gates.min_rows})
+
+
+def _refused(gates: Gates, evidence: BatchEvidence) -> Finding:
+    refused = sum(evidence.quarantined.values())
+    share = refused / evidence.rows if evidence.rows else 0.0
+    rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(evidence.quarantined.items())) or "none"
+    verdict = Verdict.STOP if share > gates.max_quarantined else Verdict.PASS
+    message = f"{share:.2%} of the rows refused ({rules}), at most {gates.max_quarantined:.2%} allowed"
+    return Finding("quarantined", verdict, message, {"share": share, "most": gates.max_quarantined})
+
+
+def _fresh(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> Finding:
+    if not gates.fresh or evidence.newest is None:
+        return Finding("freshness", Verdict.PASS, "not asked" if not gates.fresh else "no accepted row to date", {})
+    age = at - evidence.newest
+    allowed = stream.micros("freshness")
+    message = f"newest event {rfc3339(evidence.newest)}, at most {duration_text(allowed)} before {rfc3339(at)} allowed"
+    verdict = Verdict.STOP if age > allowed else Verdict.PASS
+    return Finding("freshness", verdict, message, {"age_us": age, "most_us": allowed})
+
+
+def _orphans(gates: Gates, evidence: BatchEvidence) -> Finding:
+    share = evidence.orphans / evidence.foreign_keys if evidence.foreign_keys else 0.0
+    verdict = Verdict.STOP if share > gates.max_orphans else Verdict.PASS
+    message = f"{share:.2%} of {evidence.foreign_keys:,} foreign keys without a parent, at most {gates.max_orphans:.2%}"
+    return Finding("foreign_keys", verdict, message, {"share": share, "most": gates.max_orphans})
