@@ -117,8 +117,11 @@ def publish(lake: Lake, batch: Batch, staged: Mapping[str, str]) -> None:
     lake.append_rows("batches", [row], BATCHES, once=batch.marker)
 
 
-def commit_folder(lake: Lake, table: str, folder: str, *, markers: Sequence[str]) -> bool:
-    """Name the parquet files of a folder below the table in one commit; False when a marker shows that it was done."""
+def commit_folder(lake: Lake, table: str, folder: str, *, markers: Sequence[str], replace: bool = False) -> bool:
+    """Name the parquet files of a folder below the table in one commit; False when its markers show that it was done.
+
+    With `replace` the new version of the table holds these files and no others.
+    """
     held = lake.open(table)
     if held is not None and all(held.transaction_version(marker) is not None for marker in markers):
         return False
@@ -134,7 +137,11 @@ def commit_folder(lake: Lake, table: str, folder: str, *, markers: Sequence[str]
         )
     else:
         held.create_write_transaction(
-            adds, mode="append", schema=held.schema(), partition_by=[], commit_properties=properties
+            adds,
+            mode="overwrite" if replace else "append",
+            schema=deltalake.Schema.from_arrow(schema) if replace else held.schema(),
+            partition_by=[],
+            commit_properties=properties,
         )
     return True
 

@@ -1,0 +1,34 @@
+"""What became of each event, as far as it was known by a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sluice.declare.streams import Label
+from sluice.engine.encode import Ints, Mask, integers
+from sluice.engine.history import settled
+
+
+def label_at(label: Label, events: Mapping[str, pa.Table], ids: pa.Array, times: Ints, at: int) -> tuple[Ints, Mask]:
+    """The label of each event (its id and event time) as known at `at`, and whether it is known.
+
+    `events` holds the encoded versions of the telling stream. A label that nobody told counts as absent once
+    `after` has passed; a later telling event wins over an earlier one, by (time, id).
+    """
+    told = events[label.told_by.name]
+    known = settled(told.filter(pc.less_equal(told.column("_known"), at)))
+    column = label.told_by.parent[0] if label.told_by.parent else ""
+    order = [(column, "ascending"), ("_time", "descending"), ("_id", "descending")]
+    latest = known.sort_by(order) if len(known) else known
+    # index_in finds the first, which is the latest telling event of each parent
+    found, valid = integers(pc.index_in(ids, value_set=latest.column(column).combine_chunks()))
+    values, _ = integers(latest.column(label.name))
+    told_values = values[np.where(valid, found, 0)] if len(values) else np.zeros(len(times), np.int64)
+    if label.absent is None:
+        return np.where(valid, told_values, 0), valid
+    settled_by_now = times + int(label.after) <= at
+    return np.where(valid, told_values, label.absent), valid | settled_by_now
