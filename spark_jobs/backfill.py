@@ -2,8 +2,8 @@
 
     spark-submit spark_jobs/backfill.py --pipeline fraud --lake URI --at 1767225600000000 [--parts 8]
 
-Spark is the scheduler: its tasks read and write parquet with Arrow and compute with numpy; no row enters the JVM. Events
-are dealt by the event they are about (so that labels meet their events), then by entity, then by event again:
+Spark is the scheduler: its tasks read and write parquet with Arrow and compute with numpy; no row enters the JVM.
+Events are dealt by the event they are about (so that labels meet their events), then by entity, then by event again:
 
     deal        silver files      → facts by event
     count       facts by event    → rows and requests of every view by entity, with the label known at `at`
@@ -102,7 +102,7 @@ def deal(plan: Plan, source: tuple[int, str, str, Sequence[str]]) -> None:
 
 
 def count(plan: Plan, part: int) -> None:
-    """The rows and requests of every view from the facts of some events, dealt by entity; the events themselves kept."""
+    """The rows and requests of every view from the facts of some events, dealt by entity; the events kept."""
     pipeline = plan.declared()
     events = {stream.name: _facts(plan, stream, part) for stream in pipeline.streams}
     scored = settled(events[pipeline.events.name])

@@ -1,0 +1,1 @@
+"""Kafka: topics, producers, the fold consumer, the archive, and the log of predictions."""
