@@ -18,7 +18,7 @@ from sluice.errors import DeclarationError
 class DriftRule:
     """How sure and how large a drift must be: a false alarm once in `run_length` checks, a floor, and persistence."""
 
-    run_length: int = 1_000
+    run_length: int = 10_000
     """Checks of one segment, all columns together, between two false alarms when nothing changes (ARL0)."""
     floor: float = 0.1
     """No distance below this is a drift, however sure; distances are differences of probability, 0 to 1."""
