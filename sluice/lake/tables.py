@@ -97,6 +97,22 @@ class Lake:
         listed = list(rows)
         return bool(listed) and self.append(table, pa.Table.from_pylist(listed, schema=schema), once=once)
 
+    def append_reaching(self, table: str, rows: pa.Table, application: str, reached: int) -> None:
+        """Append rows in one commit that also says how far `application` has come."""
+        found = self.open(table)
+        mark = deltalake.Transaction(application, reached, _now_ms())
+        deltalake.write_deltalake(
+            found if found is not None else self.uri(table),
+            rows,
+            mode="append",
+            commit_properties=deltalake.CommitProperties(app_transactions=[mark]),
+        )
+
+    def reached_by(self, table: str, application: str) -> int | None:
+        """How far an application has come in a table, by its newest commit."""
+        found = self.open(table)
+        return None if found is None else found.transaction_version(application)
+
     def published(self, stream: str | None = None) -> list[dict[str, Any]]:
         """The batches that readers may see, oldest first."""
         batches = self.rows("batches")

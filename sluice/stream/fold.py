@@ -1,0 +1,104 @@
+"""The fold consumer: topics → contract → tiles, exactly once in effect.
+
+It reads from the positions that stand in the store beside the tiles, drops what the contract refuses, and writes each
+batch with its new positions in one transaction. Whatever dies and whenever, the next start goes on where the last
+committed batch ended. It writes nothing to the lake; refused events are kept there by the ingest job, by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from sluice.declare.pipeline import Pipeline
+from sluice.engine.encode import encode, integers
+from sluice.engine.fold import Folded, MicroBatch, fold, forget_expired
+from sluice.engine.store import Partition, Position, TileStore
+from sluice.lake.contract import check
+from sluice.stream.records import Record, bronze_rows
+from sluice.stream.subscription import Subscription
+from sluice.stream.topics import stream_topic
+
+_FORGET_EVERY = 500
+"""Batches between two clean-ups of what no request can reach."""
+
+
+@dataclass
+class FoldConsumer:
+    """Folds the streams of a pipeline into a store until told to stop."""
+
+    pipeline: Pipeline
+    store: TileStore
+    bootstrap: str
+    most: int = 1000
+
+    def run(self, stopped: Callable[[], bool], *, idle: Callable[[], None] = lambda: None) -> None:
+        """Fold until `stopped()`; `idle` is called whenever nothing was waiting."""
+        positions = dict(self.store.read([]).knowledge.positions)
+        topics = [stream_topic(self.pipeline.name, stream.name) for stream in self.pipeline.streams]
+        offsets = {partition: at.offset for partition, at in positions.items()}
+        folded = 0
+        with Subscription(self.bootstrap, topics, offsets, most=self.most) as subscription:
+            while not stopped():
+                records = subscription.poll(50)
+                if not records:
+                    idle()
+                    continue
+                positions = self.fold(records, positions)
+                folded += 1
+                if folded % _FORGET_EVERY == 0:
+                    self._forget(positions)
+
+    def fold(self, records: Sequence[Record], positions: Mapping[Partition, Position]) -> dict[Partition, Position]:
+        """Fold records that follow the given positions; the positions afterwards."""
+        batch = micro_batch(self.pipeline, records, positions)
+        self.last: Folded = fold(self.pipeline, self.store, batch)
+        return {**positions, **batch.positions}
+
+    def _forget(self, positions: Mapping[Partition, Position]) -> None:
+        watermarks = [at.watermark for at in positions.values() if at.watermark is not None]
+        if watermarks:
+            forget_expired(self.pipeline, self.store, min(watermarks))
+
+
+def micro_batch(pipeline: Pipeline, records: Sequence[Record], positions: Mapping[Partition, Position]) -> MicroBatch:
+    """Encoded events of records that passed the contract, with the watermark each was met with."""
+    streams = {stream_topic(pipeline.name, stream.name): stream for stream in pipeline.streams}
+    events: dict[str, list[pa.Table]] = {}
+    moved: dict[Partition, Position] = {}
+    for partition, group in _by_partition(records).items():
+        stream = streams[partition[0]]
+        held = positions.get(partition, Position(0, None))
+        waiting = [record for record in group if record.offset >= held.offset]
+        if not waiting:
+            continue
+        accepted = check(stream, bronze_rows(waiting, batch=""), batch="").accepted
+        encoded = encode(accepted, stream)
+        marked, watermark = _marked(encoded, held.watermark)
+        events.setdefault(stream.name, []).append(marked)
+        moved[partition] = Position(waiting[-1].offset + 1, watermark)
+    tables = {name: pa.concat_tables(parts) for name, parts in events.items()}
+    expected = {partition: positions[partition].offset if partition in positions else None for partition in moved}
+    return MicroBatch(tables, expected, moved)
+
+
+def _by_partition(records: Sequence[Record]) -> dict[Partition, list[Record]]:
+    groups: dict[Partition, list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.topic, record.partition), []).append(record)
+    return groups
+
+
+def _marked(events: pa.Table, watermark: int | None) -> tuple[pa.Table, int | None]:
+    """Events with the greatest event time before each, and the greatest one after all of them."""
+    if len(events) == 0:
+        return events, watermark
+    times, _ = integers(events.column("_time"))
+    none = np.iinfo(np.int64).min
+    running = np.maximum.accumulate(np.concatenate([[none if watermark is None else watermark], times]))
+    before = pa.array(running[:-1], pa.int64(), mask=running[:-1] == none)
+    place = events.schema.get_field_index("_watermark")
+    return events.set_column(place, "_watermark", before), int(running[-1])
