@@ -54,6 +54,8 @@ class Plan:
 
     pipeline: str
     lake: str
+    base: int
+    """The version of the table `batches` whose published batches are history."""
     at: int
     parts: int
     name: str
@@ -75,7 +77,7 @@ def backfill(spark: SparkSession, plan: Plan) -> int:
     """Compute and publish vectors and tiles; the version of the vectors table."""
     pipeline = plan.declared()
     lake = Lake(plan.lake, pipeline.name)
-    sources = _silver_files(pipeline, lake)
+    sources = _silver_files(pipeline, lake, plan.base)
     try:
         _each(spark, partial(deal, plan), sources)
         _each(spark, partial(count, plan), range(plan.parts))
@@ -174,11 +176,12 @@ def _segments(pipeline: Pipeline, scored: pa.Table) -> pa.Array:
     return names.take(scored.column(pipeline.segment_by).combine_chunks())
 
 
-def _silver_files(pipeline: Pipeline, lake: Lake) -> list[tuple[int, str, str, list[str]]]:
+def _silver_files(pipeline: Pipeline, lake: Lake, base: int) -> list[tuple[int, str, str, list[str]]]:
+    history = lake.read("batches", version=base).to_pylist() if base >= 0 else []
     found: list[tuple[int, str, str, list[str]]] = []
     for stream in pipeline.streams:
         table = lake.open(f"silver/{stream.name}")
-        batches = [batch["batch"] for batch in lake.published(stream.name)]
+        batches = [batch["batch"] for batch in history if batch["stream"] == stream.name]
         files = table.file_uris() if table is not None else []
         found += [(len(found) + index, stream.name, uri, batches) for index, uri in enumerate(files)]
     if not found:
@@ -230,10 +233,13 @@ def _arguments() -> Plan:
     )
     parser.add_argument("--pipeline", required=True, help="a registered name or the path of a .py file")
     parser.add_argument("--lake", required=True, help="URI of the lake")
+    parser.add_argument("--base", type=int, help="version of the table `batches` to take as history (the newest)")
     parser.add_argument("--at", required=True, type=int, help="event clock in microseconds: labels known by then")
     parser.add_argument("--parts", type=int, default=4, help="how many parts the work is dealt into (default 4)")
     given = parser.parse_args()
-    return Plan(given.pipeline, given.lake, given.at, given.parts, f"backfill-{given.at}")
+    newest = Lake(given.lake, load_pipeline(given.pipeline).name).version("batches")
+    base = newest if given.base is None else given.base
+    return Plan(given.pipeline, given.lake, base, given.at, given.parts, f"backfill-{given.at}-{base}")
 
 
 def main() -> None:

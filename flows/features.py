@@ -1,0 +1,65 @@
+"""Features: history to vectors and tiles, tiles into the online store, the definitions into Feast."""
+
+from __future__ import annotations
+
+import pyarrow.dataset as ds
+from prefect import flow, task
+
+from flows.place import moment, place
+from flows.submit import submit
+from sluice.engine.encode import encode
+from sluice.engine.fold import load_base
+from sluice.engine.history import keep
+from sluice.engine.sqlite import open_store
+
+
+@flow(name="features")
+def features(pipeline: str, at: int | None = None, online: bool = True) -> str:
+    """Compute every vector and tile of history; with `online`, start the online store from them.
+
+    Returns the vectors' version, `vectors@3`.
+    """
+    here, now = place(pipeline), moment(at)
+    base = here.lake.version("batches")
+    version = backfill(pipeline, base, now)
+    if online:
+        load_online(pipeline, base, now)
+    register(pipeline)
+    return version
+
+
+@task(name="backfill")
+def backfill(pipeline: str, base: int, at: int) -> str:
+    """Run the backfill job over the batches published in version `base` of the table `batches`."""
+    here = place(pipeline)
+    places = ["--pipeline", pipeline, "--lake", here.settings.places.lake_uri]
+    submit("backfill", [*places, "--base", str(base), "--at", str(at)])
+    return f"vectors@{here.lake.version('vectors')}"
+
+
+@task(name="load the online store")
+def load_online(pipeline: str, base: int, at: int) -> None:
+    """Start the online store from the tiles and the events that can still be corrected; what it held is replaced."""
+    here = place(pipeline)
+    declared, lake = here.pipeline, here.lake
+    tiles = {
+        view.name: lake.read(f"tiles/{view.name}", where=ds.field("slot") >= (at - view.horizon) // view.slot)
+        for view in declared.windows
+    }
+    recent = ds.field("_time") >= at - 2 * keep(declared)
+    events = {
+        stream.name: encode(lake.read(f"silver/{stream.name}", where=recent), stream) for stream in declared.streams
+    }
+    store = open_store(here.settings.places.online_uri, declared.name)
+    try:
+        load_base(declared, store, base, tiles, events)
+    finally:
+        store.close()
+
+
+@task(name="register in Feast")
+def register(pipeline: str) -> None:
+    """Bring Feast's registry up to the declaration."""
+    from sluice.feast.registry import apply
+
+    apply(place(pipeline).pipeline)

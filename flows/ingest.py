@@ -1,0 +1,56 @@
+"""Ingest: a delivery of files, or what the archive has brought, through contract and gates into history."""
+
+from __future__ import annotations
+
+import pyarrow.dataset as ds
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+
+from flows.place import Place, moment, place
+from flows.submit import submit
+
+
+@flow(name="ingest")
+def ingest(
+    pipeline: str,
+    batch: str | None = None,
+    files: list[tuple[str, str]] | None = None,
+    renamed: dict[str, dict[str, str]] | None = None,
+    at: int | None = None,
+) -> str:
+    """Bring files (stream, path) into history, or without files what the archive wrote since the last batch.
+
+    A gate that stops the batch fails the run; the verdict is the run's artifact either way. Returns the batch's name.
+    """
+    here, now = place(pipeline), moment(at)
+    name = batch or f"archived-{now}"
+    try:
+        land_and_judge(here.reference, name, now, files or [], renamed or {})
+    finally:
+        show_verdict(here, name, now)
+    return name
+
+
+@task(name="land and judge", retries=0)
+def land_and_judge(
+    pipeline: str, batch: str, at: int, files: list[tuple[str, str]], renamed: dict[str, dict[str, str]]
+) -> None:
+    """Run the ingest job."""
+    here = place(pipeline)
+    arguments = ["--pipeline", pipeline, "--lake", here.settings.places.lake_uri, "--batch", batch, "--at", str(at)]
+    for stream, path in files:
+        arguments += ["--file", f"{stream}={path}"]
+    for stream, columns in renamed.items():
+        for column, name in columns.items():
+            arguments += ["--rename", f"{stream}:{column}={name}"]
+    if not files and not renamed:
+        arguments.append("--from-bronze")
+    submit("ingest", arguments)
+
+
+def show_verdict(here: Place, batch: str, at: int) -> None:
+    """Put what the gates found on the run's page."""
+    rows = here.lake.rows("verdicts", where=(ds.field("batch") == batch) & (ds.field("at") == at))
+    shown = [{name: row[name] for name in ("stream", "rule", "verdict", "message")} for row in rows]
+    if shown:
+        create_table_artifact(table=shown, key="verdict", description=f"What the gates found of batch {batch}")
