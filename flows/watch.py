@@ -1,0 +1,161 @@
+"""Watch: bring history up to date, audit what was served, look for drift, measure quality, and decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow.dataset as ds
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
+
+from flows.champions import Champion, champions, history_of
+from flows.ingest import ingest
+from flows.place import Place, moment, place
+from sluice.decisions import Action, Decision
+from sluice.declare.durations import DAY
+from sluice.declare.pipeline import ALL
+from sluice.errors import DataError
+from sluice.lake.tables import Lake
+from sluice.monitor.audit import AUDITS, audit, audit_rows, served_rows
+from sluice.monitor.drift.checks import DriftRow
+from sluice.monitor.drift.checks import watch as fit_watch
+from sluice.monitor.evidence import Audited, gather
+from sluice.monitor.performance import outlook_rows, performance_rows
+from sluice.monitor.served import history_columns, labelled, score_column, served, served_columns
+from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_row, drift_rows, stamped
+
+REFERENCE = 30 * DAY
+"""How much history before a champion took over its traffic is compared with."""
+
+
+@flow(name="watch")
+def watch(pipeline: str, at: int | None = None) -> list[str]:
+    """Everything since the last watch: ingest, audit, drift, quality, decisions; `<segment>: <action>` of each.
+
+    A decision to retrain is emitted as the event `sluice.decision.retrain`, which starts the flow `retrain`.
+    """
+    here, now = place(pipeline), moment(at)
+    since = last_watch(here.lake)
+    ingest(pipeline, at=now)
+    audited = audit_served(pipeline, since, now)
+    look_for_drift(pipeline, since, now)
+    measure_quality(pipeline, now)
+    decisions = decide(pipeline, audited, now)
+    announce(here, decisions, now)
+    return [f"{decision.segment}: {decision.action.value}" for decision in decisions]
+
+
+def last_watch(lake: Lake) -> int:
+    """The event time of the last watch; 0 before the first."""
+    return max((row["at"] for row in lake.rows("decisions")), default=0)
+
+
+@task(name="audit served vectors")
+def audit_served(pipeline: str, since: int, at: int) -> dict[str, int]:
+    """Compute every vector served since the last watch again from bronze; DataError names the first that differ."""
+    here = place(pipeline)
+    found = audit(here.lake, here.pipeline, served_rows(served(here.lake, None, since, at).to_pylist()))
+    here.lake.append_rows("audits", audit_rows(found, at), AUDITS)
+    wrong = [item for item in found if item.differences]
+    text = f"{len(found):,} vectors computed again from bronze, {len(wrong):,} differ"
+    listed = "".join(f"\n- {item.served.event_id}: {', '.join(item.differences)}" for item in wrong[:20])
+    create_markdown_artifact(text + listed, key="audit")
+    return {"checked": len(found), "mismatched": len(wrong)}
+
+
+@task(name="look for drift")
+def look_for_drift(pipeline: str, since: int, at: int) -> int:
+    """Compare what each champion was asked since the last watch with its reference; the number of alarms."""
+    here = place(pipeline)
+    rule = here.pipeline.retraining.drift
+    rows: list[DriftRow] = []
+    for champion in champions(here):
+        asked = served(here.lake, champion.segment, since, at)
+        if rule is None or champion.segment == ALL != here.pipeline.segments[0] or len(asked) == 0:
+            continue
+        before = drift_rows(here.lake.rows("drift", where=ds.field("segment") == champion.segment))
+        columns, scores = reference_of(here, champion)
+        fitted = fit_watch(champion.segment, columns, scores, rule=rule, reference=champion.model)
+        rows += fitted.check(*served_columns(here.pipeline, asked), history=before)
+    here.lake.append_rows("drift", stamped(rows, at), DRIFT)
+    show([asdict(row) for row in rows if row.alarm], "drift", "Columns whose drift has persisted")
+    return sum(row.alarm for row in rows)
+
+
+@task(name="measure quality")
+def measure_quality(pipeline: str, at: int) -> None:
+    """Measure every champion on the labels that are mature, and estimate it on those that are not."""
+    here = place(pipeline)
+    rows = []
+    for champion in champions(here):
+        asked = served(here.lake, champion.segment, champion.promoted_at, at)
+        if len(asked):
+            mature, newest = labelled(here.lake, here.pipeline, asked, at)
+            rows += [*performance_rows(champion.segment, champion.model, mature)]
+            rows += [*outlook_rows(champion.segment, champion.model, newest)]
+    here.lake.append_rows("performance", stamped(rows, at), PERFORMANCE)
+    show([asdict(row) for row in rows], "quality", "Quality of the champions")
+
+
+@task(name="decide")
+def decide(pipeline: str, audited: dict[str, int], at: int) -> list[Decision]:
+    """One decision for each segment, also when it is to hold; each is a row of `decisions`."""
+    here = place(pipeline)
+    policy = here.pipeline.retraining
+    decisions = []
+    for champion in champions(here):
+        asked = served(here.lake, champion.segment, champion.promoted_at, at)
+        mature, newest = labelled(here.lake, here.pipeline, asked, at)
+        drift = drift_rows(here.lake.rows("drift", where=ds.field("segment") == champion.segment))
+        evidence = gather(
+            champion.segment,
+            policy,
+            history_of(here, champion, at),
+            drift=[row for row in drift if row.reference == champion.model],
+            held_out=champion.held_out(),
+            mature=mature,
+            newest=newest,
+            audited=Audited(**audited),
+        )
+        decisions.append(policy.decide(evidence, at))
+    here.lake.append_rows("decisions", map(decision_row, decisions), DECISIONS)
+    rows = [{"segment": each.segment, "action": each.action.value, "reason": each.reason} for each in decisions]
+    show(rows, "decisions", "What was decided, and why")
+    return decisions
+
+
+def announce(here: Place, decisions: Sequence[Decision], at: int) -> None:
+    """Emit one event that names every segment to retrain."""
+    segments = [decision.segment for decision in decisions if decision.action is Action.RETRAIN]
+    if segments:
+        emit_event(
+            event="sluice.decision.retrain",
+            resource={"prefect.resource.id": f"sluice.pipeline.{here.pipeline.name}"},
+            payload={"pipeline": here.reference, "segments": segments, "at": at},
+        )
+
+
+def reference_of(here: Place, champion: Champion) -> tuple[list[Any], list[Any]]:
+    """The features of the champion's traffic before it took over, and its scores of them."""
+    span = (ds.field("event_time") >= champion.promoted_at - REFERENCE) & (
+        ds.field("event_time") < champion.promoted_at
+    )
+    mine = span if champion.segment == ALL else span & (ds.field("segment") == champion.segment)
+    vectors = here.lake.read("vectors", where=mine)
+    if len(vectors) == 0:
+        raise DataError(
+            f"no vectors to compare {champion.model} with", where="table vectors", next_step="run the flow `features`"
+        )
+    columns = history_columns(here.pipeline, vectors)
+    return columns, [score_column(champion.scores(vectors), columns[0].days)]
+
+
+def show(rows: Sequence[dict[str, Any]], key: str, description: str) -> None:
+    """Put rows on the run's page, if there are any."""
+    if rows:
+        create_table_artifact(
+            table=[{name: str(value) for name, value in row.items()} for row in rows], key=key, description=description
+        )

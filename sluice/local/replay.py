@@ -1,0 +1,168 @@
+"""The replay driver: live days on the event clock, scored over HTTP and produced to Kafka, as fast as the parts keep up.
+
+It alone moves the clock. Each slice of the feed is first scored, as a payment is when it is asked about, then produced;
+the next slice waits until the fold has taken in the last one. What the callers saw of the service, and how fresh the
+features were, is appended to the lake, where the report reads it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import httpx
+import orjson
+import pyarrow as pa
+import xxhash
+
+from sluice.clock import FileClock
+from sluice.declare.pipeline import Pipeline
+from sluice.engine.store import TileStore
+from sluice.errors import Outage
+from sluice.lake.tables import Lake
+from sluice.stream.producer import Producer
+from sluice.stream.topics import stream_topic
+
+REQUESTS = pa.schema(
+    {
+        "request_id": pa.string(),
+        "events": pa.int64(),
+        "status": pa.int64(),
+        "latency_us": pa.int64(),
+        "problem": pa.string(),
+        "at": pa.int64(),
+    }
+)
+"""The table `requests`: what the callers saw; a status of 0 is a connection that failed."""
+FRESHNESS = pa.schema({"topic": pa.string(), "offset": pa.int64(), "latency_us": pa.int64(), "at": pa.int64()})
+"""The table `freshness`: from the produce call to the first read whose knowledge includes the event."""
+
+_PATIENCE_S = 60.0
+
+
+class Item(Protocol):
+    """One message of a feed: `arrival` in event-clock microseconds; `id` is None for one that cannot be parsed."""
+
+    stream: str
+    arrival: int
+    payload: bytes
+    id: int | None
+
+
+@dataclass
+class Replay:
+    """Replays a feed; `share` of the scored stream's events are asked about, `together` of them in a request."""
+
+    pipeline: Pipeline
+    lake: Lake
+    store: TileStore
+    clock: FileClock
+    producer: Producer
+    url: str
+    share: float = 1.0
+    together: int = 3
+    slice: int = 120
+    _asked: list[dict[str, Any]] = field(default_factory=list)
+    _fresh: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, feed: Iterable[Item]) -> None:
+        """Replay the whole feed, and keep what was seen."""
+        try:
+            with httpx.Client(base_url=self.url, timeout=30) as client:
+                for items in _slices(feed, self.slice):
+                    self.clock.move_to(items[-1].arrival)
+                    for request in _groups(self._chosen(items), self.together):
+                        self.ask(client, request, items[-1].arrival)
+                    self._produce(items)
+        finally:
+            self.keep()
+
+    def ask(self, client: httpx.Client, events: Sequence[dict[str, Any]], at: int) -> int:
+        """Score events in one request; its status, 0 for a connection that failed."""
+        begun = time.perf_counter_ns()
+        try:
+            answer = client.post("/score", content=orjson.dumps({"events": events}))
+            status, name = answer.status_code, answer.json().get("request_id")
+            problem = "" if status == 200 else answer.text[:500]
+        except httpx.HTTPError as error:
+            status, name, problem = 0, None, repr(error)
+        latency = (time.perf_counter_ns() - begun) // 1000
+        row = {"request_id": name, "events": len(events), "status": status, "latency_us": latency, "problem": problem}
+        self._asked.append({**row, "at": at})
+        return status
+
+    def keep(self) -> None:
+        """Append what was seen to the lake."""
+        asked, self._asked = self._asked, []
+        fresh, self._fresh = self._fresh, []
+        self.lake.append_rows("requests", asked, REQUESTS)
+        self.lake.append_rows("freshness", fresh, FRESHNESS)
+
+    def _chosen(self, items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+        """The events of a slice that are asked about, under their declared names; always the same ones for a feed."""
+        stream = self.pipeline.events
+        limit = int(self.share * 2**64)
+        for item in items:
+            if item.stream == stream.name and item.id is not None and xxhash.xxh3_64_intdigest(str(item.id)) < limit:
+                row = orjson.loads(item.payload)
+                yield {name: row.get(stream.source(name)) for name in stream.all_columns}
+
+    def _produce(self, items: Sequence[Item]) -> None:
+        """Produce a slice, then wait until a read of the store knows all of it."""
+        waiting: deque[tuple[str, int, int]] = deque()
+
+        for item in items:
+            topic, sent = stream_topic(self.pipeline.name, item.stream), time.perf_counter_ns()
+            self.producer.send(topic, item.payload, at=item.arrival, stored=_noting(waiting, topic, sent))
+        self.producer.flush()
+        deadline = time.monotonic() + _PATIENCE_S
+        while waiting:
+            known = self.store.read([]).knowledge.positions
+            seen = time.perf_counter_ns()
+            late = deque[tuple[str, int, int]]()
+            for topic, offset, sent in waiting:
+                at = known.get((topic, 0))
+                if at is None or at.offset <= offset:
+                    late.append((topic, offset, sent))
+                elif offset % 20 == 0:
+                    self._seen(topic, offset, (seen - sent) // 1000, items[-1].arrival)
+            waiting = late
+            if waiting and time.monotonic() > deadline:
+                raise Outage(
+                    f"the fold has not taken in offset {waiting[0][1]} of {waiting[0][0]} for {_PATIENCE_S:.0f} s",
+                    where="replay",
+                    next_step="look at the fold consumer's log",
+                )
+            time.sleep(0.002 if waiting else 0)
+
+    def _seen(self, topic: str, offset: int, latency: int, at: int) -> None:
+        self._fresh.append({"topic": topic, "offset": offset, "latency_us": latency, "at": at})
+
+
+def _noting(waiting: deque[tuple[str, int, int]], topic: str, sent: int) -> Any:
+    return lambda offset: waiting.append((topic, offset, sent))
+
+
+def _slices(feed: Iterable[Item], most: int) -> Iterator[list[Item]]:
+    waiting: list[Item] = []
+    for item in feed:
+        waiting.append(item)
+        if len(waiting) == most:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def _groups(events: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
+    for event in events:
+        group.append(event)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
