@@ -68,7 +68,7 @@ class Replays:
     """Per row of the reference, the position of its day."""
     weights: Numbers
     """(replays, days): how often a day was drawn."""
-    rows: Codes
+    rows: NDArray[np.int32]
     """(replays, n, rows): row numbers of the batches."""
 
     def distances(self, codes: Codes, size: int, *, ordered: bool) -> Numbers:
@@ -82,7 +82,7 @@ class Replays:
         return _distances(references[:, None, :], batches, ordered=ordered)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=8)
 def replays_of(rows_per_day: tuple[int, ...], rows: int, span: int, calibration: Calibration) -> Replays:
     """The replays for batches of `rows` rows over `span` days; the same arguments give the same draws."""
     draw = np.random.default_rng([calibration.seed, rows, span])
@@ -96,7 +96,7 @@ def replays_of(rows_per_day: tuple[int, ...], rows: int, span: int, calibration:
         [_batch_rows(draw, rows_per_day, start + i * span, span, rows) for i in range(calibration.n)]
         for start in starts
     ]
-    return Replays(np.repeat(np.arange(days), rows_per_day), weights, np.array(picked, dtype=np.int64))
+    return Replays(np.repeat(np.arange(days), rows_per_day), weights, np.array(picked, dtype=np.int32))
 
 
 def replayed_rows(rows: int) -> int:
