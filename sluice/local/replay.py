@@ -1,4 +1,4 @@
-"""The replay driver: live days on the event clock, scored over HTTP and produced to Kafka, as fast as the parts keep up.
+"""The replay driver: live days on the event clock, scored over HTTP and produced to Kafka, as fast as both keep up.
 
 It alone moves the clock. Each slice of the feed is first scored, as a payment is when it is asked about, then produced;
 the next slice waits until the fold has taken in the last one. What the callers saw of the service, and how fresh the
@@ -75,24 +75,33 @@ class Replay:
                 for items in _slices(feed, self.slice):
                     self.clock.move_to(items[-1].arrival)
                     for request in _groups(self._chosen(items), self.together):
-                        self.ask(client, request, items[-1].arrival)
+                        self.ask_again(client, request, items[-1].arrival)
                     self._produce(items)
         finally:
             self.keep()
 
-    def ask(self, client: httpx.Client, events: Sequence[dict[str, Any]], at: int) -> int:
-        """Score events in one request; its status, 0 for a connection that failed."""
+    def ask_again(self, client: httpx.Client, events: Sequence[dict[str, Any]], at: int) -> None:
+        """Score events in one request; if the service refuses some, ask once more about the others."""
+        status, answer = self.ask(client, events, at)
+        refused = {error["index"] for error in answer.get("errors", [])}
+        rest = [event for index, event in enumerate(events) if index not in refused]
+        if status == httpx.codes.UNPROCESSABLE_ENTITY and rest and refused:
+            self.ask(client, rest, at)
+
+    def ask(self, client: httpx.Client, events: Sequence[dict[str, Any]], at: int) -> tuple[int, dict[str, Any]]:
+        """Score events in one request; its status, 0 for a connection that failed, and the answer."""
+        answer: dict[str, Any] = {}
         begun = time.perf_counter_ns()
         try:
-            answer = client.post("/score", content=orjson.dumps({"events": events}))
-            status, name = answer.status_code, answer.json().get("request_id")
-            problem = "" if status == 200 else answer.text[:500]
+            response = client.post("/score", content=orjson.dumps({"events": events}))
+            status, problem = response.status_code, "" if response.is_success else response.text[:500]
+            answer = response.json() if response.headers.get("content-type", "").startswith("application/json") else {}
         except httpx.HTTPError as error:
-            status, name, problem = 0, None, repr(error)
+            status, problem = 0, repr(error)
         latency = (time.perf_counter_ns() - begun) // 1000
-        row = {"request_id": name, "events": len(events), "status": status, "latency_us": latency, "problem": problem}
-        self._asked.append({**row, "at": at})
-        return status
+        seen = {"request_id": answer.get("request_id"), "events": len(events), "status": status}
+        self._asked.append({**seen, "latency_us": latency, "problem": problem, "at": at})
+        return status, answer
 
     def keep(self) -> None:
         """Append what was seen to the lake."""
@@ -106,7 +115,11 @@ class Replay:
         stream = self.pipeline.events
         limit = int(self.share * 2**64)
         for item in items:
-            if item.stream == stream.name and item.id is not None and xxhash.xxh3_64_intdigest(str(item.id)) < limit:
+            if (
+                item.stream == stream.name
+                and item.id is not None
+                and xxhash.xxh3_64_intdigest(str(item.id).encode()) < limit
+            ):
                 row = orjson.loads(item.payload)
                 yield {name: row.get(stream.source(name)) for name in stream.all_columns}
 
