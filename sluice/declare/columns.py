@@ -75,7 +75,7 @@ class Decimal(Column):
 
     def describe(self) -> dict[str, object]:
         """What the definition hash and the reference page say of this column."""
-        return {**super().describe(), "scale": self.scale, "min": self.min, "max": self.max}
+        return {**super().describe(), "scale": self.scale, "min": float(self.min), "max": float(self.max)}
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,10 @@ class ForeignKey(Column):
     to: Stream = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        if self.to is None:
-            raise DeclarationError("the stream it points to is missing", where="ForeignKey(to)")
+        if not getattr(self.to, "id_columns", ()):
+            raise DeclarationError(
+                f"{self.to!r} cannot be pointed at", where="ForeignKey(to)", allowed="a Stream whose events have an id"
+            )
 
     def describe(self) -> dict[str, object]:
         """What the definition hash and the reference page say of this column."""

@@ -18,7 +18,7 @@ _TEXT = re.compile(r"(\d+)\s*(us|ms|s|min|m|h|d)")
 
 def duration(text: str | int, *, where: str = "duration") -> int:
     """Microseconds of a text such as `30d`, `12h`, `5min` or `0s`; an integer is microseconds already."""
-    if isinstance(text, int) and not isinstance(text, bool):
+    if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
         return text
     match = _TEXT.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:

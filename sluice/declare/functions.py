@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -61,6 +62,13 @@ def since_last(*, name: str = "since_last") -> tuple[Windowed, ...]:
 
 def flatten(features: Sequence[Sequence[Windowed]], *, where: str) -> tuple[Windowed, ...]:
     """The features of a view in declared order; DeclarationError for a name used twice."""
+    for group in features:
+        if not isinstance(group, tuple):
+            raise DeclarationError(
+                f"{group!r} is no feature",
+                where=f"{where}.features",
+                allowed="a list such as [count('7d'), since_last()]",
+            )
     flat = tuple(feature for group in features for feature in group)
     seen: set[str] = set()
     for feature in flat:
@@ -89,5 +97,11 @@ def _one(
         raise DeclarationError(f"window {text!r} is impossible", where=where, allowed="whole minutes, 1min or more")
     stem = "_".join(part for part in (function, column) if part)
     label = duration_text(window)
-    chosen = f"{stem}_{label}" if name is None else name.format(window=label)
-    return Windowed(function, column, window, fill, named(chosen, where=f"{where}.name"))
+    chosen = f"{stem}_{label}" if name is None else name.replace("{window}", label)
+    return Windowed(function, column, window, _filling(fill, where), named(chosen, where=f"{where}.name"))
+
+
+def _filling(fill: float | None, where: str) -> float | None:
+    if fill is None or (isinstance(fill, int | float) and math.isfinite(fill)):
+        return None if fill is None else float(fill)
+    raise DeclarationError(f"fill={fill!r}", where=where, allowed="a finite number, or None for null")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sluice.declare.checks import named, one_of
-from sluice.declare.columns import Category, Column
+from sluice.declare.columns import Category, Column, Decimal, Flag, Integer, Key
 from sluice.declare.operate import Gates, Rollout, Training
 from sluice.declare.request import RequestFeature, ViewFeature
 from sluice.declare.retraining import HybridRetraining
@@ -56,11 +56,12 @@ class Pipeline:
             raise DeclarationError("no Windows view is declared", where=f"{where}.views")
         if self.segment_by is not None:
             self._check_segments(where)
+        self._check_streams(where)
         for view in self.windows:
-            self._check_key(view, where)
+            self._check_view(view, where)
         for request in self.requests:
             for feature in request.features:
-                self._check_request(feature, where)
+                self._check_request(feature, f"{where}.{request.name}.{feature.name}")
         one_of(self.card_key, self.keys, where=f"{where}.card", kind="key")
 
     @property
@@ -70,9 +71,9 @@ class Pipeline:
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """Every stream, parents before the streams that tell about them."""
-        found = [self.events, self.label.told_by, *(view.stream for view in self.windows)]
-        return tuple(dict.fromkeys(found))
+        """Every stream: the scored events first, then those that tell about them."""
+        told = [view.label.told_by for view in self.windows if view.label]
+        return tuple(dict.fromkeys([self.events, self.label.told_by, *told, *(view.stream for view in self.windows)]))
 
     @property
     def windows(self) -> tuple[Windows, ...]:
@@ -111,7 +112,7 @@ class Pipeline:
     @property
     def definition(self) -> str:
         """The hash of everything that changes a feature's value, 16 hexadecimal digits."""
-        return hash_of({"views": [view.describe() for view in self.views], "events": self.events.describe()})
+        return hash_of({"views": [view.describe() for view in self.views], "events": self.events.meaning()})
 
     def stream(self, name: str) -> Stream:
         """The stream of that name."""
@@ -141,25 +142,51 @@ class Pipeline:
         closed = [name for name, column in self.events.columns.items() if column.categories]
         one_of(str(self.segment_by), closed, where=f"{where}.segment_by", kind="closed category")
 
-    def _check_key(self, view: Windows, where: str) -> None:
-        one_of(view.of, self.events.columns, where=f"{where}.{view.name}.of", kind="key of the scored events")
-        related = {self.events, *(stream for stream in self.streams if stream.parent)}
-        if view.stream not in related:
-            raise DeclarationError(f"{view.stream} is not related to {self.events}", where=f"{where}.{view.name}.over")
+    def _check_streams(self, where: str) -> None:
+        names = [stream.name for stream in self.streams]
+        if len(set(names)) != len(names):
+            raise DeclarationError("two streams have the same name", where=where, allowed=sorted(set(names)))
+        for stream in self.streams:
+            if stream.parent is not None and stream.parent[1] is not self.events:
+                raise DeclarationError(
+                    f"{stream} points at {stream.parent[1]}",
+                    where=f"{where}.{stream.parent[0]}",
+                    allowed=f"ForeignKey({self.events.name}), the scored events",
+                )
+
+    def _check_view(self, view: Windows, where: str) -> None:
+        at = f"{where}.{view.name}"
+        keys = {name: column for name, column in self.events.columns.items() if isinstance(column, Key)}
+        one_of(view.of, keys, where=f"{at}.of", kind="key of the scored events")
+        if keys[view.of].type != view.key.type:
+            raise DeclarationError(
+                f"key {view.of!r} is {view.key.type} in {view.stream}", where=f"{at}.of", allowed=keys[view.of].type
+            )
+        if view.label is not None and view.stream is not self.events:
+            raise DeclarationError(f"a label of {view.stream}", where=f"{at}.over", allowed=f"labels of {self.events}")
+        if view.include_request and view.stream is not self.events:
+            raise DeclarationError(
+                f"a request is no event of {view.stream}", where=f"{at}.include_request", allowed="False"
+            )
 
     def _check_request(self, feature: RequestFeature, where: str) -> None:
-        at = f"{where}.{feature.name}"
+        allowed = self._operands(feature)
         for operand in feature.operands:
             if isinstance(operand, ViewFeature):
-                one_of(operand.view, [view.name for view in self.windows], where=at, kind="view")
+                one_of(operand.view, [view.name for view in self.windows], where=where, kind="view")
                 continue
-            column = self.events.columns.get(operand)
-            one_of(operand, self.events.columns, where=at, kind="column")
-            if (feature.function == "cross") != isinstance(column, Category) and feature.function != "value":
-                kinds = [name for name, item in self.events.columns.items() if isinstance(item, Category)]
-                others = [name for name in self.events.columns if name not in kinds]
-                allowed = kinds if feature.function == "cross" else others
-                raise DeclarationError(f"{feature.function} of {operand!r}", where=at, allowed=allowed)
+            if operand in self.events.columns and operand not in allowed:
+                raise DeclarationError(f"{feature.function} of {operand!r}", where=where, allowed=allowed)
+            one_of(operand, allowed, where=where, kind="column")
+
+    def _operands(self, feature: RequestFeature) -> list[str]:
+        """The columns that a request feature may take."""
+        kinds = {
+            "cross": (Category,),
+            "ratio": (Decimal, Integer, Flag),
+            "value": (Decimal, Integer, Flag, Category),
+        }.get(feature.function, ())
+        return [name for name, column in self.events.columns.items() if isinstance(column, kinds)]
 
 
 def hash_of(description: Mapping[str, object]) -> str:

@@ -48,6 +48,7 @@ class Stream:
         where = f"Stream({self.name!r})"
         named(self.name, where="Stream(name)")
         one_of(self.id_type, ["integer", "text"], where=f"{where}.id_type", kind="id type")
+        self._check_id(where)
         check_columns(self.columns, where=where)
         for name in (*self.id_columns, self.time, *self.columns):
             named(name, where=f"{where}.columns")
@@ -94,21 +95,36 @@ class Stream:
 
     def describe(self) -> dict[str, object]:
         """Everything that changes what enters history; the contract's version is its hash."""
+        return {**self.meaning(), "sources": dict(self.sources), "late_after": self.late_after}
+
+    def meaning(self) -> dict[str, object]:
+        """What changes the values computed from it: not where it comes from, nor which events are listed as late."""
         return {
             "name": self.name,
             "id": list(self.id_columns),
             "id_type": self.id_type,
             "time": self.time,
             "columns": {name: column.describe() for name, column in self.columns.items()},
-            "sources": dict(self.sources),
             "known_after": self.known_after,
             "max_skew": self.max_skew,
-            "late_after": self.late_after,
             "accept_late": self.accept_late,
         }
 
     def __repr__(self) -> str:
         return f"Stream({self.name!r})"
+
+    def _check_id(self, where: str) -> None:
+        identified = isinstance(self.id, str | tuple) and len(self.id) > 0
+        if not identified and not isinstance(self.id, _Position):
+            raise DeclarationError(
+                f"id={self.id!r}", where=where, allowed="a column, a tuple of columns, or position for none"
+            )
+        if self.time in (*self.id_columns, *self.columns):
+            raise DeclarationError(
+                f"{self.time!r} is the time and another column",
+                where=where,
+                next_step="declare the time by time= only, and an id by id= only",
+            )
 
     def _known_delay(self) -> int:
         base, _, plus = (part.strip() for part in self.known.partition("+"))
@@ -161,7 +177,7 @@ class Label:
         return {
             "name": self.name,
             "of": self.of.name,
-            "told_by": self.told_by.describe(),
+            "told_by": self.told_by.meaning(),
             "absent": self.absent,
             "after": self.after,
             "known_after": self.known_after,
@@ -194,7 +210,10 @@ class Label:
                 where=where,
                 next_step=f"declare a column ForeignKey({self.of.name}) in it",
             )
-        one_of(self.name, self.told_by.columns, where=f"{where}.told_by", kind="column")
+        flags = [
+            name for name, column in self.told_by.columns.items() if isinstance(column, Flag) and not column.nullable
+        ]
+        one_of(self.name, flags, where=f"{where}.told_by", kind="Flag() that is never null")
 
     def __repr__(self) -> str:
         return f"Label({self.name!r}, of={self.of}, after={duration_text(self.settled_after)})"

@@ -39,6 +39,8 @@ class Windows:
     def __post_init__(self) -> None:
         where = f"Windows({self.name!r})"
         named(self.name, where="Windows(name)")
+        if not isinstance(self.over, Stream | Label):
+            raise DeclarationError(f"over={self.over!r}", where=where, allowed="a Stream or a Label")
         object.__setattr__(self, "delay", duration(self.delay, where=f"{where}.delay"))
         object.__setattr__(self, "functions", flatten(self.features, where=where))
         one_of(self.edge, ["exact"], where=f"{where}.edge", kind="edge")
@@ -111,7 +113,7 @@ class Windows:
         return {
             "name": self.name,
             "of": self.of,
-            "over": self.over.describe(),
+            "over": self.over.describe() if isinstance(self.over, Label) else self.over.meaning(),
             "features": [feature.describe() for feature in self.functions],
             "include_request": self.include_request,
             "delay": self.lag,
@@ -166,9 +168,22 @@ def _check_functions(view: Windows, where: str) -> None:
         )
     if view.include_request and view.label is not None:
         raise DeclarationError("a request has no label yet", where=f"{where}.include_request", allowed="False")
+    if view.label is not None and view.label.absent is None:
+        _check_no_last(view, where)
     for feature in view.functions:
         if feature.column is not None:
             _check_column(view, feature, feature.column, where)
+
+
+def _check_no_last(view: Windows, where: str) -> None:
+    # a label taken back would leave the time of an event that no longer counts, and a maximum cannot be subtracted
+    for feature in view.functions:
+        if feature.function == "since_last":
+            raise DeclarationError(
+                "since_last over a label that may be unknown",
+                where=f"{where}.{feature.name}",
+                allowed="a stream, or a label with absent=0 or absent=1",
+            )
 
 
 def _check_column(view: Windows, feature: Windowed, column: str, where: str) -> None:
