@@ -78,8 +78,10 @@ def invalid(values: pa.Array) -> Mask:
 def integers(values: pa.Array | pa.ChunkedArray) -> tuple[Ints, Mask]:
     """An int64 column as numpy: its values (0 where null) and where they are valid."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    filled = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    return np.asarray(filled, np.int64), ~invalid(array)
+    whole = array.cast(pa.int64())
+    if whole.null_count == 0:
+        return np.asarray(whole.to_numpy(zero_copy_only=False), np.int64), np.ones(len(whole), bool)
+    return np.asarray(whole.fill_null(0).to_numpy(zero_copy_only=False), np.int64), ~invalid(whole)
 
 
 def row_hashes(columns: list[pa.Array]) -> Ints:

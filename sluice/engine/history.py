@@ -3,11 +3,15 @@
 A row is (key, time, id, known, weight, values). A plain event is one row of weight 1. A label view has one row for what
 counts as absent and one for every change that becomes known later, so that the rows known by any moment add up to the
 label's value at that moment; count, sum, mean and share are sums of rows, whatever order they come in.
+
+A version that came too late for a view is, for that view, as if it had never come: what stood before it still stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,11 +33,36 @@ def keep(pipeline: Pipeline) -> int:
 
 
 def settled(events: pa.Table) -> pa.Table:
-    """The version of each event that stands: greatest revision, then greatest canonical hash; deleted ones are gone."""
-    if len(events) == 0:
+    """The version of each event that stands: greatest revision, then canonical hash; deleted events are gone.
+
+    Where the same bytes are put and deleted at one revision, the delete stands.
+    """
+    ids = id_codes(events.column("_id"))
+    if not _distinct(ids):
+        order = np.lexsort((*_arrival(events), *_rank(events), ids))
+        events = events.take(pa.array(np.sort(order[_last_of(ids[order])])))
+    put = integers(events.column("_op"))[0] == PUT
+    return events if put.all() else events.filter(pa.array(put))
+
+
+def originals(events: pa.Table) -> pa.Table:
+    """One copy of each version: of bytes sent again, the copy with the least watermark, then the least known.
+
+    An event without watermark came in a file, before every other.
+    """
+    ids = id_codes(events.column("_id"))
+    if _distinct(ids):
         return events
-    standing = events.take(pa.array(_standing(events)))
-    return standing.filter(pc.equal(standing.column("_op"), PUT))
+    version = (*_rank(events), ids)
+    order = np.lexsort((*_arrival(events), *version))
+    return events.take(pa.array(np.sort(order[_last_of(*(part[order] for part in version))])))
+
+
+def unexpired(view: Windows, events: pa.Table) -> pa.Table:
+    """The versions that did not come too late for a view."""
+    watermark, measured = integers(events.column("_watermark"))
+    late = measured & (integers(events.column("_time"))[0] < watermark - view.horizon)
+    return events.filter(pa.array(~late)) if late.any() else events
 
 
 def rows(view: Windows, events: Mapping[str, pa.Table], *, kept: int) -> pa.Table:
@@ -43,28 +72,20 @@ def rows(view: Windows, events: Mapping[str, pa.Table], *, kept: int) -> pa.Tabl
     """
     if view.label is not None:
         return _label_rows(view, view.label, events, kept)
-    stream = view.stream
-    mine = _unexpired(settled(events[stream.name]), view, "_time")
+    mine = settled(unexpired(view, events[view.stream.name]))
     if view.inherits_key:
-        mine = _with_parent(mine, stream, settled(_parents(stream, events)), [view.of], kept)
+        mine = _with_key(view, mine, events, kept)
     values = {name: mine.column(name) for name in view.value_columns}
-    return _table(view, mine.column(view.of), mine.column("_time"), mine.column("_id"), values)
+    ones, always = np.ones(len(mine), np.int64), np.full(len(mine), ALWAYS)
+    return _table(view, mine, values, always, ones)
 
 
 def empty_rows(view: Windows, id_type: pa.DataType) -> pa.Table:
     """A table of rows without any."""
     key = pa.string() if view.key.type == "text" else pa.int64()
+    none = pa.table({view.of: pa.array([], key), "_time": pa.array([], pa.int64()), "_id": pa.array([], id_type)})
     values = dict.fromkeys(view.value_columns, pa.array([], pa.int64()))
-    return _table(view, pa.array([], key), pa.array([], pa.int64()), pa.array([], id_type), values)
-
-
-def _standing(events: pa.Table) -> np.ndarray:
-    revision, _ = integers(events.column("_revision"))
-    digest, _ = integers(events.column("_hash"))
-    order = np.lexsort((digest.view(np.uint64), revision, id_codes(events.column("_id"))))
-    codes = id_codes(events.column("_id"))[order]
-    last = np.append(codes[1:] != codes[:-1], True)
-    return np.sort(order[last])
+    return _table(view, none, values, np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def id_codes(ids: pa.ChunkedArray | pa.Array) -> Ints:
@@ -75,142 +96,177 @@ def id_codes(ids: pa.ChunkedArray | pa.Array) -> Ints:
     return integers(array.dictionary_encode().indices)[0]
 
 
-def _parents(stream: Stream, events: Mapping[str, pa.Table]) -> pa.Table:
-    parent = stream.parent
-    if parent is None:
-        raise AssertionError(f"{stream} has no parent")
-    return events[parent[1].name]
+def _distinct(codes: Ints) -> bool:
+    return bool((np.diff(codes) > 0).all() or (np.diff(np.sort(codes)) != 0).all())
 
 
-def _unexpired(events: pa.Table, view: Windows, time: str) -> pa.Table:
+def _once(codes: Ints) -> Mask:
+    """Where a code occurs once."""
+    if _distinct(codes):
+        return np.ones(len(codes), bool)
+    order = np.argsort(codes, kind="stable")
+    ends = _last_of(codes[order])
+    once = np.empty(len(codes), bool)
+    once[order] = ends & np.append(True, ends[:-1])
+    return once
+
+
+def _last_of(*sorted_codes: Ints) -> Mask:
+    """Where a group of equal codes ends."""
+    changes = np.logical_or.reduce([codes[1:] != codes[:-1] for codes in sorted_codes])
+    return np.append(changes, True)
+
+
+def _rank(events: pa.Table) -> Sequence[np.ndarray]:
+    """What decides between versions of one event, the least important first."""
+    digest = integers(events.column("_hash"))[0].view(np.uint64)
+    return integers(events.column("_op"))[0], digest, integers(events.column("_revision"))[0]
+
+
+def _arrival(events: pa.Table) -> Sequence[np.ndarray]:
+    """What decides between copies of one version, the least important first; the first copy comes last."""
     watermark, measured = integers(events.column("_watermark"))
-    times, _ = integers(events.column(time))
-    return events.filter(pa.array(~measured | (times >= watermark - view.horizon)))
+    return -integers(events.column("_known"))[0], -watermark, ~measured
 
 
-def _with_parent(children: pa.Table, stream: Stream, parents: pa.Table, columns: Iterable[str], kept: int) -> pa.Table:
-    """Children that have a parent no older than `kept`, with the parent's columns (time and id as `parent_…`)."""
-    column = stream.parent[0] if stream.parent else ""
-    at = pc.index_in(children.column(column).combine_chunks(), value_set=parents.column("_id").combine_chunks())
-    found = children.filter(at.is_valid())
-    taken = parents.take(at.drop_null())
-    for name in columns:
-        found = found.append_column(name, taken.column(name))
-    found = found.append_column("parent_time", taken.column("_time")).append_column("parent_id", taken.column("_id"))
-    reach = np.subtract(integers(found.column("_time"))[0], kept)
-    return found.filter(pa.array(integers(found.column("parent_time"))[0] >= reach))
+def _parents(stream: Stream) -> tuple[str, Stream]:
+    if stream.parent is None:
+        raise AssertionError(f"{stream} has no parent")
+    return stream.parent
+
+
+def _found(wanted: pa.ChunkedArray, ids: pa.ChunkedArray) -> Ints:
+    """The place of each id among distinct ids, -1 where it is not."""
+    place, found = integers(pc.index_in(wanted.combine_chunks(), value_set=ids.combine_chunks()))
+    return np.where(found, place, -1)
+
+
+def _with_key(view: Windows, children: pa.Table, events: Mapping[str, pa.Table], kept: int) -> pa.Table:
+    """Children that have a parent no older than `kept`, with the parent's entity key."""
+    column, stream = _parents(view.stream)
+    parents = settled(events[stream.name])
+    place = _found(children.column(column), parents.column("_id"))
+    related = np.flatnonzero(place >= 0)
+    times = integers(parents.column("_time"))[0][place[related]]
+    related = related[times >= integers(children.column("_time"))[0][related] - kept]
+    keys = parents.column(view.of).take(pa.array(place[related]))
+    return children.take(pa.array(related)).append_column(view.of, keys)
 
 
 def _label_rows(view: Windows, label: Label, events: Mapping[str, pa.Table], kept: int) -> pa.Table:
-    parents = settled(events[label.of.name])
-    told = _with_parent(events[label.told_by.name], label.told_by, parents, [view.of], kept)
-    told = _unexpired(told, view, "parent_time")
-    changes = _changes(told, view, label)
-    if label.absent is None:
-        return changes
-    base = _unexpired(parents, view, "_time")
-    times, _ = integers(base.column("_time"))
-    absent = _table(
-        view,
-        base.column(view.of),
-        base.column("_time"),
-        base.column("_id"),
-        {label.name: pa.array(np.full(len(base), label.absent, np.int64))},
-        known=times + int(label.after),
-    )
-    return pa.concat_tables([absent, changes])
+    about = settled(unexpired(view, events[label.of.name]))
+    told = _Told(view, label, about, originals(events[label.told_by.name]), kept)
+    parts = [told.alone(), told.together()]
+    if label.absent is not None:
+        everything = np.arange(len(about))
+        ones = np.ones(len(about), np.int64)
+        times, _ = integers(about.column("_time"))
+        parts.insert(0, (everything, times + int(label.after), ones, ones * label.absent))
+    place, known, weight, value = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return _table(view, about.take(pa.array(place)), {label.name: pa.array(value)}, known, weight)
 
 
-def _changes(told: pa.Table, view: Windows, label: Label) -> pa.Table:
-    """What each told version changes at the moment it becomes known: (weight, value) to add to what stood before."""
-    parent = id_codes(told.column("parent_id"))
-    _, place, times_told = np.unique(parent, return_inverse=True, return_counts=True)
-    single = times_told[place] == 1
-    value, _ = integers(told.column(label.name))
-    put = integers(told.column("_op"))[0] == PUT
-    weight, delta = _first_change(value, put, label.absent)
-    index = np.flatnonzero(single & ((weight != 0) | (delta != 0)))
-    chains = [(index, weight[index], delta[index])]
-    chains += [_chain(told.take(pa.array(group)), group, label) for group in _groups(parent, np.flatnonzero(~single))]
-    chosen, weights, deltas = (np.concatenate(parts) for parts in zip(*chains, strict=True))
-    facts = told.take(pa.array(chosen))
-    return _table(
-        view,
-        facts.column(view.of),
-        facts.column("parent_time"),
-        facts.column("parent_id"),
-        {label.name: pa.array(deltas, pa.int64())},
-        known=integers(facts.column("_known"))[0],
-        weight=weights,
-    )
+_Changes = tuple[Ints, Ints, Ints, Ints]
+"""Place of the event, moment of knowledge, and the weight and value to add to what stood before."""
 
 
-def _first_change(value: Ints, put: Mask, absent: int | None) -> tuple[Ints, Ints]:
-    if absent is None:
-        return put.astype(np.int64), np.where(put, value, 0)
-    return np.zeros(len(value), np.int64), np.where(put, value - absent, 0)
+class _Speech(NamedTuple):
+    id: int | str
+    rank: tuple[int, int, int]
+    time: int
+    known: int
+    watermark: int | None
+    place: int
+    near: bool
+    value: int
 
 
-def _groups(codes: Ints, index: Ints) -> list[Ints]:
-    if len(index) == 0:
-        return []
-    order = index[np.argsort(codes[index], kind="stable")]
-    return list(np.split(order, np.flatnonzero(np.diff(codes[order])) + 1))
+class _Told:
+    """What the told versions of a label change in the events they are about, and when that becomes known."""
+
+    def __init__(self, view: Windows, label: Label, about: pa.Table, told: pa.Table, kept: int) -> None:
+        self._label, self._horizon, self._told = label, view.horizon, told
+        self._times = integers(about.column("_time"))[0]
+        self._place = _found(told.column(_parents(label.told_by)[0]), about.column("_id"))
+        self._present = self._place >= 0
+        self._parent_times = self._times[self._place] if len(self._times) else np.zeros(len(told), np.int64)
+        self._near = self._present & (self._parent_times >= integers(told.column("_time"))[0] - kept)
+        self._single = _once(id_codes(told.column("_id"))) & (_once(self._place) | ~self._present)
+
+    def alone(self) -> _Changes:
+        """The changes of versions that are the only one of their event, about an event with no other."""
+        told, absent = self._told, self._label.absent
+        watermark, measured = integers(told.column("_watermark"))
+        late = measured & (self._parent_times < watermark - self._horizon)
+        put = integers(told.column("_op"))[0] == PUT
+        value = integers(told.column(self._label.name))[0] - (absent or 0)
+        changes = (value != 0) if absent is not None else np.ones(len(told), bool)
+        here = np.flatnonzero(self._single & self._near & put & ~late & changes)
+        weight = np.full(len(here), int(absent is None), np.int64)
+        return self._place[here], integers(told.column("_known"))[0][here], weight, value[here]
+
+    def together(self) -> _Changes:
+        """The changes where several versions speak of one event, or one speaker has several versions."""
+        spoken = self._speeches(np.flatnonzero(~self._single))
+        speakers: dict[int | str, list[_Speech]] = {}
+        places: dict[int, dict[int | str, None]] = {}
+        for speech in spoken:
+            speakers.setdefault(speech.id, []).append(speech)
+            if speech.place >= 0:
+                places.setdefault(speech.place, {})[speech.id] = None
+        found = [
+            (place, *change)
+            for place, ids in places.items()
+            for change in self._chain(place, [speech for speaker in ids for speech in speakers[speaker]])
+        ]
+        place, known, weight, value = np.array(found, np.int64).reshape(-1, 4).T
+        return place, known, weight, value
+
+    def _chain(self, place: int, speeches: list[_Speech]) -> Iterator[tuple[int, int, int]]:
+        """The changes of one event's label in the order they became known."""
+        time = int(self._times[place])
+        absent = self._label.absent
+        nothing = (0, 0) if absent is None else (1, absent)
+        before = nothing
+        standing: dict[int | str, _Speech] = {}
+        heard = [item for item in speeches if item.watermark is None or time >= item.watermark - self._horizon]
+        for known, news in groupby(sorted(heard, key=lambda item: item.known), key=lambda item: item.known):
+            for speech in news:
+                held = standing.get(speech.id)
+                standing[speech.id] = speech if held is None or speech.rank > held.rank else held
+            after = _latest(place, standing, nothing)
+            if after != before:
+                yield known, after[0] - before[0], after[1] - before[1]
+            before = after
+
+    def _speeches(self, index: Ints) -> list[_Speech]:
+        names = ["_id", "_revision", "_hash", "_op", "_time", "_known", "_watermark", self._label.name]
+        facts = self._told.select(names).take(pa.array(index))
+        columns = zip(*(column.to_pylist() for column in facts.columns), strict=True)
+        return [
+            _Speech(id_, (revision, digest % 2**64, op), time, known, watermark, place, near, value or 0)
+            for (id_, revision, digest, op, time, known, watermark, value), place, near in zip(
+                columns, self._place[index].tolist(), self._near[index].tolist(), strict=True
+            )
+        ]
 
 
-def _chain(told: pa.Table, index: Ints, label: Label) -> tuple[Ints, Ints, Ints]:
-    """The changes of one event's label, when several versions speak of it, in the order they became known."""
-    facts = told.select(["_known", "_time", "_id", "_revision", "_hash", "_op", label.name]).to_pylist()
-    order = sorted(
-        range(len(facts)), key=lambda i: (facts[i]["_known"], facts[i]["_revision"], _unsigned(facts[i]["_hash"]))
-    )
-    picked, weights, deltas = [], [], []
-    before = (0, 0) if label.absent is None else (1, label.absent)
-    standing = before
-    versions: dict[object, dict[str, int]] = {}
-    for place in order:
-        fact = facts[place]
-        held = versions.get(fact["_id"])
-        if held is None or _rank(fact) > _rank(held):
-            versions[fact["_id"]] = fact
-        present = [item for item in versions.values() if item["_op"] == PUT]
-        latest = max(present, key=lambda item: (item["_time"], item["_id"])) if present else None
-        after = before if latest is None else (1, latest[label.name])
-        if after != standing:
-            picked.append(index[place])
-            weights.append(after[0] - standing[0])
-            deltas.append(after[1] - standing[1])
-            standing = after
-    return np.array(picked, np.int64), np.array(weights, np.int64), np.array(deltas, np.int64)
-
-
-def _rank(fact: Mapping[str, int]) -> tuple[int, int]:
-    return fact["_revision"], _unsigned(fact["_hash"])
-
-
-def _unsigned(value: int) -> int:
-    return value % 2**64
+def _latest(place: int, standing: Mapping[int | str, _Speech], nothing: tuple[int, int]) -> tuple[int, int]:
+    about = [item for item in standing.values() if item.place == place and item.near and item.rank[2] == PUT]
+    latest = max(about, key=lambda item: (item.time, item.id), default=None)
+    return nothing if latest is None else (1, latest.value)
 
 
 def _table(
-    view: Windows,
-    key: pa.ChunkedArray,
-    time: pa.ChunkedArray,
-    ids: pa.ChunkedArray,
-    values: Mapping[str, pa.ChunkedArray],
-    *,
-    known: Ints | None = None,
-    weight: Ints | None = None,
+    view: Windows, events: pa.Table, values: Mapping[str, pa.ChunkedArray], known: Ints, weight: Ints
 ) -> pa.Table:
-    ones = np.ones(len(time), np.int64)
-    always = np.full(len(time), ALWAYS)
     return pa.table(
         {
-            "key": key,
-            "time": time,
-            "id": ids,
-            "known": pa.array(always if known is None else known, pa.int64()),
-            "weight": pa.array(ones if weight is None else weight, pa.int64()),
+            "key": events.column(view.of),
+            "time": events.column("_time"),
+            "id": events.column("_id"),
+            "known": pa.array(known, pa.int64()),
+            "weight": pa.array(weight, pa.int64()),
             **{name: values[name] for name in view.value_columns},
         }
     )
