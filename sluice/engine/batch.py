@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sluice.declare.columns import Decimal
 from sluice.declare.functions import Windowed
 from sluice.declare.views import Windows
-from sluice.engine.encode import Ints, Mask, integers
+from sluice.engine.encode import Ints, Mask, integers, invalid
 from sluice.engine.finalise import Floats, averaged, counted, elapsed, summed
 from sluice.errors import DataError
 
@@ -28,24 +29,22 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Colu
     """Every feature of a view for every request, as (float64 values, validity) in the order of `requests`.
 
     `rows` comes from `history.rows`; `requests` has `key`, `time`, `id` and, for a view that includes the request,
-    its value columns as integers. A request without key reads the empty state.
+    its value columns as integers. A request without key reads the empty state; one without id comes after every other.
     """
-    joined = _Joined(rows, requests)
-    order = joined.requests.order()
-    asked, requests = joined.requests.select(order), requests.take(pa.array(order))
-    known = joined.rows.known
-    pending = known > joined.rows.time + view.lag
-    history = _Prefixes(view, joined.rows.select(~pending))
-    late = joined.rows.select(pending)
+    everything, asked = _coded(view, rows, requests)
+    order = asked.order()
+    asked, requests = asked.select(order), requests.take(pa.array(order))
+    pending = everything.known > everything.time + view.lag
+    history = _Prefixes(view, everything.select(~pending))
+    late = everything.select(pending)
     near = _upper(history, asked, view.lag)
+    spans: dict[int, _Span] = {}
     result: dict[str, Column] = {}
-    edges: dict[int, Ints] = {}
     for feature in view.functions:
         window = feature.window or view.longest
-        if window not in edges:
-            edges[window] = history.before(asked.key, asked.time - view.lag - window, inclusive=True)
-        span = _Span(view, asked, history, late, edges[window], near, window)
-        result[feature.name] = _back(order, _value(view, feature, span, requests))
+        if window not in spans:
+            spans[window] = _span(view, asked, history, late, near, window)
+        result[feature.name] = _back(order, _value(view, feature, spans[window], requests))
     return result
 
 
@@ -54,9 +53,24 @@ def finalise(view: Windows, feature: Windowed, weight: Ints, number: Ints, total
     if feature.column is None:
         return counted(weight)
     step = unit(view, feature.column)
+    _check_exact(view, feature.column, step, number)
     if feature.function == "sum":
         return summed(total, number, step, feature.fill)
     return averaged(total, number, step, feature.fill)
+
+
+def _check_exact(view: Windows, column: str, step: int, number: Ints) -> None:
+    """DataError if a window holds so many events that a sum at the declared bound could leave 64 bits."""
+    bounds = view.column(column).bounds or (0, 0)
+    largest = math.ceil(max(abs(bound) for bound in bounds) * step)
+    most = int(number.max(initial=0))
+    if largest * most >= 2**63:
+        raise DataError(
+            f"{most:,} values of up to {largest:,} steps do not fit an exact sum",
+            where=f"{view.name}.{column}",
+            allowed=f"at most {(2**63 - 1) // largest:,} events in a window",
+            next_step=f"declare a smaller bound for {column!r}, or a shorter window",
+        )
 
 
 @dataclass(frozen=True)
@@ -68,35 +82,18 @@ class _Rows:
     weight: Ints
     values: dict[str, tuple[Ints, Mask]]
 
-    def select(self, where: Mask | Ints) -> _Rows:
-        values = {name: (value[where], valid[where]) for name, (value, valid) in self.values.items()}
-        return _Rows(self.key[where], self.time[where], self.tie[where], self.known[where], self.weight[where], values)
+    def select(self, where: Mask) -> _Rows:
+        return self if where.all() else self.take(np.flatnonzero(where))
+
+    def take(self, index: Ints) -> _Rows:
+        values = {name: (value[index], valid[index]) for name, (value, valid) in self.values.items()}
+        return _Rows(self.key[index], self.time[index], self.tie[index], self.known[index], self.weight[index], values)
 
     def sorted(self) -> _Rows:
-        return self.select(np.lexsort((self.tie, self.time, self.key)))
+        return self.take(np.lexsort((self.tie, self.time, self.key)))
 
     def __len__(self) -> int:
         return len(self.key)
-
-
-class _Joined:
-    """Rows and requests with keys and ids in common integer codes; a missing key is -1."""
-
-    def __init__(self, rows: pa.Table, requests: pa.Table) -> None:
-        keys = _codes(rows.column("key"), requests.column("key"))
-        ties = _ordered(rows.column("id"), requests.column("id"))
-        fixed = {"key", "time", "id", "known", "weight"}
-        values = {name: integers(rows.column(name)) for name in rows.column_names if name not in fixed}
-        present = keys[0] >= 0
-        self.rows = _Rows(
-            keys[0],
-            integers(rows.column("time"))[0],
-            ties[0],
-            integers(rows.column("known"))[0],
-            integers(rows.column("weight"))[0],
-            values,
-        ).select(present)
-        self.requests = _Requests(keys[1], integers(requests.column("time"))[0], ties[1])
 
 
 @dataclass(frozen=True)
@@ -104,95 +101,110 @@ class _Requests:
     key: Ints
     time: Ints
     tie: Ints
+    open: Mask
+    """Requests without an id, which come after every event of their moment."""
 
     def order(self) -> Ints:
         # sorted requests read the sorted rows front to back: several times faster than at random
         return np.lexsort((self.time, self.key))
 
     def select(self, order: Ints) -> _Requests:
-        return _Requests(self.key[order], self.time[order], self.tie[order])
+        return _Requests(self.key[order], self.time[order], self.tie[order], self.open[order])
+
+
+class _Line:
+    """Sorted (key, time) pairs as one sorted word each, to find places in by bisection."""
+
+    def __init__(self, key: Ints, time: Ints) -> None:
+        self._low, high = (int(time.min()), int(time.max())) if len(time) else (0, 0)
+        self._span = high - self._low + 2
+        self._moments: Ints | None = None
+        if (int(key.max(initial=0)) + 2) * self._span >= 2**63:
+            # too many keys over too long a time for one word: the rank of a time takes its place
+            moments = np.sort(time)
+            self._moments = moments[np.append(True, np.diff(moments) != 0)]
+            self._span = len(self._moments) + 1
+        self._words = key * np.int64(self._span) + self._offset(time)
+
+    def before(self, key: Ints, time: Ints) -> Ints:
+        """The place after each key's pairs with a time before `time`."""
+        word = key * np.int64(self._span) + self._offset(time)
+        return np.asarray(np.searchsorted(self._words, word, "left"), np.int64)
+
+    def _offset(self, time: Ints) -> Ints:
+        if self._moments is None:
+            return np.clip(time - self._low, 0, self._span - 1)
+        return np.asarray(np.searchsorted(self._moments, time, "left"), np.int64)
 
 
 class _Prefixes:
     """Sorted rows with the running sums of everything that windows add up.
 
-    Times are ranked first, so that (key, rank of the time) fits one word for any number of keys and any span of time.
+    A running sum over all entities may pass 64 bits and wrap; the difference of two does not care, since the sum
+    inside each window fits (`_check_exact`).
     """
 
     def __init__(self, view: Windows, rows: _Rows) -> None:
         self.rows = rows.sorted()
-        self._moments = np.unique(self.rows.time)
-        self._words = self._word(self.rows.key, np.searchsorted(self._moments, self.rows.time, "left"))
+        self.line = _Line(self.rows.key, self.rows.time)
         self.weight = _running(self.rows.weight)
         self.number = {}
         self.total = {}
         for name in view.value_columns:
             value, valid = self.rows.values[name]
-            _check_range(value)
             self.number[name] = _running(np.where(valid, self.rows.weight, 0))
             self.total[name] = _running(value)
-
-    def before(self, key: Ints, time: Ints, *, inclusive: bool) -> Ints:
-        """The place after each key's rows with a time before `time` (or at it)."""
-        # a row's time is before the wanted one exactly when its rank is below the wanted rank
-        rank = np.searchsorted(self._moments, time, "right" if inclusive else "left")
-        return np.asarray(np.searchsorted(self._words, self._word(key, rank), "left"), np.int64)
-
-    def _word(self, key: Ints, rank: Ints) -> Ints:
-        return key * np.int64(len(self._moments) + 1) + rank
 
 
 @dataclass(frozen=True)
 class _Span:
-    """The rows of each request's window: a range of the sorted ones, plus late-known ones one by one."""
+    """The rows of each request's window: a range of the sorted ones, and those that became known too late for that.
 
-    view: Windows
+    A late-known row counts for a range of the sorted requests: from the moment it is known until it leaves the window.
+    """
+
     requests: _Requests
     history: _Prefixes
     late: _Rows
     first: Ints
+    stop: Ints
+    begin: Ints
     end: Ints
-    window: int
-
-    @property
-    def stop(self) -> Ints:
-        return np.maximum(self.end, self.first)
 
     def weight(self) -> Ints:
-        return self._sum(self.history.weight) + self._late(self.late.weight)
+        return self._sum(self.history.weight, self.late.weight)
 
     def number(self, column: str) -> Ints:
         late = np.where(self.late.values[column][1], self.late.weight, 0)
-        return self._sum(self.history.number[column]) + self._late(late)
+        return self._sum(self.history.number[column], late)
 
     def total(self, column: str) -> Ints:
-        return self._sum(self.history.total[column]) + self._late(self.late.values[column][0])
+        return self._sum(self.history.total[column], self.late.values[column][0])
 
     def last(self) -> tuple[Ints, Mask]:
-        """The time of the last row, and whether there is one."""
+        """The time of the last row, and whether there is one; late-known rows only change what stands there already."""
         seen = self.stop > self.first
         times = self.history.rows.time
-        last = times[np.where(seen, self.stop - 1, 0)] if len(times) else np.zeros(len(seen), np.int64)
-        for index, inside in self._late_rows():
-            newer = inside & (~seen | (self.late.time[index] > last))
-            last, seen = np.where(newer, self.late.time[index], last), seen | newer
-        return last, seen
+        return times[np.where(seen, self.stop - 1, 0)] if len(times) else np.zeros(len(seen), np.int64), seen
 
-    def _sum(self, running: Ints) -> Ints:
-        return running[self.stop] - running[self.first]
+    def _sum(self, running: Ints, late: Ints) -> Ints:
+        inside = running[self.stop] - running[self.first]
+        if len(late) == 0:
+            return inside
+        steps = np.zeros(len(inside) + 1, np.int64)
+        np.add.at(steps, self.begin, late)
+        np.subtract.at(steps, self.end, late)
+        return inside + np.cumsum(steps[:-1])
 
-    def _late(self, amounts: Ints) -> Ints:
-        extra = np.zeros(len(self.first), np.int64)
-        for index, inside in self._late_rows():
-            extra += np.where(inside, amounts[index], 0)
-        return extra
 
-    def _late_rows(self) -> Iterable[tuple[int, Mask]]:
-        requests, late = self.requests, self.late
-        near = requests.time - self.view.lag
-        for index in range(len(late)):
-            inside = (late.time[index] <= near) & (late.time[index] > near - self.window)
-            yield index, inside & (requests.key == late.key[index]) & (late.known[index] <= requests.time)
+def _span(view: Windows, asked: _Requests, history: _Prefixes, late: _Rows, near: Ints, window: int) -> _Span:
+    first = history.line.before(asked.key, asked.time - view.lag - window + 1)
+    begin = end = np.empty(0, np.int64)
+    if len(late):
+        line = _Line(asked.key, asked.time)
+        begin = line.before(late.key, late.known)
+        end = np.maximum(begin, line.before(late.key, late.time + view.lag + window))
+    return _Span(asked, history, late, first, np.maximum(near, first), begin, end)
 
 
 def _value(view: Windows, feature: Windowed, span: _Span, requests: pa.Table) -> Column:
@@ -216,16 +228,16 @@ def _value(view: Windows, feature: Windowed, span: _Span, requests: pa.Table) ->
 def _upper(history: _Prefixes, requests: _Requests, lag: int) -> Ints:
     """End of the rows that a request may see: time at most t - lag, and (time, id) before the request's own."""
     if lag > 0:
-        return history.before(requests.key, requests.time - lag, inclusive=True)
+        return history.line.before(requests.key, requests.time - lag + 1)
     rows = history.rows
-    at = history.before(requests.key, requests.time, inclusive=False)
-    while len(rows):
-        here = np.minimum(at, len(rows) - 1)
-        tied = (at < len(rows)) & (rows.key[here] == requests.key) & (rows.time[here] == requests.time)
-        step = tied & (rows.tie[here] < requests.tie)
-        if not step.any():
-            break
-        at = at + step
+    at = history.line.before(requests.key, requests.time + requests.open)
+    tied = np.arange(len(at))
+    while len(tied):
+        tied = tied[at[tied] < len(rows)]
+        here = at[tied]
+        same = (rows.key[here] == requests.key[tied]) & (rows.time[here] == requests.time[tied])
+        tied = tied[same & (rows.tie[here] < requests.tie[tied])]
+        at[tied] += 1
     return at
 
 
@@ -239,30 +251,38 @@ def _running(values: Ints) -> Ints:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(values, dtype=np.int64)])
 
 
-def _check_range(values: Ints) -> None:
-    if len(values) and int(np.abs(values).max()) * len(values) >= 2**63:
-        raise DataError(
-            "a running sum would leave 64 bits", where="batch kernel", next_step="split the entities further"
-        )
+def _coded(view: Windows, rows: pa.Table, requests: pa.Table) -> tuple[_Rows, _Requests]:
+    """Rows (those with a key) and requests with keys and ids in common integer codes; a missing key is -1."""
+    row_keys, keys = _codes(rows.column("key"), requests.column("key"))
+    row_ties, ties = _ordered(rows.column("id"), requests.column("id"), needed=view.lag == 0)
+    values = {name: integers(rows.column(name)) for name in view.value_columns}
+    time, known, weight = (integers(rows.column(name))[0] for name in ("time", "known", "weight"))
+    open_ = invalid(requests.column("id"))
+    found = _Rows(row_keys, time, row_ties, known, weight, values).select(row_keys >= 0)
+    return found, _Requests(keys, integers(requests.column("time"))[0], ties, open_)
 
 
 def _codes(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ints, Ints]:
     """Codes 0… of the keys of both sides, -1 for null."""
-    both = (
-        pa.concat_arrays([*left.chunks, *right.chunks])
-        if left.num_chunks + right.num_chunks
-        else pa.array([], left.type)
-    )
-    values, valid = integers(both.dictionary_encode().indices)
+    values, valid = integers(_joined(left, right).dictionary_encode().indices)
     codes = np.where(valid, values, -1)
     return codes[: len(left)], codes[len(left) :]
 
 
-def _ordered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ints, Ints]:
-    """Integers in the order of the ids: themselves, or their rank as UTF-8 bytes."""
-    if pa.types.is_integer(left.type):
+def _ordered(left: pa.ChunkedArray, right: pa.ChunkedArray, *, needed: bool) -> tuple[Ints, Ints]:
+    """Integers in the order of the ids: themselves, or the rank of their text as UTF-8 bytes; 0 for null."""
+    if not needed:
+        return np.zeros(len(left), np.int64), np.zeros(len(right), np.int64)
+    if pa.types.is_integer(left.type) and pa.types.is_integer(right.type):
         return integers(left)[0], integers(right)[0]
-    texts = [text.encode() for text in [*left.to_pylist(), *right.to_pylist()]]
-    ranks = {text: rank for rank, text in enumerate(sorted(set(texts)))}
-    codes = np.array([ranks[text] for text in texts], np.int64)
+    texts = _joined(left.cast(pa.string()), right.cast(pa.string())).dictionary_encode()
+    ranks = np.empty(len(texts.dictionary), np.int64)
+    ranks[pc.array_sort_indices(texts.dictionary).to_numpy()] = np.arange(len(ranks))
+    place, valid = integers(texts.indices)
+    codes = np.where(valid, ranks[place], 0) if len(ranks) else place
     return codes[: len(left)], codes[len(left) :]
+
+
+def _joined(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.Array:
+    chunks = [*left.chunks, *right.chunks]
+    return pa.concat_arrays(chunks) if chunks else pa.array([], left.type)
