@@ -43,16 +43,26 @@ def column_type(column: Column) -> pa.DataType:
 
 
 def to_facts(stream: Stream, events: pa.Table) -> list[Fact]:
-    """One fact for each encoded event."""
-    parent = stream.parent
-    anchor = "_id" if parent is None else parent[0]
-    own = ["_id", "_revision", "_hash", anchor, "_op", "_time", "_known", "_watermark"]
-    columns = [events.column(name).to_pylist() for name in own]
-    values = list(zip(*(events.column(name).to_pylist() for name in stream.columns), strict=True))
-    rows = zip(*columns, strict=True)
+    """One fact for each encoded event; one that names no parent (a delete may) is anchored at its own id."""
+    ids = events.column("_id").to_pylist()
+    anchors = ids if stream.parent is None else events.column(stream.parent[0]).to_pylist()
+    own = [events.column(name).to_pylist() for name in ("_revision", "_hash", "_op", "_time", "_known", "_watermark")]
+    values = zip(*(events.column(name).to_pylist() for name in stream.columns), strict=True)
+    rows = zip(ids, anchors, zip(*own, strict=True), values, strict=True)
     return [
-        Fact(stream.name, id_, revision, hash_, anchor_, op, time, known, watermark, orjson.dumps(body))
-        for (id_, revision, hash_, anchor_, op, time, known, watermark), body in zip(rows, values, strict=True)
+        Fact(
+            stream.name,
+            id_,
+            revision,
+            hash_,
+            id_ if anchor is None else anchor,
+            op,
+            time,
+            known,
+            mark,
+            orjson.dumps(body),
+        )
+        for id_, anchor, (revision, hash_, op, time, known, mark), body in rows
     ]
 
 

@@ -45,10 +45,15 @@ class Folded:
 def fold(pipeline: Pipeline, store: TileStore, batch: MicroBatch) -> Folded:
     """Fold a micro-batch into the store exactly once; LostPartition when another consumer has moved on."""
     arrived = [fact for stream in pipeline.streams for fact in _facts(pipeline, stream.name, batch)]
-    before = store.facts([fact.anchor for fact in arrived])
-    known = {_version(fact) for fact in before}
-    fresh = list({_version(fact): fact for fact in reversed(arrived) if _version(fact) not in known}.values())
-    touched = [made for view in pipeline.windows for made in _changed(pipeline, view, store, before, fresh)]
+    before = _related(pipeline, store, arrived)
+    fresh = _fresh(before, arrived)
+    old, new = to_tables(pipeline, before), to_tables(pipeline, [*before, *fresh])
+    kept = keep(pipeline)
+    touched = [
+        changed
+        for view in pipeline.windows
+        for changed in _changed(view, store, *(rows(view, t, kept=kept) for t in (old, new)))
+    ]
     store.apply(Change(fresh, touched, batch.expected, batch.positions))
     return Folded(len(arrived), len(fresh), len(touched))
 
@@ -72,36 +77,57 @@ def _facts(pipeline: Pipeline, stream: str, batch: MicroBatch) -> Sequence[Fact]
     return to_facts(pipeline.stream(stream), events) if events is not None and len(events) else []
 
 
-def _version(fact: Fact) -> tuple[str, Id, int, int]:
-    return fact.stream, fact.id, fact.revision, fact.hash
+def _related(pipeline: Pipeline, store: TileStore, arrived: Sequence[Fact]) -> list[Fact]:
+    """Every kept fact that can decide what the arrived ones change.
+
+    What speaks of an event may be corrected to speak of another: so beside the facts about the same events, all
+    versions of every speaker among them.
+    """
+    telling = {stream.name for stream in pipeline.streams if stream.parent}
+    own = store.versions([fact.name for fact in arrived if fact.stream in telling])
+    about = store.facts([fact.anchor for fact in [*arrived, *own]])
+    speakers = store.versions([fact.name for fact in about if fact.stream in telling])
+    return list({fact.version: fact for fact in [*own, *about, *speakers]}.values())
 
 
-def _changed(
-    pipeline: Pipeline, view: Windows, store: TileStore, before: Sequence[Fact], fresh: Sequence[Fact]
-) -> list[tuple[str, Id, Tile]]:
-    old = _counted(pipeline, view, before)
-    new = _counted(pipeline, view, [*before, *fresh])
-    removed, added = old - new, new - old
-    places = sorted({_place(view, row) for row in (removed + added)}, key=repr)
+def _fresh(before: Sequence[Fact], arrived: Sequence[Fact]) -> list[Fact]:
+    """The arrived versions that were not known, or only by a copy that had come later."""
+    first = {fact.version: fact for fact in before}
+    fresh = {}
+    for fact in arrived:
+        held = first.get(fact.version)
+        if held is None or fact.arrival < held.arrival:
+            first[fact.version] = fresh[fact.version] = fact
+    return list(fresh.values())
+
+
+def _changed(view: Windows, store: TileStore, old: pa.Table, new: pa.Table) -> list[tuple[str, Id, Tile]]:
+    """The tiles of a view as they are after some of its rows have changed."""
+    before, after = _counted(view, old), _counted(view, new)
+    gone, came = _by_place(view, before - after), _by_place(view, after - before)
+    places = list(dict.fromkeys([*gone, *came]))
     reading = store.read([Wanted(view.name, key, slot, slot) for key, slot in places])
     result = []
     for (key, slot), found in zip(places, reading.tiles, strict=True):
         held = Counter(_listed(view, key, found[0])) if found else Counter()
-        gone = Counter({row: n for row, n in removed.items() if _place(view, row) == (key, slot)})
-        came = Counter({row: n for row, n in added.items() if _place(view, row) == (key, slot)})
-        result.append((view.name, key, tile(slot, _rows(view, held - gone + came))))
+        held.subtract(gone.get((key, slot), ()))
+        held.update(came.get((key, slot), ()))
+        result.append((view.name, key, tile(slot, _rows(view, +held))))
     return result
 
 
-def _counted(pipeline: Pipeline, view: Windows, facts: Sequence[Fact]) -> Counter[_Row]:
-    table = rows(view, to_tables(pipeline, facts), kept=keep(pipeline))
+def _counted(view: Windows, table: pa.Table) -> Counter[_Row]:
     matrix = matrix_of(view, table)
     keys, ids = table.column("key").to_pylist(), table.column("id").to_pylist()
     return Counter((k, i, tuple(m)) for k, i, m in zip(keys, ids, matrix.tolist(), strict=True) if k is not None)
 
 
-def _place(view: Windows, row: _Row) -> tuple[Id, int]:
-    return row[0], row[2][LAST] // view.slot
+def _by_place(view: Windows, counted: Counter[_Row]) -> dict[tuple[Id, int], list[_Row]]:
+    """Rows by entity and slot."""
+    found: dict[tuple[Id, int], list[_Row]] = {}
+    for row in counted.elements():
+        found.setdefault((row[0], row[2][LAST] // view.slot), []).append(row)
+    return found
 
 
 def _listed(view: Windows, key: Id, held: Tile) -> list[_Row]:

@@ -19,13 +19,14 @@ CREATE TABLE IF NOT EXISTS tiles (
     view TEXT, key, slot INTEGER, state BLOB NOT NULL, rows BLOB NOT NULL, ids BLOB NOT NULL,
     PRIMARY KEY (view, key, slot)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (
-    anchor, stream TEXT, id, revision INTEGER, hash INTEGER, op INTEGER NOT NULL, time INTEGER NOT NULL,
+    anchor, stream TEXT, id, revision INTEGER, hash INTEGER, op INTEGER, time INTEGER NOT NULL,
     known INTEGER NOT NULL, watermark INTEGER, body BLOB NOT NULL,
-    PRIMARY KEY (anchor, stream, id, revision, hash)) WITHOUT ROWID;
+    PRIMARY KEY (anchor, stream, id, revision, hash, op)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS facts_by_time ON facts (time);
+CREATE INDEX IF NOT EXISTS facts_by_id ON facts (stream, id);
 """
 _TILES = "SELECT slot, state, rows, ids FROM tiles WHERE view = ? AND key = ? AND slot BETWEEN ? AND ? ORDER BY slot"
-_FACTS = "SELECT stream, id, revision, hash, anchor, op, time, known, watermark, body FROM facts WHERE anchor = ?"
+_FACTS = "SELECT stream, id, revision, hash, anchor, op, time, known, watermark, body FROM facts WHERE "
 _PUT_TILE = "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?)"
 _PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -68,11 +69,12 @@ class SqliteStore:
             return Reading(found, self._knowledge())
 
     def facts(self, anchors: Sequence[Id]) -> list[Fact]:
-        """Every kept version of the events about the given ones."""
-        found: list[Fact] = []
-        for anchor in dict.fromkeys(anchors):
-            found.extend(Fact(*row) for row in self._connection.execute(_FACTS, (anchor,)))
-        return found
+        """Every kept version that was anchored at the given ids."""
+        return self._found("anchor = ?", [(anchor,) for anchor in dict.fromkeys(anchors)])
+
+    def versions(self, names: Sequence[tuple[str, Id]]) -> list[Fact]:
+        """Every kept version of the events with these streams and ids, wherever they are anchored."""
+        return self._found("stream = ? AND id = ?", list(dict.fromkeys(names)))
 
     def apply(self, change: Change) -> None:
         """Write a change, or raise LostPartition and write nothing."""
@@ -101,9 +103,16 @@ class SqliteStore:
         try:
             yield self._connection
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+
+    def _found(self, where: str, places: Sequence[tuple[Id, ...]]) -> list[Fact]:
+        found: list[Fact] = []
+        for place in places:
+            found.extend(Fact(*row) for row in self._connection.execute(_FACTS + where, place))
+        return found
 
     def _expect(self, partition: Partition, expected: int | None) -> None:
         row = self._connection.execute(
@@ -117,7 +126,7 @@ class SqliteStore:
         base = self._connection.execute("SELECT version FROM base").fetchone()
         rows = self._connection.execute("SELECT topic, part, offset, watermark FROM positions")
         positions = {(topic, part): Position(offset, watermark) for topic, part, offset, watermark in rows}
-        return Knowledge(base[0] if base else 0, positions)
+        return Knowledge(base[0] if base else -1, positions)
 
     def _write(self, facts: Iterable[Fact], tiles: Iterable[tuple[str, Id, Tile]]) -> None:
         self._connection.executemany(

@@ -11,6 +11,8 @@ from sluice.errors import Outage
 
 Partition = tuple[str, int]
 """A topic and a partition of it."""
+Version = tuple[str, Id, int, int, int]
+"""Stream, id, revision, canonical hash and operation."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,21 @@ class Fact:
     known: int
     watermark: int | None
     values: bytes
+
+    @property
+    def name(self) -> tuple[str, Id]:
+        """The event that it is a version of."""
+        return self.stream, self.id
+
+    @property
+    def version(self) -> Version:
+        """Which version of which event it is; copies of the same bytes have the same."""
+        return self.stream, self.id, self.revision, self.hash, self.op
+
+    @property
+    def arrival(self) -> tuple[bool, int, int]:
+        """What decides between copies of one version; the least is the first that came."""
+        return self.watermark is not None, self.watermark or 0, self.known
 
 
 @dataclass(frozen=True)
@@ -110,7 +127,11 @@ class TileStore(Protocol):
         ...
 
     def facts(self, anchors: Sequence[Id]) -> list[Fact]:
-        """Every kept version of the events about the given ones."""
+        """Every kept version that was anchored at the given ids."""
+        ...
+
+    def versions(self, names: Sequence[tuple[str, Id]]) -> list[Fact]:
+        """Every kept version of the events with these streams and ids, wherever they are anchored."""
         ...
 
     def apply(self, change: Change) -> None:
@@ -130,16 +151,17 @@ class TileStore(Protocol):
 class MemoryStore:
     """The in-memory twin: a dictionary, for unit tests and embedded use."""
 
-    base: int = 0
+    base: int = -1
     positions: dict[Partition, Position] = field(default_factory=dict)
     _tiles: dict[tuple[str, Id], dict[int, Tile]] = field(default_factory=dict)
-    _facts: dict[Id, dict[tuple[str, Id, int, int], Fact]] = field(default_factory=dict)
+    _facts: dict[Id, dict[Version, Fact]] = field(default_factory=dict)
+    _anchors: dict[tuple[str, Id], set[Id]] = field(default_factory=dict)
 
     def load(self, base: int, tiles: Iterable[tuple[str, Id, Tile]], facts: Iterable[Fact]) -> None:
         """Replace everything by the tiles and facts of a base version; positions start empty."""
         self.base, self.positions = base, {}
-        self._tiles.clear()
-        self._facts.clear()
+        for held in (self._tiles, self._facts, self._anchors):
+            held.clear()
         self._write(facts, tiles)
 
     def read(self, wanted: Sequence[Wanted]) -> Reading:
@@ -151,8 +173,14 @@ class MemoryStore:
         return Reading(found, Knowledge(self.base, dict(self.positions)))
 
     def facts(self, anchors: Sequence[Id]) -> list[Fact]:
-        """Every kept version of the events about the given ones."""
+        """Every kept version that was anchored at the given ids."""
         return [fact for anchor in dict.fromkeys(anchors) for fact in self._facts.get(anchor, {}).values()]
+
+    def versions(self, names: Sequence[tuple[str, Id]]) -> list[Fact]:
+        """Every kept version of the events with these streams and ids, wherever they are anchored."""
+        wanted = dict.fromkeys(names)
+        anchors = [anchor for name in wanted for anchor in self._anchors.get(name, ())]
+        return [fact for fact in self.facts(anchors) if fact.name in wanted]
 
     def apply(self, change: Change) -> None:
         """Write a change, or raise LostPartition and write nothing."""
@@ -166,11 +194,10 @@ class MemoryStore:
 
     def forget(self, before: int, slots: Mapping[str, int]) -> None:
         """Drop facts with a time before `before` and each view's tiles before its given slot."""
-        for anchor, facts in list(self._facts.items()):
-            kept = {name: fact for name, fact in facts.items() if fact.time >= before}
-            self._facts[anchor] = kept
-            if not kept:
-                del self._facts[anchor]
+        kept = [fact for facts in self._facts.values() for fact in facts.values() if fact.time >= before]
+        self._facts.clear()
+        self._anchors.clear()
+        self._write(kept, ())
         for (view, _), tiles in self._tiles.items():
             for slot in [slot for slot in tiles if slot < slots.get(view, slot)]:
                 del tiles[slot]
@@ -180,7 +207,7 @@ class MemoryStore:
 
     def _write(self, facts: Iterable[Fact], tiles: Iterable[tuple[str, Id, Tile]]) -> None:
         for fact in facts:
-            name = (fact.stream, fact.id, fact.revision, fact.hash)
-            self._facts.setdefault(fact.anchor, {})[name] = fact
+            self._facts.setdefault(fact.anchor, {})[fact.version] = fact
+            self._anchors.setdefault(fact.name, set()).add(fact.anchor)
         for view, key, made in tiles:
             self._tiles.setdefault((view, key), {})[made.slot] = made

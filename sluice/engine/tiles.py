@@ -81,9 +81,8 @@ def empty_state(words: int) -> Matrix:
 
 def tile(slot: int, rows: Rows) -> Tile:
     """The tile of a slot from its rows, in whatever order they come."""
-    order = sorted(
-        range(len(rows.ids)), key=lambda i: (rows.matrix[i, LAST], _comparable(rows.ids[i]), tuple(rows.matrix[i]))
-    )
+    words = rows.matrix.tolist()
+    order = sorted(range(len(words)), key=lambda i: (words[i][LAST], _comparable(rows.ids[i]), words[i]))
     matrix = rows.matrix[order]
     ids = [rows.ids[i] for i in order]
     return Tile(slot, state_of(matrix).tobytes(), np.ascontiguousarray(matrix).tobytes(), orjson.dumps(ids))
@@ -101,7 +100,7 @@ def build(view: Windows, rows: pa.Table) -> pa.Table:
     `rows` comes from `history.rows`; rows without key belong to no entity and give no tile.
     """
     present = rows.filter(rows.column("key").is_valid())
-    table = present.sort_by([("key", "ascending"), ("time", "ascending"), ("id", "ascending"), ("known", "ascending")])
+    table = present.sort_by([(name, "ascending") for name in ("key", "time", "id", "known", "weight")])
     matrix = matrix_of(view, table)
     slots = matrix[:, LAST] // view.slot
     keys = table.column("key").combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
