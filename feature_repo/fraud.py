@@ -4,6 +4,7 @@ from sluice import (
     Category,
     ComplianceCritical,
     Decimal,
+    DriftRule,
     Flag,
     ForeignKey,
     Gates,
@@ -90,6 +91,8 @@ moment = Request(
     ratio("amount", traffic["mean_amount_30d"], name="amount_to_terminal_mean"),
     ratio(spend["count_1d"], spend["count_30d"], name="pace"),
 )
+# a week of days or of hours says nothing about drift
+calendar = ("moment__hour", "moment__is_weekend", "moment__is_night")
 
 pipeline = Pipeline(
     "fraud",
@@ -100,5 +103,10 @@ pipeline = Pipeline(
     gates=Gates(min_rows=10, max_quarantined=0.05, max_orphans=0.02),
     training=Training(history="130d", validation="14d", test="14d", hidden=(64, 32)),
     rollout=Rollout(shadow="1d", canary=(0.1, 0.5), bake="1d"),
-    retraining=HybridRetraining(max_age="45d", cooldown="2d", overrides={"atm": ComplianceCritical()}),
+    retraining=HybridRetraining(
+        max_age="75d",
+        drift=DriftRule(ignore=calendar),
+        cooldown="2d",
+        overrides={"atm": ComplianceCritical()},
+    ),
 )

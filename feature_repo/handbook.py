@@ -2,6 +2,7 @@
 
 from sluice import (
     Decimal,
+    DriftRule,
     HybridRetraining,
     Key,
     Label,
@@ -56,6 +57,7 @@ moment = Request(
     ratio("amount", customer["mean_amount_7d"], name="amount_to_mean_7d"),
     ratio("amount", customer["mean_amount_30d"], name="amount_to_mean_30d"),
 )
+calendar = ("moment__is_weekend", "moment__is_night")
 
 pipeline = Pipeline(
     "handbook",
@@ -63,5 +65,5 @@ pipeline = Pipeline(
     label=fraud,
     card="customer_id",
     training=Training(history="60d", validation="7d", test="7d"),
-    retraining=HybridRetraining(max_age="60d", cooldown="7d"),
+    retraining=HybridRetraining(max_age="60d", drift=DriftRule(ignore=calendar), cooldown="7d"),
 )

@@ -78,7 +78,14 @@ def look_for_drift(pipeline: str, since: int, at: int) -> int:
             continue
         before = drift_rows(here.lake.rows("drift", where=ds.field("segment") == champion.segment))
         columns, scores = reference_of(here, champion)
-        fitted = fit_watch(champion.segment, columns, scores, rule=rule, reference=champion.model)
+        fitted = fit_watch(
+            champion.segment,
+            columns,
+            scores,
+            rule=rule,
+            reference=champion.model,
+            engine=here.settings.engines.detector,
+        )
         rows += fitted.check(*served_columns(here.pipeline, asked), history=before)
     here.lake.append_rows("drift", stamped(rows, at), DRIFT)
     show([asdict(row) for row in rows if row.alarm], "drift", "Columns whose drift has persisted")

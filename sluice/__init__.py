@@ -5,11 +5,19 @@ from sluice.declare.functions import count, mean, share, since_last, sum_
 from sluice.declare.operate import Gates, Rollout, Training
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.request import cross, hour, is_night, is_weekend, ratio, value, weekday
-from sluice.declare.retraining import ComplianceCritical, DriftRule, HybridRetraining, PerformanceRule, VolumeRule
+from sluice.declare.retraining import (
+    Budget,
+    ComplianceCritical,
+    DriftRule,
+    HybridRetraining,
+    PerformanceRule,
+    VolumeRule,
+)
 from sluice.declare.streams import Label, Stream, position
 from sluice.declare.views import Request, Windows
 
 __all__ = [
+    "Budget",
     "Category",
     "ComplianceCritical",
     "Decimal",
