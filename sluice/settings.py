@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,10 +30,18 @@ class Places(_Area):
     lake: str | None = Field(default=None, description="URI of the lake; the folder `lake` below `home` by default")
     online: str | None = Field(default=None, description="URI of the online store; SQLite below `home` by default")
     clock: str = Field(default="wall", description="`wall` or file:///path of the shared event clock")
+    cache: Path | None = Field(default=None, description="folder of what is fetched once per person, such as jars")
+    jar_repository: str | None = Field(default=None, description="URL of a Maven repository instead of Maven Central")
 
     def at(self, *parts: str) -> Path:
         """An absolute path below `home`."""
         return self.home.absolute().joinpath(*parts)
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where fetched files are kept for every project of this person; follows the XDG base directories."""
+        xdg = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return (self.cache or xdg / "sluice").absolute()
 
     @property
     def lake_uri(self) -> str:
@@ -52,6 +61,10 @@ class Engines(_Area):
     spark_master: str = "local[2]"
     redis_url: SecretStr | None = None
     ray_address: str | None = None
+    detector: Literal["alibi", "twin"] = Field(
+        default="alibi", description="`alibi` (alibi-detect) or `twin` (scipy; no licence terms)"
+    )
+    serve_url: str | None = Field(default=None, description="base URL of the scoring service on an external Ray")
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
 
@@ -63,10 +76,22 @@ class Ports(_Area):
     kafka_controller_port: int = Field(default=19093, ge=1024, le=65535)
     prefect_port: int = Field(default=14200, ge=1024, le=65535)
     ray_port: int = Field(default=16379, ge=1024, le=65535)
+    ray_client_port: int = Field(default=16380, ge=1024, le=65535)
     ray_dashboard_port: int = Field(default=18265, ge=1024, le=65535)
     serve_port: int = Field(default=18000, ge=1024, le=65535)
     serve_stats_port: int = Field(default=18404, ge=1024, le=65535)
     serve_metrics_port: int = Field(default=19101, ge=1024, le=65535)
+    serve_fallback_port: int = Field(default=18500, ge=1024, le=65535)
+
+
+class Sizes(_Area):
+    """How large the embedded services and the jobs are."""
+
+    kafka_heap_mb: int = Field(default=512, ge=128)
+    ray_cpus: int = Field(default=4, ge=1, description="logical CPUs that Ray hands out, not cores")
+    ray_object_store_mb: int = Field(default=300, ge=80)
+    spark_driver_memory: str = Field(default="3g", pattern=r"^\d+[mg]$", description="heap of a Spark driver")
+    ray_dashboard: bool = Field(default=False, description="Ray's dashboard, its job and Serve REST interfaces; 250 MB")
 
 
 class Settings:
@@ -76,6 +101,7 @@ class Settings:
         self.places = Places()
         self.engines = Engines()
         self.ports = Ports()
+        self.sizes = Sizes()
 
     @property
     def kafka(self) -> str:
@@ -100,7 +126,7 @@ class Settings:
     @property
     def serve_url(self) -> str:
         """Base URL of the scoring service."""
-        return f"http://127.0.0.1:{self.ports.serve_port}"
+        return self.engines.serve_url or f"http://127.0.0.1:{self.ports.serve_port}"
 
 
 @functools.cache
@@ -119,11 +145,15 @@ def settings() -> Settings:
 def known_variables() -> list[str]:
     """Every environment variable that is read, sorted."""
     names: set[str] = set()
-    for area in (Places, Engines, Ports):
-        for name, field in area.model_fields.items():
-            alias = field.validation_alias
-            names.add(alias if isinstance(alias, str) else f"SLUICE_{name.upper()}")
+    for area in (Places, Engines, Ports, Sizes):
+        names.update(variable(area, name) for name in area.model_fields)
     return sorted(names)
+
+
+def variable(area: type[BaseSettings], name: str) -> str:
+    """The environment variable that a field of an area is read from."""
+    alias = area.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"SLUICE_{name.upper()}"
 
 
 def _refuse_unknown() -> None:

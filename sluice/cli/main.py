@@ -1,0 +1,90 @@
+"""`sluice`: one table of commands, of which only the one that is called gets imported."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import typer
+
+from sluice.errors import DataError, Outage, SluiceError, UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: where its function (or Typer application of subcommands) is, and the sentence for `--help`."""
+
+    where: str
+    """`module:attribute`."""
+    help: str
+
+    def load(self) -> Callable[..., object] | typer.Typer:
+        """Import the command, and whatever engines its module needs."""
+        module, attribute = self.where.split(":")
+        loaded: Callable[..., object] | typer.Typer = getattr(importlib.import_module(module), attribute)
+        return loaded
+
+
+COMMANDS = {
+    "setup": Command("sluice.cli.services:setup", "Check Java and fetch the jars that the embedded services need."),
+    "up": Command("sluice.cli.services:up", "Start the embedded services; what already runs is left alone."),
+    "down": Command("sluice.cli.services:down", "Stop what `sluice up` started, and nothing else."),
+    "status": Command("sluice.cli.services:status", "Show every service: where it is and how it is."),
+    "env": Command(
+        "sluice.cli.services:env", 'Print the environment that the engines need, for `eval "$(sluice env)"`.'
+    ),
+    "stream": Command("sluice.cli.stream:stream", "Create a pipeline's topics; fold them; archive them."),
+    "demo": Command("sluice.cli.demo.command:demo", "Run the whole loop on simulated payments, or on a file of yours."),
+}
+"""A new command is a line here; its help is the first sentence of its function."""
+
+EXIT_CODES = {UserError: 2, DataError: 3, Outage: 4}
+"""What the shell learns: mend the call, mend the data, or try again."""
+
+
+def main() -> None:
+    """Run the command line; an error of ours is a message and an exit code, never a traceback."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        application(sys.argv[1:])(standalone_mode=True)
+    except SluiceError as error:
+        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        raise SystemExit(exit_code(error)) from None
+
+
+def application(arguments: Sequence[str]) -> typer.Typer:
+    """The command line for these arguments: the command they name is whole, the others are only listed."""
+    application = typer.Typer(
+        help="A production machine-learning pipeline, declared in one Python file.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    called = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, command in COMMANDS.items():
+        _add(application, name, command, whole=name == called)
+    return application
+
+
+def exit_code(error: SluiceError) -> int:
+    """The exit code of an error's family."""
+    return next((code for family, code in EXIT_CODES.items() if isinstance(error, family)), 1)
+
+
+def _add(application: typer.Typer, name: str, command: Command, *, whole: bool) -> None:
+    target = command.load() if whole else _listed_only
+    if isinstance(target, typer.Typer):
+        application.add_typer(target, name=name, help=command.help)
+    else:
+        application.command(name, help=command.help)(target)
+
+
+def _listed_only() -> None:
+    """Stands for a command that these arguments do not call."""
+
+
+if __name__ == "__main__":
+    main()
