@@ -37,7 +37,8 @@ def submit(job: str, arguments: Sequence[str]) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return
-    words = _last_words(done.stderr)
+    # spark-submit hands a Python job's stderr on to its own stdout
+    words = _last_words(done.stdout) or _last_words(done.stderr) or done.stderr[-2000:]
     logger.error("%s ended with %d: %s", job, done.returncode, words)
     raise _ENDS.get(done.returncode, DataError)(words, where=f"spark_jobs/{job}.py")
 
@@ -50,9 +51,9 @@ def _script(job: str) -> Path:
 
 
 def _last_words(errors: str) -> str:
-    """The message the job ended with: from its error's first line on, without Spark's own chatter."""
+    """The message the job ended with, without Spark's own chatter; the last lines of a traceback; else nothing."""
     lines = errors.strip().splitlines()
     for index in range(len(lines) - 1, -1, -1):
         if lines[index].split(":")[0] in {"GateStopped", "DataError", "UserError", "DeclarationError", "Outage"}:
             return "\n".join(lines[index:]).partition(": ")[2]
-    return "\n".join(lines[-15:])
+    return "\n".join(lines[-15:]) if any(line.startswith("Traceback") for line in lines) else ""

@@ -46,10 +46,25 @@ _PATIENCE_S = 60.0
 class Item(Protocol):
     """One message of a feed: `arrival` in event-clock microseconds; `id` is None for one that cannot be parsed."""
 
-    stream: str
-    arrival: int
-    payload: bytes
-    id: int | None
+    @property
+    def stream(self) -> str:
+        """The stream it belongs to."""
+        ...
+
+    @property
+    def arrival(self) -> int:
+        """When it arrives."""
+        ...
+
+    @property
+    def payload(self) -> bytes:
+        """What the producer sends."""
+        ...
+
+    @property
+    def id(self) -> int | None:
+        """The event's id, where one can be read."""
+        ...
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""`sluice demo`: the whole loop, told as it happens."""

@@ -1,0 +1,84 @@
+"""The chapters of the demo: each calls what the command line and the schedules call, and says what came of it."""
+
+from __future__ import annotations
+
+from prefect.client.schemas.objects import State
+
+from flows.features import features
+from flows.ingest import ingest
+from flows.place import place
+from sluice.cli.demo.payments import Delivery, Events
+from sluice.cli.demo.teller import Teller
+from sluice.clock import FileClock, open_clock, rfc3339
+from sluice.errors import Outage
+from sluice.lake.accounts import accounts
+from sluice.local import services
+from sluice.settings import settings
+from sluice.stream.topics import create_topics
+
+
+def start_services(teller: Teller) -> None:
+    """Start what is not running."""
+    for each in services.up():
+        teller.say(f"{each.name:8} {each.action:13} {each.address}")
+
+
+def describe(teller: Teller, pipeline: str, events: Events) -> None:
+    """Say what is going to be delivered, and set the clock to the end of history."""
+    here = place(pipeline)
+    create_topics(here.settings.kafka, here.pipeline)
+    files = sum(len(delivery.files) for delivery in events.deliveries)
+    teller.say(f"{files} files of history up to {rfc3339(events.start)}, then {events.live_days} live days")
+    clock().move_to(events.deliveries[0].at)
+
+
+def ingest_history(teller: Teller, pipeline: str, events: Events) -> None:
+    """Ingest every delivery; one that a gate stops is repaired and ingested again."""
+    for delivery in events.deliveries:
+        clock().move_to(delivery.at)
+        state: State[str] = run_ingest(pipeline, delivery, {})
+        if state.is_failed():
+            teller.say(f"[yellow]stopped[/] {delivery.batch}: {stopped_by(pipeline, delivery.batch)}")
+            renamed = {stream: dict(columns) for stream, columns in delivery.renamed.items()}
+            state = run_ingest(pipeline, delivery, renamed) if renamed else state
+            if state.is_failed():
+                state.result()
+            teller.say(f"[green]repaired[/] {delivery.batch}: {renamed}")
+    clock().move_to(events.start)
+    here = place(pipeline)
+    for stream in here.pipeline.streams:
+        found = accounts(here.lake, stream)
+        teller.say(f"{stream.name}: {found}")
+
+
+def run_ingest(pipeline: str, delivery: Delivery, renamed: dict[str, dict[str, str]]) -> State[str]:
+    """One run of the flow `ingest`."""
+    files = [] if renamed else list(delivery.files)
+    state: State[str] = ingest(
+        pipeline, batch=delivery.batch, files=files, renamed=renamed, at=delivery.at, return_state=True
+    )
+    return state
+
+
+def stopped_by(pipeline: str, batch: str) -> str:
+    """What stopped a batch, as its verdict says."""
+    rows = place(pipeline).lake.rows("verdicts")
+    return "; ".join(row["message"] for row in rows if row["batch"] == batch and row["verdict"] == "stop")
+
+
+def compute_features(teller: Teller, pipeline: str, events: Events) -> None:
+    """Vectors, tiles and the online store."""
+    version = features(pipeline, at=events.start)
+    here = place(pipeline)
+    rows = here.lake.read("vectors", columns=["event_id"]).num_rows
+    teller.say(
+        f"{version}: {rows:,} vectors of {len(here.pipeline.features)} features, definition {here.pipeline.definition}"
+    )
+
+
+def clock() -> FileClock:
+    """The event clock, which the demo moves by hand."""
+    found = open_clock(settings().places.clock)
+    if not isinstance(found, FileClock):
+        raise Outage("a demo needs a clock that it can move", where="SLUICE_CLOCK", allowed="file:///path")
+    return found

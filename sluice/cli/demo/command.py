@@ -1,0 +1,43 @@
+"""The command `sluice demo`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Pipeline = Annotated[str, typer.Option(help="A registered pipeline, or the path of a .py file.")]
+File = Annotated[Path | None, typer.Option(help="Real input instead of simulated payments: a parquet file.")]
+Report = Annotated[Path | None, typer.Option(help="Where report.json goes; the page goes beside it.")]
+Seed = Annotated[int, typer.Option(help="The simulator's seed.")]
+Customers = Annotated[int, typer.Option(min=50, help="Simulated customers.")]
+Days = Annotated[int, typer.Option(min=70, help="Simulated days in all; the last of them are live.")]
+LiveDays = Annotated[int, typer.Option(min=5, help="How many of the days are live.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Nothing is injected: no late, broken or drifting data.")]
+
+
+def demo(
+    pipeline: Pipeline = "fraud",
+    events: File = None,
+    report: Report = None,
+    seed: Seed = 1,
+    customers: Customers = 1000,
+    days: Days = 200,
+    live_days: LiveDays = 60,
+    quiet: Quiet = False,
+) -> None:
+    """Run the whole loop: ingest, gates, features, training, serving, live events, drift, retraining, rollout."""
+    from sluice.cli.demo.home import prepare
+    from sluice.settings import Places, settings
+
+    prepare(Places().home)
+    from sluice.local.environment import apply_environment
+
+    apply_environment(settings())
+    # every line is on the run's page; on the terminal the story is enough
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from sluice.cli.demo.story import Options, tell
+
+    tell(Options(pipeline, events, report, seed, customers, days, live_days, quiet))

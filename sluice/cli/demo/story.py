@@ -1,0 +1,50 @@
+"""The story: every chapter of the loop, on real parts, in the order in which data walks through them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sluice.cli.demo import chapters
+from sluice.cli.demo.payments import Events, simulated
+from sluice.cli.demo.teller import Teller
+from sluice.local.simulator import Injections, World
+from sluice.settings import settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller asked for."""
+
+    pipeline: str
+    events: Path | None
+    report: Path | None
+    seed: int
+    customers: int
+    days: int
+    live_days: int
+    quiet: bool
+
+
+def tell(options: Options) -> None:
+    """Run and tell the whole loop."""
+    teller = Teller()
+    with teller.step("Services", "a Kafka broker, Prefect, Ray with Serve, and MLflow on a file"):
+        chapters.start_services(teller)
+    with teller.step("Events", "history as files, the last days as a live feed, and what may go wrong in both"):
+        events = gather(options)
+        chapters.describe(teller, options.pipeline, events)
+    with teller.step("History", "files → bronze → contract → gates → silver"):
+        chapters.ingest_history(teller, options.pipeline, events)
+    with teller.step("Features", "every vector of history, tiles into the online store, definitions into Feast"):
+        chapters.compute_features(teller, options.pipeline, events)
+
+
+def gather(options: Options) -> Events:
+    """The events of this demo."""
+    world = World(seed=options.seed, customers=options.customers, days=options.days, terminals=2 * options.customers)
+    wrong = Injections.none() if options.quiet else Injections.demo(options.days, options.live_days)
+    if wrong.schema_break is not None:
+        # the last day of history is a delivery of its own, so that the gate stops it alone
+        wrong = replace(wrong, schema_break=replace(wrong.schema_break, day=options.days - options.live_days - 1))
+    return simulated(world, options.live_days, wrong, settings().places.at("files"))
