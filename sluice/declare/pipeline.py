@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -75,12 +76,12 @@ class Pipeline:
         told = [view.label.told_by for view in self.windows if view.label]
         return tuple(dict.fromkeys([self.events, self.label.told_by, *told, *(view.stream for view in self.windows)]))
 
-    @property
+    @functools.cached_property
     def windows(self) -> tuple[Windows, ...]:
         """The windowed views in declared order."""
         return tuple(view for view in self.views if isinstance(view, Windows))
 
-    @property
+    @functools.cached_property
     def requests(self) -> tuple[Request, ...]:
         """The request views in declared order."""
         return tuple(view for view in self.views if isinstance(view, Request))
@@ -102,14 +103,14 @@ class Pipeline:
             return (ALL,)
         return self.events.columns[self.segment_by].categories
 
-    @property
+    @functools.cached_property
     def features(self) -> tuple[Feature, ...]:
         """The places of a vector, in declared order."""
         windowed = [Feature(f"{view.name}__{item.name}", "number") for view in self.windows for item in view.functions]
         asked = [self._request_feature(view.name, item) for view in self.requests for item in view.features]
         return (*windowed, *asked)
 
-    @property
+    @functools.cached_property
     def definition(self) -> str:
         """The hash of everything that changes a feature's value, 16 hexadecimal digits."""
         return hash_of({"views": [view.describe() for view in self.views], "events": self.events.meaning()})

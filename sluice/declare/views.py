@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -74,28 +75,28 @@ class Windows:
         """The declared key column."""
         return _key_column(self.stream, self.of)
 
-    @property
+    @functools.cached_property
     def lag(self) -> int:
         """The declared delay in microseconds."""
         return int(self.delay)
 
-    @property
+    @functools.cached_property
     def longest(self) -> int:
         """The longest window in microseconds."""
         return max(feature.window or 0 for feature in self.functions)
 
-    @property
+    @functools.cached_property
     def horizon(self) -> int:
         """How far behind the watermark an event may be and still count: longest window + delay + accept_late."""
         return self.longest + self.lag + self.stream.micros("accept_late")
 
-    @property
+    @functools.cached_property
     def slot(self) -> int:
         """The slot length of the view's tiles: the longest that is no longer than its shortest window."""
         shortest = min(feature.window for feature in self.functions if feature.window)
         return next(slot for slot in SLOTS if slot <= shortest)
 
-    @property
+    @functools.cached_property
     def value_columns(self) -> tuple[str, ...]:
         """The columns that the functions read, in the order of first use."""
         return tuple(dict.fromkeys(feature.column for feature in self.functions if feature.column))

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sluice.declare.columns import Decimal
 from sluice.declare.functions import Windowed
 from sluice.declare.views import Windows
 from sluice.engine.encode import Ints, Mask, integers, invalid
-from sluice.engine.finalise import Floats, averaged, counted, elapsed, summed
-from sluice.errors import DataError
+from sluice.engine.finalise import Floats, finalise, places
 
 Column = tuple[Floats, Mask]
-
-
-def unit(view: Windows, column: str) -> int:
-    """How many integer steps make one unit of a column: 100 for two decimals."""
-    declared = view.column(column)
-    return 10**declared.scale if isinstance(declared, Decimal) else 1
 
 
 def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Column]:
@@ -40,37 +31,12 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Colu
     near = _upper(history, asked, view.lag)
     spans: dict[int, _Span] = {}
     result: dict[str, Column] = {}
-    for feature in view.functions:
+    for index, feature in enumerate(view.functions):
         window = feature.window or view.longest
         if window not in spans:
             spans[window] = _span(view, asked, history, late, near, window)
-        result[feature.name] = _back(order, _value(view, feature, spans[window], requests))
+        result[feature.name] = _back(order, _value(view, index, spans[window], requests))
     return result
-
-
-def finalise(view: Windows, feature: Windowed, weight: Ints, number: Ints, total: Ints) -> Column:
-    """The value of a feature from its exact sums: events, events with a value, and the values."""
-    if feature.column is None:
-        return counted(weight)
-    step = unit(view, feature.column)
-    _check_exact(view, feature.column, step, number)
-    if feature.function == "sum":
-        return summed(total, number, step, feature.fill)
-    return averaged(total, number, step, feature.fill)
-
-
-def _check_exact(view: Windows, column: str, step: int, number: Ints) -> None:
-    """DataError if a window holds so many events that a sum at the declared bound could leave 64 bits."""
-    bounds = view.column(column).bounds or (0, 0)
-    largest = math.ceil(max(abs(bound) for bound in bounds) * step)
-    most = int(number.max(initial=0))
-    if largest * most >= 2**63:
-        raise DataError(
-            f"{most:,} values of up to {largest:,} steps do not fit an exact sum",
-            where=f"{view.name}.{column}",
-            allowed=f"at most {(2**63 - 1) // largest:,} events in a window",
-            next_step=f"declare a smaller bound for {column!r}, or a shorter window",
-        )
 
 
 @dataclass(frozen=True)
@@ -141,7 +107,7 @@ class _Prefixes:
     """Sorted rows with the running sums of everything that windows add up.
 
     A running sum over all entities may pass 64 bits and wrap; the difference of two does not care, since the sum
-    inside each window fits (`_check_exact`).
+    inside each window fits, which the finaliser checks.
     """
 
     def __init__(self, view: Windows, rows: _Rows) -> None:
@@ -207,22 +173,25 @@ def _span(view: Windows, asked: _Requests, history: _Prefixes, late: _Rows, near
     return _Span(asked, history, late, first, np.maximum(near, first), begin, end)
 
 
-def _value(view: Windows, feature: Windowed, span: _Span, requests: pa.Table) -> Column:
+def _value(view: Windows, index: int, span: _Span, requests: pa.Table) -> Column:
+    number, total = _sums(view, view.functions[index], span, requests)
+    values, valid = finalise(places(view).only(index), number[:, None], total[:, None])
+    return values[:, 0], valid[:, 0]
+
+
+def _sums(view: Windows, feature: Windowed, span: _Span, requests: pa.Table) -> tuple[Ints, Ints]:
+    """How many values each request's window holds, and what they add up to."""
     if feature.function == "since_last":
         last, seen = span.last()
-        return elapsed(span.requests.time, last, seen)
-    column = feature.column
-    weight = span.weight()
-    number = weight if column is None else span.number(column)
-    total = weight if column is None else span.total(column)
-    if view.include_request:
-        here = span.requests.key >= 0
-        weight = weight + here
-        if column is not None:
-            value, valid = integers(requests.column(column))
-            number = number + (here & valid)
-            total = total + np.where(here & valid, value, 0)
-    return finalise(view, feature, weight, number, total)
+        return seen.astype(np.int64), np.where(seen, span.requests.time - last, 0)
+    column, here = feature.column, span.requests.key >= 0
+    if column is None:
+        weight = span.weight() + (here & view.include_request)
+        return weight, weight
+    if not view.include_request:
+        return span.number(column), span.total(column)
+    value, valid = integers(requests.column(column))
+    return span.number(column) + (here & valid), span.total(column) + np.where(here & valid, value, 0)
 
 
 def _upper(history: _Prefixes, requests: _Requests, lag: int) -> Ints:

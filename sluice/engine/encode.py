@@ -72,13 +72,15 @@ def decimals(integers: Ints, scale: int, missing: Mask) -> pa.Array:
 
 def invalid(values: pa.Array) -> Mask:
     """Where an array is null."""
+    if values.null_count == 0:
+        return np.zeros(len(values), bool)
     return np.asarray(values.is_null().to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def integers(values: pa.Array | pa.ChunkedArray) -> tuple[Ints, Mask]:
     """An int64 column as numpy: its values (0 where null) and where they are valid."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    whole = array.cast(pa.int64())
+    whole = array if array.type == pa.int64() else array.cast(pa.int64())
     if whole.null_count == 0:
         return np.asarray(whole.to_numpy(zero_copy_only=False), np.int64), np.ones(len(whole), bool)
     return np.asarray(whole.fill_null(0).to_numpy(zero_copy_only=False), np.int64), ~invalid(whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +11,14 @@ import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
-from sluice.engine.batch import Column, finalise
-from sluice.engine.encode import Ints, integers
-from sluice.engine.finalise import elapsed
+from sluice.engine.batch import Column
+from sluice.engine.encode import Ints, Mask, integers, invalid
+from sluice.engine.finalise import finalise, places
 from sluice.engine.store import Knowledge, TileStore, Wanted
-from sluice.engine.tiles import KNOWN, LAST, VALUES, WEIGHT, Id, Matrix, Tile, empty_state, rows_in, state_of, width
+from sluice.engine.tiles import KNOWN, LAST, VALUES, WEIGHT, Id, Matrix, Tile, rows_in, width
 from sluice.engine.vectors import Values, complete
+
+_NEVER = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
@@ -65,60 +68,87 @@ def view_values(
     view: Windows, tiles: Sequence[list[Tile]], moments: Sequence[Moment], requests: pa.Table | None
 ) -> dict[str, Column]:
     """A view's values from the tiles of each request's entity; without requests, none is included."""
-    slots = [_Slots(view, found, moment) for found, moment in zip(tiles, moments, strict=True)]
-    windows = {feature.window or view.longest for feature in view.functions}
-    states = {window: np.concatenate([item.window(window) for item in slots]) for window in windows}
-    if requests is not None and view.include_request:
-        states = {window: _included(view, matrix, requests) for window, matrix in states.items()}
+    states = np.stack([_window_states(view, found, moment) for found, moment in zip(tiles, moments, strict=True)])
+    last = states[:, :, LAST].copy()
+    if view.include_request and requests is not None:
+        states += _own(view, requests)[:, None, :]
+    plan = _plan(view)
+    number, total = states[:, plan.window, plan.number], states[:, plan.window, plan.total]
     times = np.array([moment.time for moment in moments], np.int64)
-    result = {}
-    for feature in view.functions:
-        state = states[feature.window or view.longest]
-        if feature.function == "since_last":
-            last = np.concatenate([item.window(view.longest) for item in slots])[:, LAST]
-            result[feature.name] = elapsed(times, last, last != np.iinfo(np.int64).min)
-            continue
-        number, total = _sums(view, state, feature.column)
-        values, valid = finalise(view, feature, state[:, WEIGHT], number, total)
-        blind = view.include_request and requests is None
-        result[feature.name] = (values, np.zeros(len(valid), bool)) if blind else (values, valid)
-    return result
+    for index in plan.since:
+        seen = last[:, plan.window[index]]
+        number[:, index] = seen != _NEVER
+        total[:, index] = np.where(seen != _NEVER, times - seen, 0)
+    values, valid = finalise(places(view), number, total)
+    if view.include_request and requests is None:
+        valid = valid & plan.blind
+    return {feature.name: (values[:, index], valid[:, index]) for index, feature in enumerate(view.functions)}
 
 
-class _Slots:
-    """The tiles of one entity as matrices, ready for any window that ends at one moment."""
+@dataclass(frozen=True)
+class _Plan:
+    """Where a view's features find their sums in the states of its windows, with one entry for each feature."""
 
-    def __init__(self, view: Windows, tiles: list[Tile], moment: Moment) -> None:
-        self._view, self._tiles, self._moment = view, tiles, moment
-        self._near = moment.time - view.lag
-        self._slots = np.array([tile.slot for tile in tiles], np.int64)
-        states = np.frombuffer(b"".join(tile.state for tile in tiles), np.int64)
-        self._states = states.reshape(len(tiles), width(view))
-        self._whole = (self._states[:, KNOWN] <= moment.time) & (self._slots < self._near // view.slot)
-        self._opened: dict[int, Matrix] = {}
+    windows: Ints
+    """The different windows in microseconds, as a column."""
+    window: Ints
+    number: Ints
+    total: Ints
+    since: list[int]
+    """The features that ask for the last event's time."""
+    blind: Mask
+    """The features that mean the same without a request of their own."""
 
-    def window(self, window: int) -> Matrix:
-        """The merged state of the window of this length."""
-        far = self._near - window
-        inside = self._slots >= far // self._view.slot
-        whole = self._whole & (self._slots > far // self._view.slot)
-        parts = [self._states[whole]]
-        for index in np.flatnonzero(inside & ~whole):
-            rows = self._visible(int(index))
-            parts.append(rows[rows[:, LAST] > far])
-        return state_of(np.concatenate(parts)) if parts else empty_state(width(self._view))
 
-    def _visible(self, index: int) -> Matrix:
-        """The rows of a slot that the moment may see."""
-        if index not in self._opened:
-            rows = rows_in(self._view, self._tiles[index])
-            matrix = rows.matrix
-            seen = (matrix[:, LAST] <= self._near) & (matrix[:, KNOWN] <= self._moment.time)
-            if self._view.lag == 0:
-                for tied in np.flatnonzero(matrix[:, LAST] == self._moment.time):
-                    seen[tied] &= _before(rows.ids[tied], self._moment.id)
-            self._opened[index] = matrix[seen]
-        return self._opened[index]
+@functools.cache
+def _plan(view: Windows) -> _Plan:
+    features = view.functions
+    windows = sorted({feature.window or view.longest for feature in features})
+    since = [index for index, feature in enumerate(features) if feature.function == "since_last"]
+    numbers = [
+        VALUES + 2 * view.value_columns.index(feature.column) if feature.column else WEIGHT for feature in features
+    ]
+    return _Plan(
+        np.array(windows, np.int64)[:, None],
+        np.array([windows.index(feature.window or view.longest) for feature in features], np.int64),
+        np.array(numbers, np.int64),
+        np.array(
+            [place + 1 if feature.column else place for feature, place in zip(features, numbers, strict=True)], np.int64
+        ),
+        since,
+        np.isin(np.arange(len(features)), since),
+    )
+
+
+def _window_states(view: Windows, tiles: list[Tile], moment: Moment) -> Matrix:
+    """The merged state of every window of `_plan` that ends at a moment, one row for each."""
+    near = moment.time - view.lag
+    far = near - _plan(view).windows
+    slots = np.array([tile.slot for tile in tiles], np.int64)
+    states = np.frombuffer(b"".join([tile.state for tile in tiles]), np.int64).reshape(len(tiles), width(view))
+    inside = slots >= far // view.slot
+    whole = inside & (slots > far // view.slot) & (slots < near // view.slot) & (states[:, KNOWN] <= moment.time)
+    ragged = np.flatnonzero((inside & ~whole).any(axis=0))
+    if len(ragged):
+        parts = [_visible(view, tiles[index], near, moment) for index in ragged.tolist()]
+        rows = np.concatenate(parts)
+        of = np.repeat(ragged, [len(part) for part in parts])
+        states = np.concatenate([states, rows])
+        whole = np.concatenate([whole, (rows[:, LAST] > far) & ~whole[:, of]], axis=1)
+    merged: Matrix = whole.astype(np.int64) @ states
+    merged[:, LAST] = np.where(whole, states[:, LAST], _NEVER).max(axis=1, initial=_NEVER)
+    return merged
+
+
+def _visible(view: Windows, stored: Tile, near: int, moment: Moment) -> Matrix:
+    """The rows of a slot that the moment may see."""
+    rows = rows_in(view, stored)
+    matrix = rows.matrix
+    seen = (matrix[:, LAST] <= near) & (matrix[:, KNOWN] <= moment.time)
+    if view.lag == 0 and len(matrix) and matrix[-1, LAST] >= moment.time:
+        for tied in np.flatnonzero(matrix[:, LAST] == moment.time).tolist():
+            seen[tied] &= _before(rows.ids[tied], moment.id)
+    return matrix[seen]
 
 
 def _before(identity: Id, request: Id | None) -> bool:
@@ -134,20 +164,13 @@ def _wanted(view: Windows, key: Id | None, moment: Moment) -> Wanted:
     return Wanted(view.name, key, (near - view.longest) // view.slot, near // view.slot)
 
 
-def _sums(view: Windows, state: Matrix, column: str | None) -> tuple[Ints, Ints]:
-    if column is None:
-        return state[:, WEIGHT], state[:, WEIGHT]
-    place = VALUES + 2 * view.value_columns.index(column)
-    return state[:, place], state[:, place + 1]
-
-
-def _included(view: Windows, states: Matrix, requests: pa.Table) -> Matrix:
-    """States with the request's own event counted in, where the request has the entity's key."""
-    here = ~np.asarray(requests.column(view.of).combine_chunks().is_null().to_numpy(zero_copy_only=False), bool)
-    merged = states.copy()
-    merged[:, WEIGHT] += here
+def _own(view: Windows, requests: pa.Table) -> Matrix:
+    """The state of each request's own event; an empty one where the request has no key."""
+    here = ~invalid(requests.column(view.of))
+    own = np.zeros((len(here), width(view)), np.int64)
+    own[:, WEIGHT] = here
     for index, name in enumerate(view.value_columns):
         value, valid = integers(requests.column(name))
-        merged[:, VALUES + 2 * index] += here & valid
-        merged[:, VALUES + 2 * index + 1] += np.where(here & valid, value, 0)
-    return merged
+        own[:, VALUES + 2 * index] = here & valid
+        own[:, VALUES + 2 * index + 1] = np.where(here & valid, value, 0)
+    return own
