@@ -19,7 +19,7 @@ def refuse_taken(ports: Mapping[str, int]) -> None:
             raise UserError(
                 f"port {port} is taken by {holder(port)}",
                 where=setting,
-                next_step=f"stop that, or choose a free port: {setting}={free_port()}",
+                next_step=f"stop that, or choose a free port: {setting}={free_port(port + 1)}",
             )
 
 
@@ -43,11 +43,9 @@ def holder(port: int) -> str:
     return "a process of another person"
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(lowest: int) -> int:
+    """The first port from the lowest up that nothing listens on now."""
+    return next(port for port in range(lowest, 65_536) if not is_taken(port))
 
 
 def _described(pid: int) -> str:

@@ -43,11 +43,15 @@ class Records:
         self.home = home.absolute()
         self._folder = self.home / "services"
 
-    def intend(self, name: str, address: str, log: Path) -> Record:
+    def intend(self, name: str, address: str) -> Record:
         """Write down that a service is about to be started."""
-        record = Record(name, address, f"{self.home}|{name}|{uuid.uuid4().hex}", str(log))
+        record = Record(name, address, f"{self.home}|{name}|{uuid.uuid4().hex}", str(self.log(name)))
         self.write(record)
         return record
+
+    def log(self, name: str) -> Path:
+        """Where a service's output goes."""
+        return self.home / "logs" / f"{name}.log"
 
     def read(self, name: str) -> Record | None:
         """What is written about a service; None when nothing was started."""
