@@ -15,6 +15,7 @@ import xxhash
 
 from sluice.declare.columns import Category, Column, Decimal, ForeignKey, Key
 from sluice.declare.streams import Stream
+from sluice.errors import DataError
 
 OWN_COLUMNS = ("_id", "_time", "_revision", "_op", "_hash", "_known", "_watermark")
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -35,10 +36,20 @@ def encode_column(values: pa.ChunkedArray | pa.Array, column: Column) -> pa.Arra
     if isinstance(column, Key | ForeignKey):
         return array
     if isinstance(column, Decimal):
-        return scaled(array)
+        return scaled(_typed(array, pa.decimal128(18, column.scale)))
     if isinstance(column, Category):
         return category_codes(array, column.categories)
     return array.cast(pa.int64())
+
+
+def _typed(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if values.type == kind:
+        return values
+    if pa.types.is_floating(values.type):
+        raise DataError(
+            f"a {values.type} where {kind} is declared", where="encode", next_step="type it by the contract"
+        )
+    return values.cast(kind)
 
 
 def category_codes(values: pa.Array, categories: tuple[str, ...]) -> pa.Array:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
 from sluice.engine.facts import to_facts, to_tables
-from sluice.engine.history import keep, rows
+from sluice.engine.history import keep, originals, rows
 from sluice.engine.store import Change, Fact, Partition, Position, TileStore, Wanted
 from sluice.engine.tiles import LAST, Id, Rows, Tile, matrix_of, rows_in, stored_tiles, tile, width
 
@@ -62,7 +62,7 @@ def load_base(
     pipeline: Pipeline, store: TileStore, base: int, tiles: Mapping[str, pa.Table], events: Mapping[str, pa.Table]
 ) -> None:
     """Start the store from a base: tile tables by view (`tiles.build`) and the encoded events still correctable."""
-    facts = (fact for stream in pipeline.streams for fact in to_facts(stream, events[stream.name]))
+    facts = (fact for stream in pipeline.streams for fact in to_facts(stream, originals(events[stream.name])))
     store.load(base, ((view, key, made) for view, table in tiles.items() for key, made in stored_tiles(table)), facts)
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from sluice.declare.streams import Label
 from sluice.engine.encode import Ints, Mask, integers
-from sluice.engine.history import settled
+from sluice.engine.history import originals, settled
 
 
 def label_at(label: Label, events: Mapping[str, pa.Table], ids: pa.Array, times: Ints, at: int) -> tuple[Ints, Mask]:
@@ -19,7 +19,7 @@ def label_at(label: Label, events: Mapping[str, pa.Table], ids: pa.Array, times:
     `events` holds the encoded versions of the telling stream. A label that nobody told counts as absent once
     `after` has passed; a later telling event wins over an earlier one, by (time, id).
     """
-    told = events[label.told_by.name]
+    told = originals(events[label.told_by.name])
     known = settled(told.filter(pc.less_equal(told.column("_known"), at)))
     column = label.told_by.parent[0] if label.told_by.parent else ""
     order = [(column, "ascending"), ("_time", "descending"), ("_id", "descending")]
