@@ -1,0 +1,84 @@
+"""What the declaration asks of an event's columns: the rules of ingest, in the same order and under the same names.
+
+Ingest names the first reason for which a row is refused; a caller who can mend a request is told all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sluice.declare.columns import Category, Column, Decimal
+from sluice.declare.streams import Stream
+from sluice.engine.encode import Mask, integers, invalid, scaled
+from sluice.lake.typing import Typed, silver_type
+
+LONGEST = 80
+"""Characters of a refused value that are told back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a request was refused: which event (None for the request itself), its field, the rule and what it allows."""
+
+    index: int | None
+    field: str
+    rule: str
+    value: str
+    allowed: str
+
+
+def problems(stream: Stream, rows: Sequence[Mapping[str, Any]], typed: Mapping[str, Typed]) -> list[Problem]:
+    """Every breach of every rule, by event and then by field in declared order; id and time may be missing."""
+    optional = {*stream.id_columns, stream.time}
+    found = [
+        Problem(index, name, rule, shown(rows[index].get(name)), _allowed(stream, name, rule))
+        for name, item in typed.items()
+        for rule, mask in _broken(stream.columns.get(name), item, optional=name in optional)
+        for index in np.flatnonzero(mask).tolist()
+    ]
+    return sorted(found, key=lambda problem: problem.index or 0)
+
+
+def shown(value: object) -> str:
+    """A refused value as it is told back; nothing for one that was not there."""
+    return "" if value is None else repr(value)[:LONGEST]
+
+
+def _broken(column: Column | None, item: Typed, *, optional: bool) -> Iterator[tuple[str, Mask]]:
+    yield "type", item.wrong
+    yield "scale", item.inexact
+    empty = invalid(item.values)
+    if not (optional or (column is not None and column.nullable)):
+        yield "missing", empty & ~item.wrong
+    if isinstance(column, Category) and column.categories:
+        yield "category", ~empty & invalid(pc.index_in(item.values, value_set=pa.array(column.categories)))
+    if column is not None and column.bounds is not None:
+        yield "range", ~empty & _outside(column, item.values)
+
+
+def _outside(column: Column, values: pa.Array) -> Mask:
+    """Where a value lies beyond the declared bounds, compared in whole steps of the column."""
+    unit = 10**column.scale if isinstance(column, Decimal) else 1
+    steps, _ = integers(scaled(values) if isinstance(column, Decimal) else values)
+    low, high = column.bounds or (-np.inf, np.inf)
+    outside: Mask = (steps < low * unit) | (steps > high * unit)
+    return outside
+
+
+def _allowed(stream: Stream, name: str, rule: str) -> str:
+    column = stream.columns.get(name)
+    if rule == "missing":
+        return "a value"
+    if rule == "range" and column is not None and column.bounds is not None:
+        return f"{column.bounds[0]} to {column.bounds[1]}"
+    if rule == "category" and column is not None:
+        return ", ".join(column.categories)
+    if rule == "scale" and isinstance(column, Decimal):
+        return f"{column.scale} digits after the point"
+    return str(silver_type(stream, name))
