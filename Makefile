@@ -56,7 +56,8 @@ clean: ## stop the services; remove their state and what the checkers left; keep
 	@touch $@
 
 .venv/.synced: $(UV) pyproject.toml uv.lock
-	$(UV) sync --frozen --compile-bytecode --python $(PYTHON)
+	@echo "Python packages into .venv: 5 GB, a minute or two the first time"
+	$(UV) sync --frozen --compile-bytecode --quiet --python $(PYTHON)
 	@touch $@
 
 # pip only brings uv; without Debian's python3.11-venv there is no pip to do it.

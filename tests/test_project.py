@@ -1,0 +1,38 @@
+"""The project's own papers are true: the list of commands, links, and the table of settings."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sluice.settings import known_variables
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parent.parent
+PAPERS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def test_make_help_lists_every_target() -> None:
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets is not None
+
+    shown = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert re.findall(r"make (\w+)", shown) == targets[1].split()
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(paper: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", paper.read_text())
+
+    assert [link for link in links if not (paper.parent / link).exists()] == []
+
+
+def test_every_setting_is_in_the_table_of_settings() -> None:
+    written = (ROOT / "docs" / "operate.md").read_text()
+
+    assert [name for name in known_variables() if f"`{name}`" not in written] == []
