@@ -1,0 +1,236 @@
+"""One call of `get_historical_features`: which features of which views, and the job that computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
+
+from sluice.declare.pipeline import Pipeline
+from sluice.declare.views import Request, Windows
+from sluice.engine.batch import Column
+from sluice.engine.encode import invalid
+from sluice.engine.moment import Codes, Moment
+from sluice.errors import UserError
+from sluice.feast.declared import Declared, declared_by
+from sluice.feast.fields import tiles_name
+from sluice.feast.history import History
+from sluice.feast.requests import columns_of, encode_keys, encode_requests, sources_of
+from sluice.lake.typing import times
+
+_DOOR = "get_historical_features"
+Columns = Mapping[str, Column | Codes]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One feature of a view: at the row's moment, for the entity in the column `key`, or at the row's request."""
+
+    made_from: Declared
+    key: str
+    """Empty for a view that is computed at the request."""
+    feature: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A retrieval as it was asked for."""
+
+    lake: str
+    frame: pd.DataFrame
+    wanted: Sequence[Wanted]
+    on_demand: Sequence[Any]
+    """On-demand views that are not from a declaration; Feast computes them from the others."""
+    full_feature_names: bool
+    references: Sequence[str]
+
+
+def wanted_of(views: Sequence[Any], on_demand: Sequence[Any], references: Sequence[str], *, full: bool) -> list[Wanted]:
+    """The features that references name, in their order, without those that Feast computes by itself."""
+    by_name = {view.projection.name_to_use(): view for view in [*on_demand, *views]}
+    sources = {name for view in on_demand for name in view.source_feature_view_projections}
+    found = []
+    for reference in references:
+        name, _, feature = reference.partition(":")
+        if "@" in name:
+            raise UserError(
+                f"{reference!r} asks for an old version", where=_DOOR, next_step="use the code of that version"
+            )
+        view = by_name[name]
+        made_from = declared_by(view)
+        if made_from is None:
+            if view not in on_demand:
+                raise UserError(f"view {name!r} is not declared in a pipeline", where=_DOOR)
+            continue
+        output = f"{name}__{feature}" if full else feature
+        if hasattr(view, "source_request_sources"):
+            found.append(Wanted(made_from, "", feature, output))
+        elif not _is_state(made_from, feature, needed=name in sources):
+            key = made_from.windows().of
+            found.append(Wanted(made_from, view.projection.join_key_map.get(key, key), feature, output))
+    return found
+
+
+def _is_state(made_from: Declared, feature: str, *, needed: bool) -> bool:
+    """Whether it is an entity's state, which history has no use for; UserError when somebody asks for it."""
+    if feature != tiles_name(made_from.windows()):
+        return False
+    if not needed:
+        raise UserError(f"{feature!r} exists online only", where=_DOOR, next_step=f"ask {made_from.view}_at")
+    return True
+
+
+class Retrieval(RetrievalJob):  # type: ignore[misc] # feast has no types
+    """The rows of the entity frame, in their order, with the features beside them."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Whether features are called `<view>__<feature>`."""
+        return self._asked.full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[Any]:
+        """The on-demand views left for Feast to compute."""
+        return list(self._asked.on_demand)
+
+    @property
+    def metadata(self) -> RetrievalMetadata:
+        """What was asked for, and over which time."""
+        frame = self._asked.frame
+        stamp = _stamp(frame)
+        keys = [name for name in frame.columns if name != stamp]
+        return RetrievalMetadata(list(self._asked.references), keys, frame[stamp].min(), frame[stamp].max())
+
+    def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
+        """The result in pandas; whole numbers with nulls become `Int64`, since float64 would not hold a 64-bit code."""
+        return _pandas(self.to_arrow(validation_reference, timeout))
+
+    def persist(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused: a training set is a version of the lake, not a copy of it."""
+        raise UserError(
+            "a retrieval is not saved by Feast", where="persist", next_step="write to_arrow() where you want it"
+        )
+
+    def _to_arrow_internal(self, **_: Any) -> pa.Table:
+        asked = self._asked
+        table = pa.Table.from_pandas(asked.frame, preserve_index=False).replace_schema_metadata()
+        rows = _Rows(asked.lake, table, _moments(table.column(_stamp(asked.frame))))
+        for item in asked.wanted:
+            if item.output in table.column_names:
+                raise UserError(
+                    f"the frame has a column {item.output!r}", where=_DOOR, next_step="pass full_feature_names=True"
+                )
+            table = table.append_column(item.output, rows.column(item))
+        return table
+
+    def _to_df_internal(self, **_: Any) -> pd.DataFrame:
+        return _pandas(self._to_arrow_internal())
+
+
+@dataclass
+class _Rows:
+    """The rows of an entity frame as requests, and the views computed for them so far."""
+
+    lake: str
+    frame: pa.Table
+    time: pa.Array
+    _histories: dict[str, History] = field(default_factory=dict)
+    _computed: dict[tuple[Declared, str], Columns] = field(default_factory=dict)
+
+    def column(self, item: Wanted) -> pa.Array:
+        """The values of one feature."""
+        place = (item.made_from, item.key)
+        if place not in self._computed:
+            self._computed[place] = self._view(item)
+        values, valid = self._computed[place][item.feature]
+        return pa.array(values, mask=~valid)
+
+    def _view(self, item: Wanted) -> Columns:
+        pipeline = item.made_from.load()
+        history = self._histories.setdefault(pipeline.name, History(self.lake, pipeline))
+        requests = {view.name: view for view in pipeline.requests}
+        if item.made_from.view in requests:
+            return self._request(pipeline, history, requests[item.made_from.view])
+        view = item.made_from.windows()
+        if not item.key:
+            return history.at_requests(view, self._requests(pipeline, columns_of(pipeline, view), [view]))
+        return history.at_moments(view, encode_keys(pipeline, view.of, self._listed(item.key)), self.time)
+
+    def _request(self, pipeline: Pipeline, history: History, view: Request) -> Columns:
+        sources = sources_of(pipeline, view)
+        requests = self._requests(pipeline, columns_of(pipeline, view), sources)
+        known = {
+            f"{source.name}__{name}": column
+            for source in sources
+            for name, column in history.at_requests(source, requests).items()
+        }
+        features = Moment(pipeline, requests, known)
+        return {feature.name: features.compute(feature) for feature in view.features}
+
+    def _requests(self, pipeline: Pipeline, names: Sequence[str], sources: Sequence[Windows]) -> pa.Table:
+        """Encoded requests at the rows' moments, with the keys of the views that they are asked of."""
+        self._check_time(pipeline)
+        requests = encode_requests(pipeline, {name: self._listed(name) for name in names}, self.time)
+        for key in dict.fromkeys(source.of for source in sources):
+            if key not in requests.column_names:
+                requests = requests.append_column(key, encode_keys(pipeline, key, self._listed(key)))
+        return requests
+
+    def _check_time(self, pipeline: Pipeline) -> None:
+        """UserError when a row's declared time is another than its event timestamp."""
+        name = pipeline.events.time
+        if name not in self.frame.column_names:
+            return
+        given = _moments(self.frame.column(name), required=False)
+        other = pc.fill_null(pc.not_equal(given, self.time), fill_value=False)
+        if pc.any(other).as_py():
+            row = pc.index(other, value=True).as_py()
+            raise UserError(
+                f"row {row} has two times", where=f"{_DOOR}, {name!r}", allowed="the row's event timestamp, or null"
+            )
+
+    def _listed(self, name: str) -> list[Any]:
+        if name not in self.frame.column_names:
+            raise UserError(f"the frame has no column {name!r}", where=_DOOR, allowed=self.frame.column_names)
+        listed: list[Any] = self.frame.column(name).to_pylist()
+        return listed
+
+
+def _pandas(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    for name in table.column_names:
+        if pa.types.is_integer(table.schema.field(name).type) and table.column(name).null_count:
+            frame[name] = pd.array(table.column(name).to_pylist(), dtype="Int64")
+    return frame
+
+
+def _stamp(frame: pd.DataFrame) -> str:
+    """The frame's event timestamp column, as Feast finds it."""
+    return str(infer_event_timestamp_from_entity_df(dict(frame.dtypes)))
+
+
+def _moments(column: pa.ChunkedArray, *, required: bool = True) -> pa.Array:
+    """Microseconds; nanoseconds are cut off, which moves no event of whole microseconds across an edge."""
+    array = column.combine_chunks()
+    if pa.types.is_timestamp(array.type):
+        cut = pc.floor_temporal(array, unit="microsecond").cast(pa.timestamp("us", array.type.tz))
+        instants, wrong = cut.cast(pa.int64()), np.zeros(len(array), bool)
+    else:
+        typed = times(array.to_pylist())
+        instants, wrong = typed.values.cast(pa.int64()), typed.wrong
+    bad = wrong | invalid(instants) if required else wrong
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise UserError(f"{array[row].as_py()!r} in row {row} is no time", where=_DOOR, allowed="datetimes or RFC 3339")
+    return instants
