@@ -64,7 +64,7 @@ class _Desk:
             calibration=calibration,
             rows=self._gather(each.places for each in held_out),
             probabilities=found,
-            validation_average_precision=_average_precision(labels[validation], found[validation]),
+            validation_average_precision=_average_precision(believed, found[validation]),
         )
 
     def refit(self, fitted: Fitted) -> tuple[Job, Weights, Calibration]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -99,12 +99,17 @@ def _split_nulls(column: Any) -> tuple[NDArray[Any], Bools]:
         return np.where(valid, values, values.dtype.type(0)), ~valid
     if hasattr(column, "fill_null"):
         return np.asarray(column.fill_null(0)), np.asarray(column.is_null(), dtype=bool)
-    if hasattr(column, "isna") and column.dtype != object:
-        return column.fillna(0).to_numpy(), column.isna().to_numpy(dtype=bool)
+    if hasattr(column, "isna"):
+        nulls = column.isna().to_numpy(dtype=bool)
+        return (column.fillna(0).to_numpy() if column.dtype != object else _filled(column, nulls)), nulls
     if isinstance(column, np.ndarray) and column.dtype != object:
         return column, np.zeros(len(column), dtype=bool)
-    nulls = np.array([value is None or value != value for value in column], dtype=bool)  # noqa: PLR0124  NaN
-    return np.asarray([0 if null else value for value, null in zip(column, nulls, strict=True)]), nulls
+    nulls = np.array([value is None for value in column], dtype=bool)
+    return _filled(column, nulls), nulls
+
+
+def _filled(column: Iterable[Any], nulls: Bools) -> NDArray[Any]:
+    return np.asarray([0 if null else value for value, null in zip(column, nulls, strict=True)])
 
 
 def _words(each: Input, values: NDArray[Any], nulls: Bools) -> tuple[Int64s, Bools]:
