@@ -73,6 +73,7 @@ class Readiness(BaseModel):
     """Whether requests are answered in full, and with what."""
 
     ready: bool
+    replica: str = Field(description="which process answers")
     pipeline: str
     definition: str
     routing: str = Field(description="version of the routing in force")

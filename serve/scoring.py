@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,8 +67,9 @@ class ScoringService:
     of the newest routing when its models could not be loaded; the one before it stays in force.
     """
 
-    def __init__(self, pipeline: Pipeline, parts: Parts) -> None:
+    def __init__(self, pipeline: Pipeline, parts: Parts, *, replica: str = "") -> None:
         self.pipeline = pipeline
+        self.replica = replica
         self.metrics = Metrics()
         self.models = Models(Routing())
         self.refused: dict[str, str] | None = None
@@ -106,6 +107,15 @@ class ScoringService:
         self.metrics.routed(routing)
         return True
 
+    def route_to(self, described: Mapping[str, Any]) -> bool:
+        """`route` by a routing's plain values; what is no routing is refused likewise."""
+        try:
+            routing = Routing.read(described)
+        except SluiceError as error:
+            self.refused = {"routing": "", "reason": str(error)}
+            return False
+        return self.route(routing)
+
     def score(self, body: bytes) -> Reply:
         """The answer to the body of one request."""
         started = time.perf_counter_ns()
@@ -134,6 +144,7 @@ class ScoringService:
         ready = self._opened is not None and not self._stale and bool(routing.routes)
         return ready, {
             "ready": ready,
+            "replica": self.replica,
             "pipeline": self.pipeline.name,
             "definition": self._definition,
             "routing": routing.version,
