@@ -171,6 +171,21 @@ def test_up_recovers_services_that_were_killed(machine: Machine) -> None:
     assert all(each.healthy for each in services.status())
 
 
+def test_up_takes_over_what_a_killed_up_had_begun(machine: Machine) -> None:
+    services.down(["kafka"])
+    records = Records(machine.home)
+    begun = subprocess.Popen([sys.executable, "-m", "sluice.cli.main", "up", "kafka"], stdout=subprocess.DEVNULL)
+    while records.read("kafka") is None:
+        time.sleep(0.02)
+    begun.kill()
+    begun.wait()
+
+    [kafka] = services.up(["kafka"])
+
+    assert kafka.action in {"up already", "recovered"}
+    assert [each.healthy for each in services.status()] == [True] * 6
+
+
 def test_topics_outlive_the_broker(machine: Machine) -> None:
     from kafka import KafkaConsumer
 
