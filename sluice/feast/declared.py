@@ -74,9 +74,18 @@ def _load(name: str, definition: str, file: str) -> Pipeline:
 
 def _file(pipeline: Pipeline) -> str:
     """The file of the module that declares a pipeline; empty for registered ones, which any machine finds by name."""
-    for name, module in list(sys.modules.items()):
-        # __dict__, because lazily imported packages would answer getattr by importing themselves
-        if getattr(module, "__dict__", {}).get("pipeline") is pipeline:
-            place = module.__dict__.get("__file__")
-            return "" if place is None or name.startswith("feature_repo.") else str(Path(place).resolve())
-    return ""
+    # __dict__, because lazily imported packages would answer getattr by importing themselves
+    modules = {name: getattr(module, "__dict__", {}) for name, module in list(sys.modules.items())}
+    found = {
+        name: values.get("__file__") for name, values in modules.items() if _same(values.get("pipeline"), pipeline)
+    }
+    if any(name.startswith("feature_repo.") for name in found):
+        return ""
+    return next((str(Path(file).resolve()) for file in found.values() if file), "")
+
+
+def _same(found: object, pipeline: Pipeline) -> bool:
+    """Whether it is this pipeline, or the same one loaded another time."""
+    if not isinstance(found, Pipeline):
+        return False
+    return (found.name, found.definition) == (pipeline.name, pipeline.definition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +37,7 @@ class History:
         counted = self._counted(view)
         nobody = pa.nulls(len(keys), counted.column("id").type)
         asked = pa.table({"key": keys, "time": times, "id": nobody})
-        found = compute(replace(view, include_request=False), counted, asked)
+        found = compute(_alone(view), counted, asked)
         return {name: _seen(view, name, column) for name, column in found.items()}
 
     def _counted(self, view: Windows) -> pa.Table:
@@ -61,6 +62,12 @@ class History:
                 else encode(self._lake.read(table, columns=columns), stream)
             )
         return self._events[stream.name]
+
+
+@functools.cache
+def _alone(view: Windows) -> Windows:
+    """The view without the request's own event."""
+    return replace(view, include_request=False)
 
 
 def _seen(view: Windows, name: str, column: Column) -> Column:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import struct
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,10 +15,11 @@ from feast.types import Float64
 from sluice.clock import to_datetime
 from sluice.engine.read import answer, read_view
 from sluice.engine.vectors import as_values, vectors
-from sluice.errors import UserError
+from sluice.errors import Outage, UserError
 from sluice.feast.objects import references
 from sluice.feast.registry import feature_store
 from sluice.lake.requests import encode_requests
+from sluice.settings import settings
 from tests.sluice.feast.conftest import NOW, START, World, request_rows
 
 pytestmark = pytest.mark.integration
@@ -102,6 +105,23 @@ def test_a_request_without_an_id_comes_after_every_event_of_its_moment(world: Wo
 def test_values_carry_the_clock_as_their_timestamp(world: World) -> None:
     response = world.feast.get_online_features(["terminal_traffic:count_7d"], [{"terminal_id": 1}])
     assert response.to_dict(include_event_timestamps=True)["count_7d__ts"] == [NOW // 1_000_000]
+
+
+def test_several_threads_may_read_at_once(world: World) -> None:
+    rows = [{"terminal_id": key} for key in (1, 2, 3)]
+    alone = ask(world, ["terminal_traffic:count_7d"], rows)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: ask(world, ["terminal_traffic:count_7d"], rows), range(40)))
+    assert found == [alone] * 40
+
+
+def test_before_the_online_store_is_there_the_next_step_is_named(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_ONLINE", f"sqlite:///{tmp_path}")
+    settings.cache_clear()
+    with pytest.raises(Outage, match="run the backfill first"):
+        ask(world, ["terminal_traffic:count_7d"], [{"terminal_id": 1}])
 
 
 def test_features_may_be_awaited(world: World) -> None:
