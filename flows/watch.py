@@ -141,7 +141,7 @@ def announce(here: Place, decisions: Sequence[Decision], at: int) -> None:
         emit_event(
             event="sluice.decision.retrain",
             resource={"prefect.resource.id": f"sluice.pipeline.{here.pipeline.name}"},
-            payload={"pipeline": here.reference, "segments": segments, "at": at},
+            payload={"pipeline": here.reference, "segments": ",".join(segments), "at": at},
         )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from prefect.client.schemas.objects import State
-
+from flows.attempt import Attempt, attempt
 from flows.features import features
 from flows.ingest import ingest
 from flows.place import place
@@ -36,13 +35,13 @@ def ingest_history(teller: Teller, pipeline: str, events: Events) -> None:
     """Ingest every delivery; one that a gate stops is repaired and ingested again."""
     for delivery in events.deliveries:
         clock().move_to(delivery.at)
-        state: State[str] = run_ingest(pipeline, delivery, {})
-        if state.is_failed():
+        tried = run_ingest(pipeline, delivery, {})
+        if tried.failed:
             teller.say(f"[yellow]stopped[/] {delivery.batch}: {stopped_by(pipeline, delivery.batch)}")
             renamed = {stream: dict(columns) for stream, columns in delivery.renamed.items()}
-            state = run_ingest(pipeline, delivery, renamed) if renamed else state
-            if state.is_failed():
-                state.result()
+            tried = run_ingest(pipeline, delivery, renamed) if renamed else tried
+            if tried.error is not None:
+                raise tried.error
             teller.say(f"[green]repaired[/] {delivery.batch}: {renamed}")
     clock().move_to(events.start)
     here = place(pipeline)
@@ -51,13 +50,10 @@ def ingest_history(teller: Teller, pipeline: str, events: Events) -> None:
         teller.say(f"{stream.name}: {found}")
 
 
-def run_ingest(pipeline: str, delivery: Delivery, renamed: dict[str, dict[str, str]]) -> State[str]:
+def run_ingest(pipeline: str, delivery: Delivery, renamed: dict[str, dict[str, str]]) -> Attempt:
     """One run of the flow `ingest`."""
     files = [] if renamed else list(delivery.files)
-    state: State[str] = ingest(
-        pipeline, batch=delivery.batch, files=files, renamed=renamed, at=delivery.at, return_state=True
-    )
-    return state
+    return attempt(ingest, pipeline=pipeline, batch=delivery.batch, files=files, renamed=renamed, at=delivery.at)
 
 
 def stopped_by(pipeline: str, batch: str) -> str:
