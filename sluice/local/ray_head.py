@@ -39,6 +39,7 @@ def ray_head(settings: Settings) -> Service:
         command=lambda: _command(settings),
         environment=engine_environment(settings),
         ports=_ports(settings.ports, dashboard=settings.sizes.ray_dashboard),
+        tidy=lambda: _unlink(ray_alias(settings), settings.places.at("ray")),
         external=not embedded,
     )
 
@@ -126,6 +127,11 @@ def _point(alias: Path, folder: Path) -> None:
         alias.symlink_to(folder)
     except FileExistsError:
         raise Outage("it is in the way and not ours", where=str(alias), next_step=f"rm -r {alias}") from None
+
+
+def _unlink(alias: Path, folder: Path) -> None:
+    if alias.is_symlink() and alias.readlink() == folder:
+        alias.unlink()
 
 
 def _remove_old_sessions(folder: Path) -> None:

@@ -23,5 +23,7 @@ class Service:
     """Services that must be healthy first."""
     stays: bool = True
     """False: the command does its work and ends; nothing runs afterwards."""
+    tidy: Callable[[], None] = field(default=lambda: None)
+    """Removes what it keeps outside the home, once it is stopped."""
     external: bool = False
     """Somebody else runs it; it is shown and never started or stopped."""

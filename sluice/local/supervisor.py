@@ -73,7 +73,11 @@ def take_down(services: Sequence[Service], records: Records, progress: Progress,
         needing = {service.name for service in services if service.after}
         _stop_together([record for record in found if record.name in needing], records, progress)
         _stop_together([record for record in found if record.name not in needing], records, progress)
-        return [record.name for record in found]
+        stopped = [record.name for record in found]
+        for service in services:
+            if service.name in stopped:
+                service.tidy()
+        return stopped
 
 
 def look(services: Sequence[Service], records: Records) -> list[Status]:

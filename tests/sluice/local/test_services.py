@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from sluice.local import processes, services
-from sluice.local.environment import engine_environment
+from sluice.local.environment import engine_environment, ray_alias
 from sluice.local.ports import free_port
 from sluice.local.records import Record, Records
 from sluice.settings import Ports, settings, variable
@@ -64,6 +64,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         settings.cache_clear()
         services.down()
         assert [each.state for each in services.status() if each.name != "mlflow"] == ["stopped"] * 5
+        assert not ray_alias(settings()).is_symlink()
 
 
 def test_up_starts_every_service_and_status_says_that_they_are_well(machine: Machine) -> None:

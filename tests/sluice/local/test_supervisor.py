@@ -251,6 +251,17 @@ def test_down_stops_those_that_need_others_first(records: Records) -> None:
     assert said == [("upper", "stopping"), ("upper", "stopped"), ("base", "stopping"), ("base", "stopped")]
 
 
+def test_down_tidies_up_after_what_it_stopped_and_only_that(records: Records) -> None:
+    tidied: list[str] = []
+    base = replace(server("base"), tidy=lambda: tidied.append("base"))
+    web = replace(server("web", lowest=26_000), tidy=lambda: tidied.append("web"))
+    bring_up([base, web], records, silent)
+
+    take_down([base, web], records, silent, {"web"})
+
+    assert tidied == ["web"]
+
+
 def test_down_with_names_leaves_the_others(records: Records) -> None:
     base, web = server("base"), server("web", lowest=26_000)
     bring_up([base, web], records, silent)
