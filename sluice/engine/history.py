@@ -28,7 +28,7 @@ ALWAYS = np.iinfo(np.int64).min
 
 
 def keep(pipeline: Pipeline) -> int:
-    """Microseconds for which an event can still be the parent of another: the longest horizon of the views."""
+    """How far apart in microseconds an event and what is told about it may be: the longest horizon of the views."""
     return max(view.horizon for view in pipeline.windows)
 
 
@@ -68,7 +68,8 @@ def unexpired(view: Windows, events: pa.Table) -> pa.Table:
 def rows(view: Windows, events: Mapping[str, pa.Table], *, kept: int) -> pa.Table:
     """The rows of a view from the encoded versions of its streams' events; expired and orphaned events give none.
 
-    `events` maps stream names to encoded tables. `kept` is `keep(pipeline)`: a parent older than that no longer counts.
+    `events` maps stream names to encoded tables. `kept` is `keep(pipeline)`: further apart in time, an event and what
+    is told about it no longer belong together.
     """
     if view.label is not None:
         return _label_rows(view, view.label, events, kept)
@@ -142,13 +143,13 @@ def _found(wanted: pa.ChunkedArray, ids: pa.ChunkedArray) -> Ints:
 
 
 def _with_key(view: Windows, children: pa.Table, events: Mapping[str, pa.Table], kept: int) -> pa.Table:
-    """Children that have a parent no older than `kept`, with the parent's entity key."""
+    """Children that have a parent no further than `kept` from their own time, with the parent's entity key."""
     column, stream = _parents(view.stream)
     parents = settled(events[stream.name])
     place = _found(children.column(column), parents.column("_id"))
     related = np.flatnonzero(place >= 0)
     times = integers(parents.column("_time"))[0][place[related]]
-    related = related[times >= integers(children.column("_time"))[0][related] - kept]
+    related = related[np.abs(times - integers(children.column("_time"))[0][related]) <= kept]
     keys = parents.column(view.of).take(pa.array(place[related]))
     return children.take(pa.array(related)).append_column(view.of, keys)
 
@@ -190,7 +191,8 @@ class _Told:
         self._place = _found(told.column(_parents(label.told_by)[0]), about.column("_id"))
         self._present = self._place >= 0
         self._parent_times = self._times[self._place] if len(self._times) else np.zeros(len(told), np.int64)
-        self._near = self._present & (self._parent_times >= integers(told.column("_time"))[0] - kept)
+        apart = np.abs(self._parent_times - integers(told.column("_time"))[0])
+        self._near = self._present & (apart <= kept)
         self._single = _once(id_codes(told.column("_id"))) & (_once(self._place) | ~self._present)
 
     def alone(self) -> _Changes:

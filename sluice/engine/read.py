@@ -68,11 +68,12 @@ def view_values(
     view: Windows, tiles: Sequence[list[Tile]], moments: Sequence[Moment], requests: pa.Table | None
 ) -> dict[str, Column]:
     """A view's values from the tiles of each request's entity; without requests, none is included."""
-    states = np.stack([_window_states(view, found, moment) for found, moment in zip(tiles, moments, strict=True)])
+    plan = _plan(view)
+    merged = [_window_states(view, found, moment) for found, moment in zip(tiles, moments, strict=True)]
+    states = np.array(merged, np.int64).reshape(len(moments), len(plan.windows), width(view))
     last = states[:, :, LAST].copy()
     if view.include_request and requests is not None:
         states += _own(view, requests)[:, None, :]
-    plan = _plan(view)
     number, total = states[:, plan.window, plan.number], states[:, plan.window, plan.total]
     times = np.array([moment.time for moment in moments], np.int64)
     for index in plan.since:

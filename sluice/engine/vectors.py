@@ -74,9 +74,9 @@ def pack(pipeline: Pipeline, values: Values) -> list[bytes]:
 def unpack(pipeline: Pipeline, packed: list[bytes]) -> Values:
     """The values of packed rows, bit for bit."""
     places = pipeline.features
-    width = len(places) * 8
+    width, tail = len(places) * 8, (len(places) + 7) // 8
     words = np.frombuffer(b"".join(row[:width] for row in packed), np.int64).reshape(len(packed), len(places))
-    tails = np.frombuffer(b"".join(row[width:] for row in packed), np.uint8).reshape(len(packed), -1)
+    tails = np.frombuffer(b"".join(row[width:] for row in packed), np.uint8).reshape(len(packed), tail)
     valid = np.unpackbits(tails, axis=1, bitorder="little", count=len(places)).astype(bool)
     result: dict[str, Any] = {}
     for index, place in enumerate(places):

@@ -1,0 +1,145 @@
+"""Three small pipelines that together use every word of the vocabulary, with windows of minutes."""
+
+from __future__ import annotations
+
+from sluice import (
+    Category,
+    Decimal,
+    Flag,
+    ForeignKey,
+    Integer,
+    Key,
+    Label,
+    Pipeline,
+    Request,
+    Stream,
+    Windows,
+    count,
+    cross,
+    hour,
+    is_night,
+    is_weekend,
+    mean,
+    position,
+    ratio,
+    share,
+    since_last,
+    sum_,
+    value,
+    weekday,
+)
+
+
+def shop() -> Pipeline:
+    """Integer ids, a label told by another stream and absent after a while, keys inherited from the parent event."""
+    orders = Stream(
+        "orders",
+        id="order_id",
+        time="ordered_at",
+        columns={
+            "customer": Key(),
+            "till": Key("text"),
+            "amount": Decimal(scale=2, min=-1_000, max=100_000, nullable=True),
+            "items": Integer(min=-5, max=2**53 - 1),
+            "gift": Flag(nullable=True),
+            "channel": Category("web", "desk", nullable=True),
+            "country": Category(nullable=True),
+        },
+        accept_late="2min",
+    )
+    claims = Stream(
+        "claims",
+        id="claim_id",
+        time="claimed_at",
+        columns={"order_id": ForeignKey(orders, nullable=True), "is_bad": Flag(), "cost": Decimal(max=1_000)},
+        accept_late="3min",
+    )
+    bad = Label("is_bad", of=orders, told_by=claims, absent=0, after="2min")
+    customer = Windows(
+        "customer",
+        of="customer",
+        over=orders,
+        include_request=True,
+        features=[
+            count("1min", "3min"),
+            sum_("amount", "3min"),
+            mean("amount", "1min", "3min", fill=-1),
+            sum_("items", "3min"),
+            mean("items", "1min"),
+            share("gift", "3min"),
+            since_last(),
+        ],
+    )
+    till = Windows("till", of="till", over=orders, features=[count("1min"), mean("amount", "1min"), since_last()])
+    risk = Windows(
+        "risk",
+        of="till",
+        over=bad,
+        delay="2min",
+        features=[count("1min", "3min"), share("is_bad", "1min", "3min", fill=0), since_last()],
+    )
+    reports = Windows("reports", of="till", over=claims, features=[count("2min"), mean("cost", "2min"), since_last()])
+    moment = Request(
+        "moment",
+        value("amount"),
+        value("channel"),
+        value("country"),
+        cross("channel", "country"),
+        hour(),
+        weekday(),
+        is_weekend(),
+        is_night(22, 4),
+        ratio("amount", customer["mean_amount_3min"]),
+        ratio(customer["count_1min"], customer["count_3min"], name="pace"),
+    )
+    return Pipeline("shop", views=[customer, till, risk, reports, moment], label=bad)
+
+
+def clinic() -> Pipeline:
+    """Text ids and a label that is a column of the row: unknown until it is told, and nothing stands for absent."""
+    visits = Stream(
+        "visits",
+        id="visit_id",
+        id_type="text",
+        time="began_at",
+        columns={"patient": Key("text"), "ward": Key(), "cost": Decimal(scale=3, max=10_000)},
+        accept_late="1min",
+    )
+    relapse = Label("relapse", of=visits, column="RELAPSE", known_after="1min")
+    patient = Windows(
+        "patient", of="patient", over=visits, features=[count("2min"), sum_("cost", "2min"), since_last()]
+    )
+    ward = Windows(
+        "ward", of="ward", over=relapse, delay="1min", features=[count("1min", "2min"), share("relapse", "2min")]
+    )
+    early = Windows(
+        "early", of="ward", over=visits, delay="1min", include_request=True, features=[mean("cost", "1min")]
+    )
+    return Pipeline("clinic", views=[patient, ward, early, Request("moment", hour(name="h"))], label=relapse)
+
+
+def sensors() -> Pipeline:
+    """A second stream without ids (`position`), with the key of the scored events and ids of another type."""
+    checks = Stream(
+        "checks",
+        id="check_id",
+        time="checked_at",
+        columns={"machine": Key(), "load": Integer(max=100)},
+        accept_late="2min",
+    )
+    readings = Stream(
+        "readings",
+        id=position,
+        time="read_at",
+        columns={"machine": Key(), "heat": Integer(min=-50, max=500, nullable=True)},
+        accept_late="2min",
+    )
+    failed = Label("failed", of=checks, column="failed", known_after="1min")
+    heat = Windows(
+        "heat", of="machine", over=readings, features=[count("1min", "2min"), mean("heat", "2min"), since_last()]
+    )
+    load = Windows("load", of="machine", over=checks, include_request=True, features=[mean("load", "2min")])
+    return Pipeline("sensors", views=[heat, load], label=failed)
+
+
+ALL = (shop(), clinic(), sensors())

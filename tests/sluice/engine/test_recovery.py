@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sluice.engine.sqlite import SqliteStore
+from sluice.engine.vectors import as_values, pack, vectors
+from tests.sluice.engine.chance import history, requests
+from tests.sluice.engine.crash import SIZE
+from tests.sluice.engine.folding import answered, assert_same_bits
+from tests.sluice.engine.pipelines import shop
+from tests.sluice.engine.worlds import asked_table, tables
+
+pytestmark = pytest.mark.integration
+
+FRESH = [random.SystemRandom().randrange(2**32) for _ in range(2)]
+KILLS = 3
+
+
+@pytest.mark.parametrize("turn", range(len(FRESH)))
+def test_a_consumer_killed_anywhere_goes_on_to_the_same_bits(tmp_path: Path, turn: int) -> None:
+    seed = int(os.environ.get("SLUICE_TEST_SEED", FRESH[turn])) + turn
+    print(f"SLUICE_TEST_SEED={seed - turn}")  # noqa: T201 shown when the test fails, to run it again
+    chance, path = random.Random(seed), tmp_path / "online.db"
+    killed = [folded_until_killed(path, seed, chance) for _ in range(KILLS)]
+    assert all(killed), "the child must die of the kill, not of having finished"
+    subprocess.run(command(path, seed), check=True, stdout=subprocess.DEVNULL, timeout=240)
+
+    pipeline, versions = shop(), history(seed, SIZE)
+    asked = requests(seed, 40, pipeline, versions)
+    store = SqliteStore(path, read_only=True)
+    found = answered(pipeline, store, asked)
+    store.close()
+    whole = vectors(pipeline, tables(pipeline, versions), asked_table(pipeline, asked))
+    assert_same_bits(pipeline, found, pack(pipeline, as_values(pipeline, whole)))
+
+
+def folded_until_killed(path: Path, seed: int, chance: random.Random) -> bool:
+    """Start the child, let it commit a few batches, and kill it at a random point of the next one."""
+    child = subprocess.Popen(command(path, seed), stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    for _ in range(chance.randrange(1, 12)):
+        child.stdout.readline()
+    time.sleep(chance.uniform(0, 0.02))
+    child.kill()
+    child.stdout.close()
+    return child.wait() < 0
+
+
+def command(path: Path, seed: int) -> list[str]:
+    return [sys.executable, "-m", "tests.sluice.engine.crash", str(path), str(seed)]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sluice.engine.sqlite import SqliteStore, open_store
+from sluice.engine.store import Change, Position, Wanted
+from sluice.engine.tiles import Tile
+from sluice.errors import Outage
+from tests.sluice.engine.test_store import FACT, P
+
+pytestmark = pytest.mark.unit
+
+
+def test_everything_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "deep" / "online.db")
+    first.load(4, [], [])
+    first.apply(Change([FACT], [("v", 5, Tile(1, b"s", b"r", b"i"))], {P: None}, {P: Position(1, 2)}))
+    first.close()
+    again = SqliteStore(tmp_path / "deep" / "online.db")
+    reading = again.read([Wanted("v", 5, 1, 1)])
+    assert reading.tiles == [[Tile(1, b"s", b"r", b"i")]]
+    assert (reading.knowledge.base, reading.knowledge.positions) == (4, {P: Position(1, 2)})
+    assert again.facts([1]) == [FACT]
+    again.close()
+
+
+def test_whatever_breaks_in_the_middle_of_a_batch_leaves_nothing_of_it(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "online.db")
+    broken = replace(FACT, id=2, anchor=2, time=None)  # type: ignore[arg-type]
+    with pytest.raises(sqlite3.IntegrityError):
+        store.apply(Change([FACT, broken], [], {P: None}, {P: Position(1, None)}))
+    assert store.facts([1]) == []
+    assert store.read([]).knowledge.positions == {}
+    store.apply(Change([FACT], [], {P: None}, {P: Position(1, None)}))
+    assert store.facts([1]) == [FACT]
+    store.close()
+
+
+def test_a_reader_elsewhere_never_sees_tiles_and_positions_of_different_batches(tmp_path: Path) -> None:
+    writer = SqliteStore(tmp_path / "online.db")
+    reader = SqliteStore(tmp_path / "online.db", read_only=True)
+    seen: list[tuple[int, list[bytes]]] = []
+    done = threading.Event()
+
+    def write() -> None:
+        for number in range(300):
+            tiles = [("v", key, Tile(1, str(number + 1).encode(), b"", b"")) for key in range(5)]
+            writer.apply(Change([], tiles, {P: number or None}, {P: Position(number + 1, None)}))
+        done.set()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    while not done.is_set():
+        reading = reader.read([Wanted("v", key, 1, 1) for key in range(5)])
+        if reading.knowledge.positions:
+            states = [tile.state for tiles in reading.tiles for tile in tiles]
+            seen.append((reading.knowledge.positions[P].offset, states))
+    writing.join()
+    assert seen
+    assert [states for _, states in seen] == [[str(offset).encode()] * 5 for offset, _ in seen]
+    reader.close()
+    writer.close()
+
+
+def test_a_reader_cannot_write_and_says_when_there_is_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(Outage, match=r"nothing\.db: the online store is not there yet\n  next: run the backfill first"):
+        SqliteStore(tmp_path / "nothing.db", read_only=True)
+    SqliteStore(tmp_path / "online.db").close()
+    reader = SqliteStore(tmp_path / "online.db", read_only=True)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.apply(Change([FACT], [], {}, {}))
+    reader.close()
+
+
+@pytest.mark.parametrize("slashes", ["sqlite://", "sqlite:///"])
+def test_a_uri_names_the_folder_and_each_pipeline_has_its_file(tmp_path: Path, slashes: str) -> None:
+    open_store(f"{slashes}{tmp_path}", "fraud").close()
+    assert (tmp_path / "fraud.db").exists()
+
+
+def test_a_store_of_another_kind_is_refused_by_name() -> None:
+    with pytest.raises(Outage) as refused:
+        open_store("carrier-pigeon://roof", "fraud")
+    assert str(refused.value) == (
+        "SLUICE_ONLINE: no online store speaks 'carrier-pigeon'\n  allowed: sqlite:///<folder>"
+    )
