@@ -58,9 +58,9 @@ def gather(
 
 
 def scores_of(predictions: pa.Table, model: Model, *, since: int) -> pd.DataFrame:
-    """A model's scores since a moment of the event clock, in the order of the log; NaN where it failed."""
+    """A model's scores after a moment of the event clock, in the order of the log; NaN where it failed."""
     frame: pd.DataFrame = predictions.select(COLUMNS).to_pandas()
-    mine = (frame["model"] == model.name) & (frame["version"] == model.version) & (frame["answered"] >= since)
+    mine = (frame["model"] == model.name) & (frame["version"] == model.version) & (frame["answered"] > since)
     return frame[mine].sort_values("position", kind="stable")
 
 
