@@ -10,6 +10,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
 from flows.place import Place, moment, place
+from models.registry import Registry
 from models.request import ALL, TrainedModel, TrainingRequest, Variant
 from models.split import Split
 from models.train import train as fit
@@ -28,7 +29,8 @@ def train(pipeline: str, segments: list[str] | None = None, control: bool = Fals
     """Train candidates for segments (all, and the fallback `*`, when none are named) on the labels mature by now.
 
     With `control` each segment gets a second model, made from shuffled labels, that no gate may let pass.
-    Returns `<variant>:<model>/<version>`, such as `candidate:fraud-pos/3`; nothing serves until the rollout says so.
+    The newest of each variant gets its name as alias. Returns `<variant>:<model>/<version>`, such as
+    `candidate:fraud-pos/3`; nothing serves until the rollout says so.
     """
     here, now = place(pipeline), moment(at)
     wanted = segments or [*(name for name in here.pipeline.segments if name != ALL), ALL]
@@ -39,7 +41,11 @@ def train(pipeline: str, segments: list[str] | None = None, control: bool = Fals
 def fit_candidates(pipeline: str, segments: list[str], control: bool, at: int) -> list[str]:
     """Fit every candidate in one worker group and register what passed its checks."""
     variants = (Variant(), SHUFFLED) if control else (Variant(),)
-    models = fit(training_request(place(pipeline), segments, variants, at)).models
+    here = place(pipeline)
+    models = fit(training_request(here, segments, variants, at)).models
+    registry = Registry(here.settings.mlflow, here.pipeline.name, here.settings.places.at("models"))
+    for model in models:
+        registry.set_alias(model.segment, model.variant, model.version)
     show_models(models)
     return [f"{model.variant}:{model.name}/{model.version}" for model in models]
 

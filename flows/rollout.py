@@ -1,0 +1,153 @@
+"""Roll out: one step for every segment where the rows allow it, then the models swapped in place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+
+from flows.place import Place, moment, place
+from models.registry import Registry, Resolved
+from serve import promotions
+from serve.advance import Advanced, Audit, Candidate, advance, routing
+from serve.control import deploy
+from serve.rollout_evidence import measure_gain
+from serve.rollout_state import Gain
+from serve.routing import Model
+from sluice.declare.durations import DAY
+from sluice.declare.pipeline import ALL
+from sluice.engine.encode import encode, integers
+from sluice.engine.labels import label_at
+from sluice.monitor.served import told_events
+from sluice.scoring import ModelSpec, Scorer, to_tensor
+
+LIVE = 60 * DAY
+"""How far back the labels of live requests are looked up."""
+
+
+@flow(name="rollout")
+def rollout(pipeline: str, at: int | None = None) -> list[str]:
+    """Move every segment's rollout by at most one step, and serve by the routing that follows.
+
+    Returns the moves, `<segment>: <move> <model>`; what was held, and why, is the run's artifact.
+    """
+    here, now = place(pipeline), moment(at)
+    moves = decide_moves(pipeline, now)
+    swap(pipeline)
+    mark_aliases(here)
+    return moves
+
+
+@task(name="decide moves")
+def decide_moves(pipeline: str, at: int) -> list[str]:
+    """Decide by rows read back, and write the moves."""
+    here = place(pipeline)
+    audits = here.lake.rows("audits")
+    audit = Audit(len(audits), sum(not row["equal"] for row in audits))
+    advanced = advance(
+        here.lake, here.pipeline, now=at, candidates=candidates(here, at), labels=labels_so_far(here, at), audit=audit
+    )
+    show(advanced)
+    return [f"{move.segment}: {move.kind.value} {move.to}" for move in advanced.moves]
+
+
+@task(name="swap models")
+def swap(pipeline: str) -> str:
+    """Serve by the routing that the promotion log asks for; its version."""
+    wanted = routing(place(pipeline).lake)
+    if wanted.routes:
+        deploy(pipeline, wanted)
+    return wanted.version
+
+
+def candidates(here: Place, at: int) -> dict[str, Candidate]:
+    """The model that waits in each segment, with its gain over the champion where there is one."""
+    registry, states = _registry(here), promotions.state(here.lake)
+    found = {}
+    for segment in dict.fromkeys((*here.pipeline.segments, ALL)):
+        waiting = registry.resolve(segment, "candidate")
+        if waiting is None:
+            continue
+        model = as_model(waiting)
+        champion = states[segment].champion if segment in states else None
+        known = champion is None or champion == model
+        found[segment] = Candidate(model, None if known else gain(here, segment, champion, model, at))
+    return found
+
+
+def as_model(resolved: Resolved) -> Model:
+    """A registered version as routing names it."""
+    spec = ModelSpec.load(resolved.folder)
+    return Model(resolved.name, str(resolved.version), str(resolved.folder), spec.definition_hash)
+
+
+def gain(here: Place, segment: str, champion: Model | None, candidate: Model, at: int) -> Gain | None:
+    """The candidate's gain on the newest vectors, which neither model was fitted on, by the labels told so far.
+
+    A fraud that nobody has reported yet counts as genuine for both, which makes the gain smaller and not larger.
+    """
+    fresh = at - here.pipeline.label.settled_after
+    span = (ds.field("event_time") >= fresh) & (ds.field("event_time") < at)
+    vectors = here.lake.read("vectors", where=span if segment == ALL else span & (ds.field("segment") == segment))
+    if champion is None or len(vectors) == 0:
+        return None
+    labels = told_so_far(
+        here, vectors.column("event_id").combine_chunks(), integers(vectors.column("event_time"))[0], at
+    )
+    scores = [_scores(model, vectors) for model in (champion, candidate)]
+    days = integers(vectors.column("event_time"))[0] // DAY
+    return measure_gain(labels, scores[0], scores[1], days)
+
+
+def labels_so_far(here: Place, at: int) -> pa.Table:
+    """The label of every live event as far as it is told: `event_id` as text, and 0 or 1."""
+    events = here.pipeline.events
+    recent = ds.field("_time") >= at - LIVE
+    rows = encode(here.lake.read(f"silver/{events.name}", where=recent), events)
+    ids = rows.column("_id").combine_chunks()
+    labels = told_so_far(here, ids, integers(rows.column("_time"))[0], at)
+    return pa.table({"event_id": pc.cast(ids, pa.string()), "label": labels})
+
+
+def told_so_far(here: Place, ids: pa.Array, times: np.ndarray, at: int) -> np.ndarray:
+    """1 where a label of 1 has been told by now, else 0."""
+    label = (
+        replace(here.pipeline.label, absent=0, after="0s")
+        if here.pipeline.label.column is None
+        else here.pipeline.label
+    )
+    values, known = label_at(label, {label.told_by.name: told_events(here.lake, here.pipeline)}, ids, times, at)
+    return np.where(known, values, 0)
+
+
+def mark_aliases(here: Place) -> None:
+    """Let the registry say what the promotion log says: champion and challenger of every segment."""
+    registry = _registry(here)
+    for segment, state in promotions.state(here.lake).items():
+        for alias, model in (("champion", state.champion), ("challenger", state.challenger)):
+            if model is not None or registry.resolve(segment, alias) is not None:
+                registry.set_alias(segment, alias, int(model.version) if model else None)
+
+
+def show(advanced: Advanced) -> None:
+    """Put every move and hold on the run's page."""
+    moves = [
+        {"segment": each.segment, "move": each.kind.value, "to": str(each.to), "why": each.reason}
+        for each in advanced.moves
+    ]
+    holds = [{"segment": each.segment, "move": "hold", "to": "", "why": each.reason} for each in advanced.holds]
+    create_table_artifact(table=[*moves, *holds], key="rollout", description="Moves, and what was held and why")
+
+
+def _scores(model: Model, vectors: pa.Table) -> np.ndarray:
+    spec = ModelSpec.load(model.path)
+    return Scorer.load(model.path).score(to_tensor(vectors, spec.inputs))
+
+
+def _registry(here: Place) -> Registry:
+    return Registry(here.settings.mlflow, here.pipeline.name, here.settings.places.at("models"))
