@@ -21,6 +21,19 @@ def named(name: str, *, where: str) -> str:
     return name
 
 
+def distinct(values: Iterable[str], *, where: str, kind: str) -> None:
+    """DeclarationError unless every value is there once."""
+    listed = list(values)
+    twice = sorted({value for value in listed if listed.count(value) > 1})
+    if twice:
+        raise DeclarationError(
+            f"{kind} {', '.join(map(repr, twice))} is declared twice",
+            where=where,
+            allowed="each once",
+            next_step="give one another name",
+        )
+
+
 def one_of(value: str, allowed: Iterable[str], *, where: str, kind: str = "value") -> str:
     """`value` if it is among the allowed ones, else an error with the nearest one."""
     known = list(allowed)

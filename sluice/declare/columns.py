@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from sluice.declare.checks import one_of
+from sluice.declare.checks import distinct, one_of
 from sluice.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ class Category(Column):
     kind: ClassVar[str] = "category"
 
     def __init__(self, *values: str, nullable: bool = False) -> None:
-        if len(set(values)) != len(values):
-            raise DeclarationError("a category is listed twice", where="Category", allowed=sorted(set(values)))
+        distinct(values, where="Category", kind="value")
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "nullable", nullable)
 
@@ -174,7 +173,7 @@ def check_columns(columns: Mapping[str, Column], *, where: str) -> None:
 
 def _check_bounds(low: float, high: float, unit: int, *, where: str) -> None:
     if low > high:
-        raise DeclarationError(f"min {low} is above max {high}", where=where)
+        raise DeclarationError(f"min {low} is above max {high}", where=where, allowed="min up to max")
     if max(abs(low), abs(high)) * unit >= _LARGEST:
         raise DeclarationError(
             f"{low}…{high} in steps of 1/{unit} does not fit exact arithmetic",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sluice.declare.checks import named
+from sluice.declare.checks import distinct, named
 from sluice.declare.durations import MINUTE, duration, duration_text
 from sluice.errors import DeclarationError
 
@@ -64,19 +64,10 @@ def flatten(features: Sequence[Sequence[Windowed]], *, where: str) -> tuple[Wind
     """The features of a view in declared order; DeclarationError for a name used twice."""
     for group in features:
         if not isinstance(group, tuple):
-            raise DeclarationError(
-                f"{group!r} is no feature",
-                where=f"{where}.features",
-                allowed="a list such as [count('7d'), since_last()]",
-            )
+            allowed = "a list such as [count('7d'), since_last()]"
+            raise DeclarationError(f"{type(group).__name__} in it", where=f"{where}.features", allowed=allowed)
     flat = tuple(feature for group in features for feature in group)
-    seen: set[str] = set()
-    for feature in flat:
-        if feature.name in seen:
-            raise DeclarationError(
-                f"feature {feature.name!r} is declared twice", where=where, next_step="give one a name="
-            )
-        seen.add(feature.name)
+    distinct([feature.name for feature in flat], where=where, kind="feature")
     return flat
 
 

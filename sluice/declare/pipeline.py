@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sluice.declare.checks import named, one_of
+from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Category, Column, Decimal, Flag, Integer, Key
 from sluice.declare.operate import Gates, Rollout, Training
 from sluice.declare.request import RequestFeature, ViewFeature
@@ -50,20 +50,14 @@ class Pipeline:
     def __post_init__(self) -> None:
         where = f"Pipeline({self.name!r})"
         named(self.name, where="Pipeline(name)")
-        names = [view.name for view in self.views]
-        if len(set(names)) != len(names):
-            raise DeclarationError("two views have the same name", where=where, allowed=sorted(set(names)))
-        if not self.windows:
-            raise DeclarationError("no Windows view is declared", where=f"{where}.views")
-        if self.segment_by is not None:
-            self._check_segments(where)
+        self._check_parts(where)
         self._check_streams(where)
         for view in self.windows:
             self._check_view(view, where)
         for request in self.requests:
             for feature in request.features:
                 self._check_request(feature, f"{where}.{request.name}.{feature.name}")
-        one_of(self.card_key, self.keys, where=f"{where}.card", kind="key")
+        self._check_running(where)
 
     @property
     def events(self) -> Stream:
@@ -139,14 +133,29 @@ class Pipeline:
                 return Feature(name, "category", len(column.categories) or None)
         return Feature(name, "number")
 
-    def _check_segments(self, where: str) -> None:
-        closed = [name for name, column in self.events.columns.items() if column.categories]
-        one_of(str(self.segment_by), closed, where=f"{where}.segment_by", kind="closed category")
+    def _check_parts(self, where: str) -> None:
+        if not isinstance(self.label, Label):
+            raise DeclarationError(f"label={self.label!r}", where=where, allowed="a Label")
+        for view in self.views:
+            if not isinstance(view, Windows | Request):
+                raise DeclarationError(f"{view!r} is no view", where=f"{where}.views", allowed="Windows and Request")
+        distinct([view.name for view in self.views], where=where, kind="view")
+        if not self.windows:
+            raise DeclarationError("no Windows is declared", where=f"{where}.views", allowed="at least one Windows")
+
+    def _check_running(self, where: str) -> None:
+        """Names that the other parts take from the streams and views."""
+        one_of(self.card_key, self.keys, where=f"{where}.card", kind="key")
+        if self.segment_by is not None:
+            closed = [name for name, column in self.events.columns.items() if column.categories]
+            one_of(self.segment_by, closed, where=f"{where}.segment_by", kind="closed category")
+        for name in self.training.exclude:
+            one_of(name, [item.name for item in self.features], where=f"{where}.training.exclude", kind="feature")
+        for segment in self.retraining.overrides:
+            one_of(segment, {*self.segments, ALL}, where=f"{where}.retraining.overrides", kind="segment")
 
     def _check_streams(self, where: str) -> None:
-        names = [stream.name for stream in self.streams]
-        if len(set(names)) != len(names):
-            raise DeclarationError("two streams have the same name", where=where, allowed=sorted(set(names)))
+        distinct([stream.name for stream in self.streams], where=where, kind="stream")
         for stream in self.streams:
             if stream.parent is not None and stream.parent[1] is not self.events:
                 raise DeclarationError(
@@ -175,6 +184,8 @@ class Pipeline:
         for operand in feature.operands:
             if isinstance(operand, ViewFeature):
                 one_of(operand.view, [view.name for view in self.windows], where=where, kind="view")
+                names = [item.name for item in self.view(operand.view).functions]
+                one_of(operand.feature, names, where=where, kind="feature")
                 continue
             if operand in self.events.columns and operand not in allowed:
                 raise DeclarationError(f"{feature.function} of {operand!r}", where=where, allowed=allowed)

@@ -82,7 +82,7 @@ def ratio(over: Operand, under: Operand, *, name: str | None = None) -> RequestF
 def cross(*columns: str, name: str | None = None) -> RequestFeature:
     """Two or more categories as one: a frozen 64-bit hash of their codes; null when one is null."""
     if len(columns) < 2:
-        raise DeclarationError("a cross needs two categories or more", where="cross")
+        raise DeclarationError(f"a cross of {len(columns)}", where="cross", allowed="two categories or more")
     return RequestFeature("cross", columns, named(name or "_x_".join(columns), where="cross(name)"))
 
 

@@ -213,7 +213,7 @@ class Label:
         flags = [
             name for name, column in self.told_by.columns.items() if isinstance(column, Flag) and not column.nullable
         ]
-        one_of(self.name, flags, where=f"{where}.told_by", kind="Flag() that is never null")
+        one_of(self.name, flags, where=f"{where}.told_by", kind="never-null flag")
 
     def __repr__(self) -> str:
         return f"Label({self.name!r}, of={self.of}, after={duration_text(self.settled_after)})"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sluice.declare.checks import named, one_of
-from sluice.declare.columns import Category, Column, Decimal, Flag, Integer, Key
+from sluice.declare.checks import distinct, named, one_of
+from sluice.declare.columns import Column, Decimal, Flag, Integer, Key
 from sluice.declare.durations import DAY, HOUR, MINUTE, duration, duration_text
 from sluice.declare.functions import Windowed, flatten
 from sluice.declare.request import RequestFeature, ViewFeature
@@ -133,10 +133,7 @@ class Request:
         named(name, where="Request(name)")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "features", features)
-        names = [feature.name for feature in features]
-        if len(set(names)) != len(names):
-            repeated = sorted({item for item in names if names.count(item) > 1})
-            raise DeclarationError(f"declared twice: {', '.join(repeated)}", where=f"Request({name!r})")
+        distinct([feature.name for feature in features], where=f"Request({name!r})", kind="feature")
 
     def describe(self) -> dict[str, object]:
         """Everything that changes the values."""
@@ -191,6 +188,8 @@ def _check_column(view: Windows, feature: Windowed, column: str, where: str) -> 
     usable = (Flag,) if feature.function == "share" else (Decimal, Integer, Flag)
     columns: dict[str, Column] = dict(view.stream.columns) if view.label is None else {view.label.name: Flag()}
     allowed = [name for name, column in columns.items() if isinstance(column, usable)]
-    if isinstance(columns.get(column), Category):
-        raise DeclarationError(f"{feature.function} of a category", where=where, allowed=allowed)
+    if column in columns and column not in allowed:
+        raise DeclarationError(
+            f"{feature.function} of {columns[column].kind} {column!r}", where=f"{where}.{feature.name}", allowed=allowed
+        )
     one_of(column, allowed, where=f"{where}.{feature.name}", kind="column")

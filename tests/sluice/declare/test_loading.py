@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from sluice.declare.loading import load_pipeline, registered
+from tests.sluice.declare.examples import refusal
+
+pytestmark = pytest.mark.unit
+
+OWN = """
+    from sluice import Key, Label, Pipeline, Stream, Windows, count
+
+    visits = Stream("visits", id="visit_id", time="at", columns={"patient": Key("text")})
+    relapse = Label("relapse", of=visits, column="RELAPSE", known_after="30d")
+    past = Windows("past", of="patient", over=visits, features=[count("90d")])
+    pipeline = Pipeline("clinic", views=[past], label=relapse)
+"""
+
+
+def test_the_pipelines_that_ship_are_known_by_name() -> None:
+    assert registered() == ["fraud", "handbook"]
+    assert [load_pipeline(name).name for name in registered()] == ["fraud", "handbook"]
+
+
+def test_a_pipeline_of_ones_own_is_a_file_anywhere(tmp_path: Path) -> None:
+    file = tmp_path / "clinic.py"
+    file.write_text(textwrap.dedent(OWN))
+    assert load_pipeline(str(file)).features[0].name == "past__count_90d"
+
+
+def test_a_name_that_is_not_there_is_refused_with_the_nearest_one() -> None:
+    assert refusal(lambda: load_pipeline("fruad")) == (
+        "unknown pipeline 'fruad'\n  allowed: fraud, handbook, path/to/file.py\n  next: did you mean 'fraud'?"
+    )
+
+
+def test_a_file_that_is_not_there_or_declares_nothing_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "empty.py"
+    assert refusal(lambda: load_pipeline(str(file))) == f"{file}: there is no such file"
+    file.write_text("x = 1\n")
+    assert refusal(lambda: load_pipeline(str(file))) == f"{file}: no `pipeline = Pipeline(…)` in it"
