@@ -1,0 +1,102 @@
+"""The kernel against features that others computed: those that the Fraud Detection Handbook's authors published."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from sluice.declare.durations import DAY
+from sluice.declare.loading import load_pipeline
+from sluice.engine.vectors import vectors
+
+pytestmark = pytest.mark.integration
+
+CUSTOMERS = 12
+"""Every twelfth customer of the book's sample, with the whole history of everyone they dealt with."""
+
+
+@pytest.fixture(scope="module")
+def book() -> Path:
+    folder = os.environ.get("SLUICE_HANDBOOK_DIR")
+    if not folder:
+        pytest.skip("SLUICE_HANDBOOK_DIR does not say where the Handbook's transactions are")
+    return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def sample(book: Path) -> pa.Table:
+    """The published features of some rows, beside those rows."""
+    published = pq.read_table(book / "book_features_sample.parquet")
+    rows = pq.read_table(book / "transactions.parquet")
+    rows = rows.filter(pc.is_in(rows["TRANSACTION_ID"], published["TRANSACTION_ID"]))
+    chosen = pa.array(rows["CUSTOMER_ID"].to_numpy() % CUSTOMERS == 0)
+    return rows.join(published, "TRANSACTION_ID").sort_by("TRANSACTION_ID").filter(chosen)
+
+
+@pytest.fixture(scope="module")
+def computed(book: Path, sample: pa.Table) -> pa.Table:
+    """Our features of the same rows."""
+    rows = pq.read_table(book / "transactions.parquet")
+    seen = [pc.is_in(rows[name], pc.unique(sample[name])) for name in ("CUSTOMER_ID", "TERMINAL_ID")]
+    rows = rows.filter(pc.or_(*seen))
+    events = {"transactions": transactions(rows), "transactions_is_fraud": labels(rows)}
+    return vectors(load_pipeline("handbook"), events, transactions(sample))
+
+
+def transactions(rows: pa.Table) -> pa.Table:
+    cents = np.rint(rows["TX_AMOUNT"].to_numpy() * 100).astype(np.int64)
+    columns = {"customer_id": rows["CUSTOMER_ID"], "terminal_id": rows["TERMINAL_ID"], "amount": pa.array(cents)}
+    return events(rows, rows["TX_DATETIME"].cast(pa.int64()), columns)
+
+
+def labels(rows: pa.Table) -> pa.Table:
+    told = pc.add(rows["TX_DATETIME"].cast(pa.int64()), 7 * DAY)
+    columns = {"transaction_id": rows["TRANSACTION_ID"], "is_fraud": rows["TX_FRAUD"].cast(pa.int64())}
+    return events(rows, told, columns)
+
+
+def events(rows: pa.Table, time: pa.ChunkedArray, columns: dict[str, pa.Array]) -> pa.Table:
+    zeros = np.zeros(len(rows), np.int64)
+    own = {
+        "_id": rows["TRANSACTION_ID"],
+        "_time": time,
+        "_revision": pa.array(zeros, pa.int32()),
+        "_op": pa.array(zeros, pa.int8()),
+        "_hash": rows["TRANSACTION_ID"],
+        "_known": time,
+        "_watermark": pa.nulls(len(rows), pa.int64()),
+    }
+    return pa.table({**own, **columns})
+
+
+def test_the_part_of_the_sample_is_no_small_one(sample: pa.Table) -> None:
+    assert len(sample) > 3_000
+    assert pc.sum(sample["TX_FRAUD"]).as_py() > 20
+
+
+@pytest.mark.parametrize("days", [1, 7, 30])
+def test_counts_and_shares_are_equal(sample: pa.Table, computed: pa.Table, days: int) -> None:
+    assert computed[f"customer__count_{days}d"].to_pylist() == sample[f"CUSTOMER_ID_NB_TX_{days}DAY_WINDOW"].to_pylist()
+    assert computed[f"terminal__count_{days}d"].to_pylist() == sample[f"TERMINAL_ID_NB_TX_{days}DAY_WINDOW"].to_pylist()
+    shares = computed[f"terminal__share_is_fraud_{days}d"].to_pylist()
+    assert shares == sample[f"TERMINAL_ID_RISK_{days}DAY_WINDOW"].to_pylist()
+    assert any(0 < share < 1 for share in shares)
+
+
+@pytest.mark.parametrize("days", [1, 7, 30])
+def test_means_differ_by_no_more_than_the_books_running_sums_err(
+    sample: pa.Table, computed: pa.Table, days: int
+) -> None:
+    published = sample[f"CUSTOMER_ID_AVG_AMOUNT_{days}DAY_WINDOW"].to_numpy()
+    assert np.abs(computed[f"customer__mean_amount_{days}d"].to_numpy() - published).max() < 1e-9
+
+
+def test_the_flags_of_the_moment_are_equal(sample: pa.Table, computed: pa.Table) -> None:
+    assert computed["moment__is_weekend"].to_pylist() == sample["TX_DURING_WEEKEND"].to_pylist()
+    assert computed["moment__is_night"].to_pylist() == sample["TX_DURING_NIGHT"].to_pylist()
