@@ -38,7 +38,7 @@ def on_ray(plan: Plan, folder: Path, *, address: str, workers: int, cpus_per_wor
 
     connected = ray.is_initialized()
     if not connected:
-        ray.init(address=address, log_to_driver=False)
+        ray.init(address=address, log_to_driver=False, logging_level="WARNING")
     trainer = DataParallelTrainer(
         _ray_worker,
         train_loop_config={"plan": plan},

@@ -25,9 +25,9 @@ class Algorithm:
     name: str
     hidden: tuple[int, ...] = ()
     learning_rate: float = 0.005
-    decay: float = 1e-1
+    decay: float = 0.3
     """Decoupled weight decay of the kernels, times the learning rate at each step."""
-    epochs: int = 20
+    epochs: int = 10
     steps: int = 32
     """The fewest steps per epoch; more when a step would exceed `batch` rows."""
     batch: int = 4096

