@@ -18,10 +18,11 @@ _LARGEST = 2**53
 
 @dataclass(frozen=True)
 class Column:
-    """A column; `nullable` says whether a row without it may enter history."""
+    """A column of a stream."""
 
     kind: ClassVar[str] = "column"
     nullable: bool = field(default=False, kw_only=True)
+    """Whether an event without it may enter history."""
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -147,7 +148,7 @@ class ForeignKey(Column):
     """The id of an event of another stream, its parent; a row may arrive before its parent and then waits."""
 
     kind: ClassVar[str] = "foreign_key"
-    to: Stream = field(default=None)  # type: ignore[assignment]
+    to: Stream
 
     def __post_init__(self) -> None:
         if not getattr(self.to, "id_columns", ()):

@@ -38,8 +38,11 @@ class Pipeline:
 
     name: str
     views: Sequence[Windows | Request] = field(kw_only=True)
+    """The features of a vector, in the order of the views."""
     label: Label = field(kw_only=True)
+    """What is predicted; the stream it is about is the one that is scored."""
     segment_by: str | None = field(default=None, kw_only=True)
+    """The closed category whose values have a model each; one model for all by default."""
     card: str | None = field(default=None, kw_only=True)
     """The key whose top 100 a day the metric card_precision_at_100 ranks; the first view's by default."""
     gates: Gates = field(default_factory=Gates, kw_only=True)

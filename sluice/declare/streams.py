@@ -26,23 +26,32 @@ position: Final = _Position()
 class Stream:
     """A named, append-only source of events with an id, an event time and a schema.
 
-    `id` names the column that identifies an event (several for a composite id, or `position` for none); `time` the
-    column of its event time (a time without zone is UTC). `sources` maps a declared column to its name in the
-    source. `known` says when history that arrives in files was known: `event_time`, or `event_time + 7d`.
+    Names are those of the declaration; `sources` says what they are called where the events come from.
     """
 
     name: str
     id: str | tuple[str, ...] | _Position
+    """The column that identifies an event; several for a composite id, `position` for none."""
     time: str
+    """The column of the event time; a time without zone is UTC."""
     columns: Mapping[str, Column]
+    """The other columns; the canonical bytes of an event are its columns in this order."""
     id_type: Literal["integer", "text"] = field(default="integer", kw_only=True)
+    """How ids compare: as integers, or as UTF-8 bytes; a composite id is text."""
     sources: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    """Declared column → its name at the source."""
     known: str = field(default="event_time", kw_only=True)
+    """When history that arrives in files was known: `event_time`, or `event_time + 7d`."""
     freshness: str | int = field(default="1d", kw_only=True)
+    """How old the newest event of a batch may be."""
     late_after: str | int = field(default="1h", kw_only=True)
+    """How much later than it happened an event may be known before it is listed as late; it still counts."""
     accept_late: str | int = field(default="1d", kw_only=True)
+    """How far behind the newest events one may come and still count."""
     max_skew: str | int = field(default="5min", kw_only=True)
+    """How far in the future an event may lie when it is known; one further ahead is refused."""
     retention: str | int = field(default="400d", kw_only=True)
+    """How long raw events are kept."""
 
     def __post_init__(self) -> None:
         where = f"Stream({self.name!r})"
@@ -148,11 +157,17 @@ class Label:
 
     name: str
     of: Stream
+    """The stream that it is about."""
     told_by: Stream = field(default=None, kw_only=True)  # type: ignore[assignment]
+    """The stream that tells it: it has a foreign key to `of` and a flag of the label's name."""
     column: str | None = field(default=None, kw_only=True)
+    """In place of `told_by`, the column of the source's own row that holds it."""
     known_after: str | int = field(default="0s", kw_only=True)
+    """How long after the event a column is known."""
     absent: int | None = field(default=None, kw_only=True)
+    """What it means that nobody told; unknown by default."""
     after: str | int = field(default="0s", kw_only=True)
+    """How long nobody must have told before it counts as absent."""
 
     def __post_init__(self) -> None:
         where = f"Label({self.name!r})"

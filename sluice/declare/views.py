@@ -30,11 +30,17 @@ class Windows:
 
     name: str
     of: str = field(kw_only=True)
+    """The key of the entity: a column of the events, or of the events that they are about."""
     over: Stream | Label = field(kw_only=True)
+    """The events that are counted; a label stands at the time and id of the event it is about."""
     features: Sequence[Sequence[Windowed]] = field(kw_only=True)
+    """What is computed: a list of `count`, `sum_`, `mean`, `share` and `since_last`."""
     include_request: bool = field(default=False, kw_only=True)
+    """Whether the request's own event counts too."""
     delay: str | int = field(default="0s", kw_only=True)
+    """How long before the request every window ends; for a label at least as long as it takes to be known."""
     edge: Literal["exact"] = field(default="exact", kw_only=True)
+    """Windows begin and end at the microsecond."""
     functions: tuple[Windowed, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -34,7 +34,10 @@ pytestmark = pytest.mark.unit
             lambda: Category("pos", "atm", "pos"),
             "Category: value 'pos' is declared twice\n  allowed: each once\n  next: give one another name",
         ),
-        (ForeignKey, "ForeignKey(to): None cannot be pointed at\n  allowed: a Stream whose events have an id"),
+        (
+            lambda: ForeignKey(None),
+            "ForeignKey(to): None cannot be pointed at\n  allowed: a Stream whose events have an id",
+        ),
         (
             lambda: ForeignKey(PINGS),
             "ForeignKey(to): Stream('pings') cannot be pointed at\n  allowed: a Stream whose events have an id",

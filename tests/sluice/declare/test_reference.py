@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import sluice
+from sluice import Pipeline
+from sluice.declare.reference import PAGE, main, page, program
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_page_is_what_the_vocabulary_says() -> None:
+    written = (ROOT / PAGE).read_text()
+    assert written == page(sluice), "run `python -m sluice.declare.reference`"
+
+
+def test_the_examples_are_one_program_that_declares_a_pipeline() -> None:
+    names = {name: getattr(sluice, name) for name in sluice.__all__}
+    exec(program(), names)  # noqa: S102 our own text
+    declared = names["pipeline"]
+    assert isinstance(declared, Pipeline)
+    assert [feature.name for feature in declared.features] == [
+        *(f"spend__count_{days}d" for days in (1, 7, 30)),
+        "spend__sum_amount_1d",
+        "spend__mean_amount_30d",
+        "spend__idle",
+        "risk__count_30d",
+        "risk__share_fraud_30d",
+        "seen__count_1h",
+        *(f"moment__{name}" for name in ("amount", "hour", "day", "is_weekend", "is_night", "place", "per_item")),
+        "moment__to_usual",
+    ]
+    assert declared.segments == ("pos", "online", "atm")
+
+
+def test_every_name_has_a_signature_a_sentence_and_an_example() -> None:
+    entries = page(sluice).split("\n### ")[1:]
+    assert {entry[1 : entry.index("`", 1)] for entry in entries} == set(sluice.__all__)
+    for entry in entries:
+        title, signature, promise, *_ = entry.split("\n\n")
+        if title != "`position`":
+            assert signature.startswith(f"```\n{title.strip('`')}(")
+            assert promise.split("\n")[0].endswith((".", "`:", ":"))
+        assert entry.count("```python\n") == 1
+
+
+def test_a_name_without_example_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grown = ModuleType("sluice")
+    grown.__all__ = [*sluice.__all__, "percentile"]  # type: ignore[attr-defined]
+    with pytest.raises(KeyError, match="percentile"):
+        page(grown)
+    monkeypatch.setattr("sys.argv", ["reference", str(tmp_path / "declare.md")])
+    main()
+    assert (tmp_path / "declare.md").read_text() == page(sluice)
