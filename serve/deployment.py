@@ -7,6 +7,7 @@ wait or multiplexing would each cost a multiple of the answer itself.
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import ray
@@ -23,6 +24,9 @@ from serve.scoring import Parts, ScoringService
 from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
 from sluice.engine.sqlite import open_store
+
+SWITCH_S = 0.0005
+"""Seconds that a thread in the background, such as the log's, may keep the interpreter from the one that answers."""
 
 
 class Places(BaseModel):
@@ -42,6 +46,7 @@ class Scoring:
 
     def __init__(self, places: dict[str, str]) -> None:
         stay_on_loopback(ray.util.get_node_ip_address())
+        sys.setswitchinterval(SWITCH_S)
         self._service = open_service(Places(**places), replica=serve.get_replica_context().replica_id.unique_id)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:

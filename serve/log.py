@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 CAPACITY = 10_000
 """Requests that may wait for the log; beyond them answers go out unlogged and are counted."""
+_LOOK_S = 0.005
 Work = Callable[[], Sequence[Prediction]]
 
 
@@ -48,31 +49,42 @@ def open_log(uri: str, pipeline: str) -> PredictionLog:
 
 
 class LogDesk:
-    """Takes work that ends in rows of the log, and does it in a thread of its own, in order."""
+    """Takes work that ends in rows of the log, and does it in a thread of its own, in order.
+
+    The thread looks for work every few milliseconds instead of being woken: waking it would make it compete with the
+    very answer whose row it is to write.
+    """
 
     def __init__(self, log: PredictionLog, lost: Callable[[int], None], *, capacity: int = CAPACITY) -> None:
         self._log = log
         self._lost = lost
-        self._waiting: queue.Queue[tuple[Work, int] | None] = queue.Queue(capacity)
+        self._capacity = capacity
+        self._waiting: deque[tuple[Work, int]] = deque()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
 
     def submit(self, work: Work, rows: int) -> None:
         """Leave work that makes about so many rows; without room it is dropped and counted, and nobody waits."""
-        try:
-            self._waiting.put_nowait((work, rows))
-        except queue.Full:
+        if len(self._waiting) < self._capacity:
+            self._waiting.append((work, rows))
+        else:
             self._lost(rows)
 
     def close(self) -> None:
         """Finish what waits and flush the log."""
-        self._waiting.put(None)
+        self._closing.set()
         self._thread.join()
         self._log.close()
 
     def _run(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            work, rows = item
+        while not self._closing.wait(_LOOK_S):
+            self._work()
+        self._work()
+
+    def _work(self) -> None:
+        while self._waiting:
+            work, rows = self._waiting.popleft()
             try:
                 self._log.write(work())
             except Exception:  # one bad row must not end the log of all others; it is counted and told

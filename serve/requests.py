@@ -70,12 +70,13 @@ class RequestReader:
         strange = [problem for index, event in enumerate(events) for problem in self._strange(index, event)]
         rows = [self._timed(event) if isinstance(event, dict) else {} for event in events]
         typed = {name: _typed(self._stream, name, [row.get(name) for row in rows]) for name in self._stream.all_columns}
+        encoded = {name: encode_column(typed[name].values, column) for name, column in self._stream.columns.items()}
         objects = {index for index, event in enumerate(events) if isinstance(event, dict)}
-        broken = [problem for problem in problems(self._stream, rows, typed) if problem.index in objects]
+        broken = [problem for problem in problems(self._stream, rows, typed, encoded) if problem.index in objects]
         if strange or broken:
             found = sorted([*strange, *broken], key=lambda problem: problem.index or 0)
             return Refusal(422, tuple(found))
-        return self._batch(rows, typed)
+        return self._batch(rows, typed, encoded)
 
     def _strange(self, index: int, event: object) -> list[Problem]:
         """An event that is no object, or fields that nobody declared: a misspelt key would score the empty state."""
@@ -97,9 +98,7 @@ class RequestReader:
             return event
         return {**event, self._stream.time: rfc3339(self._clock.now())}
 
-    def _batch(self, rows: list[dict[str, Any]], typed: dict[str, Typed]) -> Batch:
-        columns = self._stream.columns
-        encoded = {name: encode_column(typed[name].values, column) for name, column in columns.items()}
+    def _batch(self, rows: list[dict[str, Any]], typed: dict[str, Typed], encoded: dict[str, pa.Array]) -> Batch:
         keys = {name: typed[name].values.to_pylist() for name in self._pipeline.keys}
         own = {"_id": self._ids(typed, len(rows)), "_time": typed[self._stream.time].values.cast(pa.int64())}
         return Batch(

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from sluice.declare.columns import Category, Column, Decimal
+from sluice.declare.columns import Column, Decimal
 from sluice.declare.streams import Stream
-from sluice.engine.encode import Mask, integers, invalid, scaled
+from sluice.engine.encode import Mask, integers, invalid
 from sluice.lake.typing import Typed, silver_type
 
 LONGEST = 80
@@ -33,13 +32,18 @@ class Problem:
     allowed: str
 
 
-def problems(stream: Stream, rows: Sequence[Mapping[str, Any]], typed: Mapping[str, Typed]) -> list[Problem]:
-    """Every breach of every rule, by event and then by field in declared order; id and time may be missing."""
+def problems(
+    stream: Stream, rows: Sequence[Mapping[str, Any]], typed: Mapping[str, Typed], encoded: Mapping[str, pa.Array]
+) -> list[Problem]:
+    """Every breach of every rule, by event and then by field in declared order; id and time may be missing.
+
+    `encoded` holds the declared columns as the kernel's integers (`encode_column` of `typed`).
+    """
     optional = {*stream.id_columns, stream.time}
     found = [
         Problem(index, name, rule, shown(rows[index].get(name)), _allowed(stream, name, rule))
         for name, item in typed.items()
-        for rule, mask in _broken(stream.columns.get(name), item, optional=name in optional)
+        for rule, mask in _broken(stream.columns.get(name), item, encoded.get(name), optional=name in optional)
         for index in np.flatnonzero(mask).tolist()
     ]
     return sorted(found, key=lambda problem: problem.index or 0)
@@ -50,25 +54,21 @@ def shown(value: object) -> str:
     return "" if value is None else repr(value)[:LONGEST]
 
 
-def _broken(column: Column | None, item: Typed, *, optional: bool) -> Iterator[tuple[str, Mask]]:
+def _broken(
+    column: Column | None, item: Typed, encoded: pa.Array | None, *, optional: bool
+) -> Iterator[tuple[str, Mask]]:
     yield "type", item.wrong
     yield "scale", item.inexact
-    empty = invalid(item.values)
     if not (optional or (column is not None and column.nullable)):
-        yield "missing", empty & ~item.wrong
-    if isinstance(column, Category) and column.categories:
-        yield "category", ~empty & invalid(pc.index_in(item.values, value_set=pa.array(column.categories)))
-    if column is not None and column.bounds is not None:
-        yield "range", ~empty & _outside(column, item.values)
-
-
-def _outside(column: Column, values: pa.Array) -> Mask:
-    """Where a value lies beyond the declared bounds, compared in whole steps of the column."""
-    unit = 10**column.scale if isinstance(column, Decimal) else 1
-    steps, _ = integers(scaled(values) if isinstance(column, Decimal) else values)
-    low, high = column.bounds or (-np.inf, np.inf)
-    outside: Mask = (steps < low * unit) | (steps > high * unit)
-    return outside
+        yield "missing", invalid(item.values) & ~item.wrong
+    if column is None or encoded is None:
+        return
+    if column.categories:
+        yield "category", invalid(encoded) & ~invalid(item.values)
+    if column.bounds is not None:
+        unit = 10**column.scale if isinstance(column, Decimal) else 1
+        steps, there = integers(encoded)
+        yield "range", there & ((steps < column.bounds[0] * unit) | (steps > column.bounds[1] * unit))
 
 
 def _allowed(stream: Stream, name: str, rule: str) -> str:
