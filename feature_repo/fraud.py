@@ -100,7 +100,7 @@ pipeline = Pipeline(
     label=fraud,
     segment_by="channel",
     card="customer_id",
-    gates=Gates(min_rows=10, max_quarantined=0.05, max_orphans=0.02),
+    gates=Gates(max_quarantined=0.05, max_orphans=0.02),
     training=Training(history="130d", validation="14d", test="14d", hidden=(64, 32)),
     rollout=Rollout(shadow="1d", canary=(0.1, 0.5), bake="1d"),
     retraining=HybridRetraining(

@@ -8,8 +8,12 @@ from pathlib import Path
 from sluice.cli.demo import chapters
 from sluice.cli.demo.payments import Events, simulated
 from sluice.cli.demo.teller import Teller
+from sluice.cli.demo.workers import stream_workers
 from sluice.local.simulator import Injections, World
 from sluice.settings import settings
+
+SHARE = 0.3
+"""How much of the traffic is scored: a third of the payments keeps the demo short."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,15 @@ def tell(options: Options) -> None:
         chapters.ingest_history(teller, options.pipeline, events)
     with teller.step("Features", "every vector of history, tiles into the online store, definitions into Feast"):
         chapters.compute_features(teller, options.pipeline, events)
+    with teller.step("Training", "a model for each segment and one for all, in one Ray worker group"):
+        chapters.train_models(teller, options.pipeline, events)
+    with teller.step("Serving", "the first champions, one process for features, route and model"):
+        chapters.roll_out(teller, options.pipeline, events.start)
+    with stream_workers(settings(), options.pipeline):
+        with teller.step("Live days", "scored over HTTP, folded into tiles, archived; late and broken ones among them"):
+            chapters.replay_days(teller, options.pipeline, events, 0, 10, SHARE)
+        with teller.step("Watching", "every served vector computed again from bronze; drift, quality, decisions"):
+            chapters.watch_days(teller, options.pipeline, events.day(10))
 
 
 def gather(options: Options) -> Events:
