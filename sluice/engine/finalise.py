@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sluice.declare.columns import Decimal
 from sluice.declare.views import Windows
@@ -50,21 +51,24 @@ class Places:
 
 
 @functools.cache
-def places(view: Windows) -> Places:
-    """The entries of a view, in the order of its features."""
-    features = view.functions
+def places(*views: Windows) -> Places:
+    """The entries of the features of some views, in their order."""
+    pairs = [(view, feature) for view in views for feature in view.functions]
+    features = [feature for _, feature in pairs]
     return Places(
-        tuple(f"{view.name}.{feature.name}" for feature in features),
-        np.array([_unit(view, feature.function, feature.column) for feature in features], np.int64),
+        tuple(f"{view.name}.{feature.name}" for view, feature in pairs),
+        np.array([_unit(view, feature.function, feature.column) for view, feature in pairs], np.int64),
         np.array([feature.function in {"mean", "share"} for feature in features], bool),
         np.array([feature.function != "count" for feature in features], bool),
         np.array([feature.fill or 0.0 for feature in features], np.float64),
         np.array([feature.fill is not None for feature in features], bool),
-        np.array([_most(view, feature.column) for feature in features], np.int64),
+        np.array([_most(view, feature.column) for view, feature in pairs], np.int64),
     )
 
 
-def finalise(places: Places, number: Ints, total: Ints) -> tuple[Floats, Mask]:
+def finalise(
+    places: Places, number: NDArray[np.int64], total: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Values and their validity from how many values there are and what they add up to; the last axis is the feature.
 
     A count is the total of events over 1, a time since the last event is microseconds over 1,000,000.
@@ -77,13 +81,13 @@ def finalise(places: Places, number: Ints, total: Ints) -> tuple[Floats, Mask]:
     return np.where(empty, places.fill, quotient(total, divisor)), ~empty | places.filled
 
 
-def quotient(numerator: Ints, denominator: Ints) -> Floats:
+def quotient(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
     """`numerator / denominator` rounded once; the denominator is positive.
 
     Both are exact as float64 below 2^53, where one IEEE division is correctly rounded; the rest goes through
     exact rationals.
     """
-    result: Floats = np.true_divide(numerator, denominator)
+    result: NDArray[np.float64] = np.true_divide(numerator, denominator)
     large = (np.abs(numerator) >= _EXACT) | (denominator >= _EXACT)
     if large.any():
         for index in zip(*np.nonzero(large), strict=True):
@@ -110,7 +114,7 @@ def _most(view: Windows, column: str | None) -> int:
     return (_WORD - 1) // max(largest, 1)
 
 
-def _refuse(places: Places, number: Ints) -> None:
+def _refuse(places: Places, number: NDArray[np.int64]) -> None:
     most = np.broadcast_to(places.most, number.shape)
     where = tuple(int(axis[0]) for axis in np.nonzero(number > most))
     raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ class Moment:
     pipeline: Pipeline
     requests: pa.Table
     known: Mapping[str, Column]
+    _read: dict[str, Codes] = field(default_factory=dict)
 
     def compute(self, feature: RequestFeature) -> Column | Codes:
         """One feature for every request: float64 values, or int64 codes for a category."""
@@ -36,25 +37,30 @@ class Moment:
         if feature.function == "ratio":
             over, under = (self._number(operand) for operand in feature.operands)
             return divided(over[0], under[0], over[1] & under[1])
-        whole = _calendar(feature, integers(self.requests.column("_time"))[0])
+        whole = _calendar(feature, self._column("_time")[0])
         return whole.astype(np.float64), np.ones(len(whole), bool)
 
     def _value(self, column: str) -> Column | Codes:
         if isinstance(self.pipeline.events.columns[column], Category):
-            return integers(self.requests.column(column))
+            return self._column(column)
         return self._number(column)
 
     def _number(self, operand: Operand) -> Column:
         if isinstance(operand, ViewFeature):
             return self.known[operand.name]
-        values, valid = integers(self.requests.column(operand))
+        values, valid = self._column(operand)
         scale = getattr(self.pipeline.events.columns[operand], "scale", 0)
         return quotient(values, np.full(len(values), 10**scale, np.int64)), valid
 
     def _cross(self, columns: list[str]) -> Codes:
         arrays = [self.requests.column(name).combine_chunks() for name in columns]
-        valid = np.logical_and.reduce([integers(array)[1] for array in arrays])
+        valid = np.logical_and.reduce([self._column(name)[1] for name in columns])
         return np.where(valid, row_hashes(arrays), 0), valid
+
+    def _column(self, name: str) -> Codes:
+        if name not in self._read:
+            self._read[name] = integers(self.requests.column(name))
+        return self._read[name]
 
 
 def _calendar(feature: RequestFeature, time: Ints) -> Ints:

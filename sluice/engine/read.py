@@ -49,11 +49,14 @@ def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table) -> Answer:
         for key, moment in zip(requests.column(view.of).to_pylist(), moments, strict=True)
     ]
     reading = store.read(wanted)
-    windowed: dict[str, Column] = {}
-    for index, view in enumerate(pipeline.windows):
-        tiles = reading.tiles[index * len(moments) : (index + 1) * len(moments)]
-        found = view_values(view, tiles, moments, requests)
-        windowed |= {f"{view.name}__{name}": column for name, column in found.items()}
+    sums = [
+        _sums(view, reading.tiles[index * len(moments) : (index + 1) * len(moments)], moments, requests)
+        for index, view in enumerate(pipeline.windows)
+    ]
+    number, total = (np.concatenate(parts, axis=1) for parts in zip(*sums, strict=True))
+    values, valid = finalise(places(*pipeline.windows), number, total)
+    names = [place.name for place in pipeline.features[: values.shape[1]]]
+    windowed = {name: (values[:, index], valid[:, index]) for index, name in enumerate(names)}
     return Answer(complete(pipeline, requests, windowed), reading.knowledge)
 
 
@@ -68,6 +71,16 @@ def view_values(
     view: Windows, tiles: Sequence[list[Tile]], moments: Sequence[Moment], requests: pa.Table | None
 ) -> dict[str, Column]:
     """A view's values from the tiles of each request's entity; without requests, none is included."""
+    values, valid = finalise(places(view), *_sums(view, tiles, moments, requests))
+    if view.include_request and requests is None:
+        valid = valid & _plan(view).blind
+    return {feature.name: (values[:, index], valid[:, index]) for index, feature in enumerate(view.functions)}
+
+
+def _sums(
+    view: Windows, tiles: Sequence[list[Tile]], moments: Sequence[Moment], requests: pa.Table | None
+) -> tuple[Matrix, Matrix]:
+    """How many values each feature's window holds and what they add up to; without requests, none is included."""
     plan = _plan(view)
     merged = [_window_states(view, found, moment) for found, moment in zip(tiles, moments, strict=True)]
     states = np.array(merged, np.int64).reshape(len(moments), len(plan.windows), width(view))
@@ -80,10 +93,7 @@ def view_values(
         seen = last[:, plan.window[index]]
         number[:, index] = seen != _NEVER
         total[:, index] = np.where(seen != _NEVER, times - seen, 0)
-    values, valid = finalise(places(view), number, total)
-    if view.include_request and requests is None:
-        valid = valid & plan.blind
-    return {feature.name: (values[:, index], valid[:, index]) for index, feature in enumerate(view.functions)}
+    return number, total
 
 
 @dataclass(frozen=True)
