@@ -157,12 +157,16 @@ class ScoringService:
         }
 
     def close(self) -> None:
-        """Flush the log and let everything go."""
+        """Flush the log and let everything go; what the log could not take is told, as nobody is left to retry."""
         with self._lock:
             opened, self._opened, self._problem = self._opened, None, "closed"
-        if opened is not None:
+        if opened is None:
+            return
+        try:
             opened.desk.close()
-            opened.store.close()
+        except SluiceError:
+            logger.exception("the log of predictions could not be flushed")
+        opened.store.close()
 
     def _open(self) -> None:
         self._parts.clock.now()

@@ -232,6 +232,23 @@ def test_without_models_the_service_is_not_ready(store: MemoryStore, log: Memory
     assert orjson.loads(service.score(body(payment())).body)["errors"][0]["rule"] == "ready"
 
 
+class FullLog(MemoryLog):
+    """A log that cannot take its last rows."""
+
+    def close(self) -> None:
+        raise Outage("the broker is gone")
+
+
+def test_a_log_that_cannot_be_flushed_does_not_stop_the_end(
+    model: Callable[..., Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    service = ScoringService(pipeline, Parts(lambda: MemoryStore(base=0), FullLog, HandClock(NOW)))
+    assert service.open()
+    service.close()
+    assert "could not be flushed" in caplog.text
+    assert service.readiness()[1]["missing"] == "closed"
+
+
 def test_the_metrics_count_answers_by_segment_and_refusals_by_rule(service: ScoringService) -> None:
     service.score(body(payment(1), payment(2, channel="atm")))
     service.score(body(payment(1, amount=-1, channel="moon")))
