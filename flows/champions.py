@@ -12,7 +12,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from flows.place import Place
-from models.registry import Registry
+from serve import promotions
+from serve.rollout_state import SegmentState
 from sluice.declare.pipeline import ALL
 from sluice.monitor.evidence import ModelHistory
 from sluice.monitor.performance import Scored, scored
@@ -52,15 +53,12 @@ class Champion:
 
 def champions(here: Place) -> list[Champion]:
     """The champion of every segment that has one, the fallback last."""
-    found: dict[str, dict[str, object]] = {}
     first: dict[str, int] = {}
-    for row in sorted(here.lake.rows("promotions"), key=lambda row: row["sequence"]):
-        first.setdefault(row["to"], row["at"])
-        if row["move"] in {"promote", "rollback"} and row["to"]:
-            found[row["segment"]] = row
-    registry = Registry(here.settings.mlflow, here.pipeline.name, here.settings.places.at("models"))
-    ordered = sorted(found, key=lambda segment: (segment == ALL, segment))
-    return [_champion(registry, found[segment], first) for segment in ordered]
+    for row in promotions.moves(here.lake):
+        first.setdefault(str(row["to"]), int(row["at"]))
+    states = promotions.state(here.lake)
+    ordered = sorted(states, key=lambda segment: (segment == ALL, segment))
+    return [found for segment in ordered if (found := _champion(states[segment], first)) is not None]
 
 
 def history_of(here: Place, champion: Champion, at: int) -> ModelHistory:
@@ -84,8 +82,9 @@ def _matured(here: Place, champion: Champion, at: int) -> int:
     return int(here.lake.read(f"silver/{events.name}", columns=["_id"], where=span).num_rows)
 
 
-def _champion(registry: Registry, row: dict[str, object], first: dict[str, int]) -> Champion:
-    model = str(row["to"])
-    folder = registry.fetch(str(row["segment"]), int(model.rpartition("/")[2])).folder
-    previous = str(row["from"]) if row["from"] else None
-    return Champion(str(row["segment"]), model, int(str(row["at"])), first[model], previous, folder)
+def _champion(state: SegmentState, first: dict[str, int]) -> Champion | None:
+    model, promoted_at = state.champion, state.promoted_at
+    if model is None or promoted_at is None:
+        return None
+    before = str(state.before) if state.before else None
+    return Champion(state.segment, str(model), promoted_at, first[str(model)], before, model.path)
