@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from flows.place import Place
+from models.registry import HELD_OUT_FILE
 from serve import promotions
 from serve.rollout_state import SegmentState
 from sluice.declare.pipeline import ALL
@@ -41,12 +42,9 @@ class Champion:
         """Its probabilities of backfilled vectors."""
         return self.scorer.score(to_tensor(vectors, ModelSpec.load(self.folder).inputs))
 
-    def held_out(self) -> Scored | None:
+    def held_out(self) -> Scored:
         """Its scores of the test rows, made before it was fitted on them too."""
-        file = self.folder / "held_out.parquet"
-        if not file.exists():
-            return None
-        rows = pq.read_table(file)
+        rows = pq.read_table(self.folder / HELD_OUT_FILE)
         columns = [rows.column(name).to_numpy() for name in ("score", "card", "day", "label")]
         return scored(columns[0], columns[1].astype(str), columns[2], columns[3])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -11,7 +12,7 @@ from prefect.artifacts import create_table_artifact
 
 from flows.place import Place, moment, place
 from models.registry import Registry
-from models.request import ALL, TrainedModel, TrainingRequest, Variant
+from models.request import ALL, LOGISTIC, NETWORK, TrainedModel, TrainingRequest, Variant
 from models.split import Split
 from models.train import train as fit
 from sluice.declare.pipeline import Pipeline
@@ -77,6 +78,7 @@ def training_request(here: Place, segments: list[str], variants: tuple[Variant, 
         store=here.settings.places.at("models"),
         yardstick=yardstick(declared),
         variants=variants,
+        algorithms=(LOGISTIC, replace(NETWORK, hidden=tuple(plan.hidden), epochs=plan.epochs, batch=plan.batch)),
         seed=plan.seed,
         refit=True,
         ray_address=here.settings.ray,

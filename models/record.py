@@ -24,6 +24,7 @@ def record(
     rivals: Sequence[Fitted],
     metrics: Mapping[str, Metrics],
     example: pa.Table,
+    held_out: pa.Table,
 ) -> Record:
     """Parameters, metrics and tags of one trained model; the winner's metrics also stand under their plain names."""
     installed = environment()
@@ -43,6 +44,7 @@ def record(
         },
         texts={"environment.txt": installed, "inputs.json": json.dumps([asdict(each) for each in request.inputs])},
         example=_frame(request, example),
+        held_out=held_out,
     )
 
 

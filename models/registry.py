@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from models.request import ALL
 from sluice.errors import DeclarationError
 from sluice.scoring import MODEL_FILE, Input, ModelSpec
 
+HELD_OUT_FILE = "held_out.parquet"
+"""What monitoring measures the served model against."""
 _FALLBACK_NAME = "all"
 _REQUIRED = ("sluice", "numpy", "pandas", "ai-edge-litert", "mlflow")
 """What predicting needs; `sluice` itself comes from the project's wheel."""
@@ -48,6 +52,8 @@ class Record:
     tags: Mapping[str, str]
     texts: Mapping[str, str]
     example: pd.DataFrame
+    held_out: pa.Table
+    """The test rows as the winner scored them before it was fitted on them: `score`, `card`, `day` and `label`."""
 
 
 def registered_name(pipeline: str, segment: str) -> str:
@@ -72,6 +78,7 @@ class Registry:
             folder.mkdir()
             spec.save(folder)
             (folder / MODEL_FILE).write_bytes(litert)
+            pq.write_table(record.held_out, folder / HELD_OUT_FILE)
             (archive := Path(scratch) / "model.keras").write_bytes(keras)
             self._client().log_artifact(run_id, str(archive))
             number = self._log_model(spec, folder, record.example, run_id)
@@ -118,7 +125,8 @@ class Registry:
         folder = self._folder(name, number)
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=folder.parent))
-        shutil.copy(source / MODEL_FILE, fresh / MODEL_FILE)
+        for file in (MODEL_FILE, HELD_OUT_FILE):
+            shutil.copy(source / file, fresh / file)
         ModelSpec.load(source).numbered(number).save(fresh)
         fresh.chmod(0o755)
         if folder.is_dir():  # another process was first; versions never change

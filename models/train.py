@@ -29,7 +29,7 @@ from models.request import (
     TrainingRequest,
     TrainingResult,
 )
-from models.split import Int8s, Part
+from models.split import DAY, Int8s, Part
 from sluice.errors import DataError
 from sluice.scoring import Bools, Float64s, Int64s, ModelSpec, Threshold
 
@@ -175,7 +175,7 @@ def _register(request: TrainingRequest, data: _Data, exported: Exported, rivals:
     metrics = dict(_measured(request, data, rivals))
     spec = _spec(request, exported, _thresholds(request, data, winner))
     example = data.table.take(pa.array(winner.rows[:3]))
-    kept = record(request, exported, rivals, metrics, example)
+    kept = record(request, exported, rivals, metrics, example, _held_out(data, winner))
     registry = Registry(request.tracking_uri, request.pipeline, request.store)
     resolved, run_id = registry.register(spec, exported.litert, exported.keras, kept)
     return TrainedModel(
@@ -188,6 +188,20 @@ def _register(request: TrainingRequest, data: _Data, exported: Exported, rivals:
         spec=spec.numbered(resolved.version),
         metrics=metrics,
         parity=exported.parity,
+    )
+
+
+def _held_out(data: _Data, winner: Fitted) -> pa.Table:
+    """The test rows as the winner scored them: what its live quality is compared with."""
+    tested = data.parts[winner.rows] == Part.TEST
+    rows = winner.rows[tested]
+    return pa.table(
+        {
+            "score": winner.probabilities[tested],
+            "card": data.cards[rows],
+            "day": data.times[rows] // DAY,
+            "label": data.labels[rows],
+        }
     )
 
 

@@ -36,8 +36,8 @@ class Training:
     validation: str | int = "14d"
     test: str | int = "14d"
     hidden: Sequence[int] = (64, 32)
-    epochs: int = 8
-    batch: int = 2048
+    epochs: int = 10
+    batch: int = 4096
     seed: int = 7
     exclude: Sequence[str] = ()
     """Features (`<view>__<feature>`) that no model reads."""
