@@ -4,6 +4,7 @@
         --file transactions=/in/a.parquet --file chargebacks=/in/b.parquet
     spark-submit spark_jobs/ingest.py … --from-bronze             what the archive has written since the last batch
     spark-submit spark_jobs/ingest.py … --rename transactions:amount=total        a batch that was stopped, repaired
+    spark-submit spark_jobs/ingest.py … --waive transactions:freshness            … or let through by a person
 
 A batch stands for one delivery of each stream. Running it again completes what a crash left, and adds nothing twice.
 """
@@ -12,268 +13,80 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession, Window
-from pyspark.sql import functions as f
-
 from sluice.decisions import Finding, Verdict
-from sluice.declare.loading import load_pipeline
-from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.errors import GateStopped, UserError
-from sluice.lake.contract import BRONZE, QUARANTINE, check, contract_version, silver_schema
-from sluice.lake.gates import BatchEvidence, judge
-from sluice.lake.landing import Part, land, parts
-from sluice.lake.publish import Batch, commit_folder, publish, record_verdict
-from sluice.lake.tables import Lake
+from sluice.lake.bronze import land_files
+from sluice.lake.delivery import Delivery
+from sluice.lake.gates import judge, waive
+from sluice.lake.judging import judged
+from sluice.lake.publish import publish, record_verdict, recover
+from sluice.lake.workers import Workers
 from spark_jobs.arguments import run
-from spark_jobs.frames import read_delta, read_silver, spark_schema
-from spark_jobs.session import session
-
-_REFUSED = ("payload", "rule", "column", "value", "allowed", "source", "partition", "position", "known")
+from spark_jobs.workers import spark_workers
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """What one run ingests."""
+def ingest(workers: Workers, delivery: Delivery) -> None:
+    """Ingest a delivery; GateStopped when a gate stopped one of its streams (the others are published).
 
-    pipeline: str
-    lake: str
-    batch: str
-    at: int
-    files: Sequence[tuple[str, Path]] = ()
-    from_bronze: bool = False
-    renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By stream: declared column → its name in this delivery."""
-
-
-def ingest(spark: SparkSession, delivery: Delivery) -> None:
-    """Ingest a delivery; GateStopped when a gate stopped one of its streams (the others are published)."""
-    pipeline = load_pipeline(delivery.pipeline)
-    lake = Lake(delivery.lake, pipeline.name)
-    if delivery.files:
-        land_files(spark, pipeline, lake, delivery)
-    stopped = [
-        finding
-        for stream in pipeline.streams
-        for finding in ingest_stream(spark, pipeline, lake, stream, delivery)
+    A stopped batch of files has not arrived: none of its rows is history. Events of topics are history whatever the
+    gates say: there a stop is an incident, and what is derived from them waits.
+    """
+    delivery.check()
+    landed = land_files(workers, delivery)
+    streams = delivery.declared().streams
+    found = {stream.name: ingest_stream(workers, stream, delivery, landed=stream.name in landed) for stream in streams}
+    _refuse_unknown(delivery, found)
+    stops = [
+        f"{name}: {finding.rule}: {finding.message}"
+        for name, findings in found.items()
+        for finding in findings
         if finding.verdict is Verdict.STOP
     ]
-    if stopped:
-        raise GateStopped(
-            "; ".join(f"{finding.rule}: {finding.message}" for finding in stopped),
-            where=f"batch {delivery.batch!r}",
-            next_step="ingest the batch again once its cause is mended (--rename says what a column is called in it)",
-        )
+    if stops:
+        raise _stopped(delivery, stops)
 
 
-def land_files(spark: SparkSession, pipeline: Pipeline, lake: Lake, delivery: Delivery) -> None:
-    """Append the files' rows to bronze in one commit for each stream; a file that is there already adds nothing."""
-    work = [part for stream, path in delivery.files for part in parts(pipeline.stream(stream).name, path)]
-    told = pipeline.label.told_by.name if pipeline.label.column else None
-    for stream in pipeline.streams:
-        owner = pipeline.events.name if stream.name == told else stream.name
-        mine = [part for part in work if part.stream == owner and not _landed(lake, stream.name, part.source)]
-        if not mine:
-            continue
-        frame = spark.createDataFrame(
-            [dataclasses.astuple(part) for part in mine], "s string, p string, d string, g int, f long"
-        )
-        reader = partial(_land, delivery.pipeline, stream.name, delivery.batch)
-        folder = f"landed-{delivery.batch}"
-        rows = frame.repartition(min(len(mine), 8)).mapInArrow(reader, spark_schema(BRONZE))
-        rows.write.mode("overwrite").parquet(f"{lake.uri(f'events/{stream.name}')}/{folder}")
-        markers = sorted({part.source for part in mine})
-        commit_folder(lake, f"events/{stream.name}", folder, markers=markers)
+def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, landed: bool = False) -> list[Finding]:
+    """Bring one stream's share of a delivery through the contract and the gates; its findings, none for no rows.
 
-
-def ingest_stream(
-    spark: SparkSession, pipeline: Pipeline, lake: Lake, stream: Stream, delivery: Delivery
-) -> list[Finding]:
-    """Bring one stream's share of a delivery through the contract and the gates; its findings, none for no rows."""
-    if any(row["batch"] == delivery.batch for row in lake.published(stream.name)):
+    With `landed`, no rows is a finding too: there was a file, and it was empty.
+    """
+    lake, gates = delivery.tables(), delivery.declared().gates
+    turn = recover(lake, stream.name)
+    if lake.shows(stream.name, delivery.batch):
         return []
-    bronze = _waiting(spark, lake, stream, delivery)
-    if bronze is None or bronze.isEmpty():
-        return []
-    contract = _contract(stream, delivery)
-    judged = _judged(spark, lake, contract, bronze, delivery).persist()
-    try:
-        batch, evidence = _counted(spark, lake, contract, judged, delivery)
-        gates = pipeline.gates if not delivery.from_bronze else dataclasses.replace(pipeline.gates, min_rows=0)
-        findings = judge(stream, gates, evidence, delivery.at)
-        if record_verdict(lake, batch, findings) is not Verdict.STOP:
-            publish(lake, batch, _staged(lake, stream, judged, delivery))
-    finally:
-        judged.unpersist()
+    with judged(workers, stream, delivery) as found:
+        if not found.batch.rows and not landed:
+            return []
+        asked = dataclasses.replace(gates, min_rows=0) if delivery.from_bronze else gates
+        findings = waive(judge(stream, asked, found.evidence, delivery.at), stream, delivery.waived)
+        stopped = record_verdict(lake, found.batch, findings) is Verdict.STOP
+        if delivery.from_bronze or not stopped:
+            publish(lake, found.batch, found.staged, turn=turn)
     return findings
 
 
-def _landed(lake: Lake, stream: str, source: str) -> bool:
-    table = lake.open(f"events/{stream}")
-    return table is not None and table.transaction_version(source) is not None
+def _refuse_unknown(delivery: Delivery, found: Mapping[str, Sequence[Finding]]) -> None:
+    """UserError for a batch that is to be ingested again and never was delivered."""
+    again = not delivery.files and not delivery.from_bronze
+    lake = delivery.tables()
+    if again and not any(found.values()) and not any(lake.shows(name, delivery.batch) for name in found):
+        held = {row["batch"] for row in lake.rows("verdicts")} - {row["batch"] for row in lake.published()}
+        raise UserError.unknown("batch", delivery.batch, held, where="--batch")
 
 
-def _land(pipeline: str, stream: str, batch: str, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    declared = load_pipeline(pipeline)
-    for chunk in rows:
-        for row in chunk.to_pylist():
-            part = Part(row["s"], row["p"], row["d"], row["g"], row["f"])
-            for name, table in land(declared, part, batch=batch):
-                if name == stream:
-                    yield from table.to_batches()
-
-
-def _waiting(spark: SparkSession, lake: Lake, stream: Stream, delivery: Delivery) -> DataFrame | None:
-    """The bronze rows of the delivery: those landed with it, or those archived since the last published batch."""
-    bronze = read_delta(spark, lake, f"events/{stream.name}")
-    if bronze is None or not delivery.from_bronze:
-        return bronze and bronze.where(f.col("batch") == delivery.batch)
-    seen = lake.reached(stream.name)
-    waiting = f.expr("true")
-    for place, last in seen.items():
-        source, _, partition = place.rpartition("/")
-        here = (f.col("source") == source) & (f.col("partition") == int(partition))
-        waiting = waiting & ~(here & (f.col("position") <= last))
-    return bronze.where(f.col("source").startswith("kafka:") & waiting)
-
-
-def _contract(stream: Stream, delivery: Delivery) -> Stream:
-    renamed = delivery.renamed.get(stream.name, {})
-    return dataclasses.replace(stream, sources={**stream.sources, **renamed}) if renamed else stream
-
-
-def _judged(spark: SparkSession, lake: Lake, stream: Stream, bronze: DataFrame, delivery: Delivery) -> DataFrame:
-    """Every row with its verdict: `rule` for refused ones; `_duplicate`, `_conflict` and `_late` for accepted ones."""
-    fields = [*silver_schema(stream), *(QUARANTINE.field(name) for name in _REFUSED)]
-    schema = pa.schema(fields)
-    checked = bronze.mapInArrow(
-        partial(_check, delivery.pipeline, stream.name, dict(stream.sources), delivery.batch), spark_schema(schema)
-    )
+def _stopped(delivery: Delivery, stops: Sequence[str]) -> GateStopped:
     if delivery.from_bronze:
-        checked = _with_watermark(lake, stream, checked)
-    version = Window.partitionBy("rule", "_id", "_revision", "_hash").orderBy("_source", "_partition", "_position")
-    identity = Window.partitionBy("rule", "_id", "_revision").orderBy("_source", "_partition", "_position")
-    held = _held(spark, lake, stream, delivery)
-    checked = checked.join(held, ["_id", "_revision", "_hash"], "left")
-    same = f.row_number().over(version) > 1
-    accepted = f.col("rule").isNull()
-    checked = checked.withColumn("_duplicate", accepted & (same | f.col("_held").isNotNull()))
-    fresh = f.sum(f.when(~f.col("_duplicate"), 1).otherwise(0)).over(identity)
-    known = held.select("_id", "_revision").distinct().withColumn("_known_version", f.expr("true"))
-    checked = checked.withColumn("_place", fresh).join(known, ["_id", "_revision"], "left")
-    late = (f.col("_known") - f.col("_time")) > stream.micros("late_after")
-    return checked.withColumns(
-        {
-            "_conflict": accepted
-            & ~f.col("_duplicate")
-            & ((f.col("_place") > 1) | f.col("_known_version").isNotNull()),
-            "_late": accepted & ~f.col("_duplicate") & late,
-        }
-    )
-
-
-def _check(
-    pipeline: str, stream: str, sources: dict[str, str], batch: str, chunks: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    declared = dataclasses.replace(load_pipeline(pipeline).stream(stream), sources=sources)
-    for chunk in chunks:
-        checked = check(declared, pa.Table.from_batches([chunk]), batch=batch)
-        schema = pa.schema([*silver_schema(declared), *(QUARANTINE.field(name) for name in _REFUSED)])
-        joined = pa.concat_tables([checked.accepted, checked.rejected], promote_options="default")
-        yield from joined.select(schema.names).cast(schema).to_batches()
-
-
-def _held(spark: SparkSession, lake: Lake, stream: Stream, delivery: Delivery) -> DataFrame:
-    """The versions that silver holds already, apart from what this very batch may have left there."""
-    silver = read_silver(spark, lake, stream.name)
-    if silver is None:
-        empty = pa.schema([silver_schema(stream).field(name) for name in ("_id", "_revision", "_hash")])
-        return spark.createDataFrame([], spark_schema(empty)).withColumn("_held", f.expr("true"))
-    others = silver.where(f.col("_batch") != delivery.batch)
-    return others.select("_id", "_revision", "_hash").distinct().withColumn("_held", f.expr("true"))
-
-
-def _with_watermark(lake: Lake, stream: Stream, checked: DataFrame) -> DataFrame:
-    """The greatest event time at smaller offsets of the partition: what expiry is measured against."""
-    before = Window.partitionBy("_source", "_partition").orderBy("_position").rowsBetween(Window.unboundedPreceding, -1)
-    start = f.lit(None).cast("long")
-    for place, watermark in lake.watermarks(stream.name).items():
-        source, _, partition = place.rpartition("/")
-        start = f.when((f.col("_source") == source) & (f.col("_partition") == int(partition)), watermark).otherwise(
-            start
+        next_step = "the events are history all the same; see to their source before anything is derived from them"
+    else:
+        next_step = (
+            "ingest it again once its cause is mended (--rename, --waive), or deliver it mended as another batch"
         )
-    running = f.max(f.when(f.col("rule").isNull(), f.col("_time"))).over(before)
-    return checked.withColumn("_watermark", f.greatest(running, start))
-
-
-def _counted(
-    spark: SparkSession, lake: Lake, stream: Stream, judged: DataFrame, delivery: Delivery
-) -> tuple[Batch, BatchEvidence]:
-    ones = {name: f.sum(f.col(name).cast("long")).alias(name) for name in ("_duplicate", "_conflict", "_late")}
-    groups = judged.groupBy("rule").agg(f.count(f.lit(1)).alias("rows"), f.max("_time").alias("newest"), *ones.values())
-    by_rule = {row["rule"]: row for row in groups.collect()}
-    passed = by_rule.pop(None, None)
-    refused = {rule: row["rows"] for rule, row in by_rule.items()}
-    accepted = passed["rows"] if passed else 0
-    place = f.concat_ws("/", f.coalesce("_source", "source"), f.coalesce("_partition", "partition"))
-    reached = (
-        judged.groupBy(place.alias("place")).agg(f.max(f.coalesce("_position", "position")).alias("last")).collect()
-    )
-    keys, orphans = _orphans(spark, lake, stream, judged)
-    evidence = BatchEvidence(
-        accepted + sum(refused.values()), refused, passed["newest"] if passed else None, keys, orphans
-    )
-    batch = Batch(
-        delivery.batch,
-        stream.name,
-        delivery.at,
-        evidence.rows,
-        accepted,
-        passed["_duplicate"] if passed else 0,
-        passed["_conflict"] if passed else 0,
-        passed["_late"] if passed else 0,
-        refused,
-        {row["place"]: row["last"] for row in reached},
-        contract_version(stream),
-        delivery.renamed.get(stream.name, {}),
-    )
-    return batch, evidence
-
-
-def _orphans(spark: SparkSession, lake: Lake, stream: Stream, judged: DataFrame) -> tuple[int, int]:
-    if stream.parent is None:
-        return 0, 0
-    column, parent = stream.parent
-    children = judged.where(f.col("rule").isNull()).select(f.col(column).alias("_id"))
-    silver = read_silver(spark, lake, parent.name)
-    total = children.count()
-    orphans = total if silver is None else children.join(silver.select("_id"), "_id", "left_anti").count()
-    return total, orphans
-
-
-def _staged(lake: Lake, stream: Stream, judged: DataFrame, delivery: Delivery) -> dict[str, str]:
-    """Write each table's files below it, where no log names them yet; table → folder, in publishing order."""
-    fresh = judged.where(f.col("rule").isNull() & ~f.col("_duplicate"))
-    refused = judged.where(f.col("rule").isNotNull())
-    columns = silver_schema(stream).names
-    frames = {
-        "quarantine": refused.select(*_REFUSED, "_batch"),
-        "conflicts": fresh.where("_conflict").select(
-            "_id", "_revision", "_hash", "_source", "_partition", "_position", "_batch"
-        ),
-        "late": fresh.where("_late").select(*columns),
-        "silver": fresh.select(*columns),
-    }
-    folder = f"staged-{delivery.batch}-{delivery.at}"
-    for name, frame in frames.items():
-        frame.write.mode("overwrite").parquet(f"{lake.uri(f'{name}/{stream.name}')}/{folder}")
-    return {f"{name}/{stream.name}": folder for name in frames}
+    return GateStopped("; ".join(stops), where=f"batch {delivery.batch!r}", next_step=next_step)
 
 
 def _arguments() -> Delivery:
@@ -291,29 +104,43 @@ def _arguments() -> Delivery:
     parser.add_argument(
         "--rename", action="append", default=[], metavar="STREAM:COLUMN=NAME", help="a column's name in this delivery"
     )
+    parser.add_argument(
+        "--waive", action="append", default=[], metavar="STREAM:GATE", help="let this batch pass a gate that stops it"
+    )
     given = parser.parse_args()
-    files = [_pair(text, "--file") for text in given.file]
+    files = [_pair(text, "=", "--file") for text in given.file]
+    return Delivery(
+        str(Path(given.pipeline).resolve()) if given.pipeline.endswith(".py") else given.pipeline,
+        given.lake,
+        given.batch,
+        given.at,
+        files=[(stream, Path(path)) for stream, path in files],
+        from_bronze=given.from_bronze,
+        renamed=_renamed(given.rename),
+        waived=frozenset(_pair(text, ":", "--waive") for text in given.waive),
+    )
+
+
+def _renamed(texts: Sequence[str]) -> dict[str, dict[str, str]]:
     renamed: dict[str, dict[str, str]] = {}
-    for text in given.rename:
-        left, name = _pair(text, "--rename")
-        stream, _, column = left.partition(":")
+    for text in texts:
+        left, name = _pair(text, "=", "--rename")
+        stream, column = _pair(left, ":", "--rename")
         renamed.setdefault(stream, {})[column] = name
-    named = [(stream, Path(path)) for stream, path in files]
-    return Delivery(given.pipeline, given.lake, given.batch, given.at, named, given.from_bronze, renamed)
+    return renamed
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
-    left, equals, right = text.partition("=")
-    if not equals:
-        raise UserError(f"{text!r} has no '='", where=option, allowed="NAME=VALUE")
+def _pair(text: str, sign: str, option: str) -> tuple[str, str]:
+    left, _, right = text.partition(sign)
+    if not left or not right:
+        raise UserError(f"{text!r} has no {sign!r} between two names", where=option)
     return left, right
 
 
 def main() -> None:
     """Run the job from the command line."""
-    delivery = _arguments()
-    with session("ingest") as spark:
-        ingest(spark, delivery)
+    with spark_workers("ingest") as workers:
+        ingest(workers, _arguments())
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sluice.clock import rfc3339
 from sluice.decisions import Finding, Verdict
@@ -24,6 +24,8 @@ class BatchEvidence:
     foreign_keys: int
     orphans: int
     """Foreign keys without a parent in history or in the same delivery."""
+    examples: Sequence[str] = ()
+    """What was refused most, in words."""
 
 
 def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> list[Finding]:
@@ -33,6 +35,16 @@ def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> lis
         _refused(gates, evidence),
         _fresh(stream, gates, evidence, at),
         _orphans(gates, evidence),
+    ]
+
+
+def waive(findings: Sequence[Finding], stream: Stream, waived: Collection[tuple[str, str]]) -> list[Finding]:
+    """The findings, where a person has waived (stream, rule) with a warning in place of the stop."""
+    return [
+        replace(finding, verdict=Verdict.WARN, message=f"waived: {finding.message}")
+        if finding.verdict is Verdict.STOP and (stream.name, finding.rule) in waived
+        else finding
+        for finding in findings
     ]
 
 
@@ -48,6 +60,8 @@ def _refused(gates: Gates, evidence: BatchEvidence) -> Finding:
     rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(evidence.quarantined.items())) or "none"
     verdict = Verdict.STOP if share > gates.max_quarantined else Verdict.PASS
     message = f"{share:.2%} of the rows refused ({rules}), at most {gates.max_quarantined:.2%} allowed"
+    if evidence.examples:
+        message += f"; {'; '.join(evidence.examples)}"
     return Finding("quarantined", verdict, message, {"share": share, "most": gates.max_quarantined})
 
 
@@ -58,6 +72,8 @@ def _fresh(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> Fi
     allowed = stream.micros("freshness")
     message = f"newest event {rfc3339(evidence.newest)}, at most {duration_text(allowed)} before {rfc3339(at)} allowed"
     verdict = Verdict.STOP if age > allowed else Verdict.PASS
+    if age < -stream.micros("max_skew"):
+        verdict, message = Verdict.WARN, f"newest event {rfc3339(evidence.newest)}, which is after {rfc3339(at)}"
     return Finding("freshness", verdict, message, {"age_us": age, "most_us": allowed})
 
 

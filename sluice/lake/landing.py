@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Label, Stream
+from sluice.engine.history import DELETE, PUT
 from sluice.errors import DataError
 from sluice.lake.contract import BRONZE
-from sluice.lake.typing import times
+from sluice.lake.rowfiles import Row, columns_of, groups, read
+from sluice.lake.typing import integer, times
 
-SUFFIXES = (".parquet", ".csv", ".json", ".jsonl")
+_OPERATIONS = {"put": PUT, "0": PUT, "delete": DELETE, "1": DELETE}
+_GREATEST_REVISION = 2**31 - 1
+_CONTROL = ("_revision", "_op")
+Renamed = Mapping[str, Mapping[str, str]]
+"""By stream: declared column → its name in this delivery."""
 
 
 @dataclass(frozen=True)
@@ -32,98 +36,146 @@ class Part:
     source: str
     group: int | None
     first: int
+    bytes: int
+    """About how much there is to read."""
+
+
+class _Split(NamedTuple):
+    """What the columns are called from which a label's events are made."""
+
+    identity: str
+    time: str
+    label: str
 
 
 def source_of(path: Path) -> str:
     """The name of a file as a source: the SHA-256 of its bytes, so that the same file twice is the same source."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return f"file:{digest.hexdigest()}"
+        return f"file:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def parts(stream: str, path: Path) -> list[Part]:
-    """The parts of a file; DataError when it cannot be read at all."""
-    if path.suffix not in SUFFIXES:
-        raise DataError(f"no reader for {path.suffix!r}", where=str(path), allowed=SUFFIXES)
-    source = source_of(path)
-    if path.suffix != ".parquet":
-        return [Part(stream, str(path), source, None, 0)]
-    try:
-        metadata = pq.ParquetFile(path).metadata
-    except pa.ArrowInvalid as error:
+def parts(pipeline: Pipeline, stream: Stream, path: Path, renamed: Renamed) -> list[Part]:
+    """The parts of a file; UserError when it is not there, DataError when it cannot be read or tells no label."""
+    beginnings = groups(path)
+    _check_label(pipeline, stream, path, renamed)
+    source, size = source_of(path), path.stat().st_size // len(beginnings)
+    return [Part(stream.name, str(path.resolve()), source, group, first, size) for group, first in beginnings]
+
+
+def told_in(pipeline: Pipeline, stream: Stream) -> Stream | None:
+    """The stream in whose rows this one's events are told: the scored events', for a label inside the row."""
+    return pipeline.label.of if pipeline.label.column is not None and stream is pipeline.label.told_by else None
+
+
+def land(pipeline: Pipeline, stream: Stream, part: Part, *, batch: str, renamed: Renamed) -> Iterator[pa.Table]:
+    """The raw events of a stream in a part of a file, as `BRONZE`, in small chunks.
+
+    `stream` is the part's own, or the label's that its rows tell. A row whose label is still null tells none.
+    """
+    split = _split(pipeline, renamed)
+    told = split is not None and stream is pipeline.label.told_by
+    columns = [*split, *_CONTROL] if split is not None and told else None
+    for first, rows in read(Path(part.path), part.group, part.first, columns=columns):
+        numbered: Iterable[tuple[int, Row]] = enumerate(rows)
+        if split is not None and told:
+            numbered = _told(pipeline.label, split, rows)
+        elif split is not None and stream is pipeline.label.of:
+            numbered = enumerate(_without(row, split.label) for row in rows)
+        yield _bronze([(first + index, row) for index, row in numbered], part.source, batch)
+
+
+def _split(pipeline: Pipeline, renamed: Renamed) -> _Split | None:
+    label, of = pipeline.label, pipeline.label.of
+    if label.column is None:
+        return None
+    mine, told = renamed.get(of.name, {}), renamed.get(label.told_by.name, {})
+    identity, time = (mine.get(name, of.source(name)) for name in (of.id_columns[0], of.time))
+    return _Split(identity, time, told.get(label.name, label.column))
+
+
+def _check_label(pipeline: Pipeline, stream: Stream, path: Path, renamed: Renamed) -> None:
+    split, named = _split(pipeline, renamed), columns_of(path)
+    if split is None or named is None or stream is not pipeline.label.of:
+        return
+    missing = [name for name in split if name not in named]
+    if missing:
         raise DataError(
-            f"not a readable parquet file ({error})", where=str(path), next_step="deliver it again"
-        ) from None
-    found, first = [], 0
-    for group in range(metadata.num_row_groups):
-        found.append(Part(stream, str(path), source, group, first))
-        first += metadata.row_group(group).num_rows
+            f"no column {', '.join(map(repr, missing))}, from which the label {pipeline.label.name!r} is told",
+            where=str(path),
+            allowed=named,
+            next_step=f"deliver it with them, or say what they are called in it: --rename {stream.name}:COLUMN=NAME",
+        )
+
+
+def _told(label: Label, split: _Split, rows: Iterable[Row]) -> Iterator[tuple[int, Row]]:
+    """The label's events: the id, the label, and when it is known."""
+    told_by = label.told_by
+    identity, time = told_by.source(told_by.id_columns[0]), told_by.source(told_by.time)
+    found = [_parsed(row) for row in rows]
+    happened = times([row.get(split.time) if isinstance(row, dict) else None for row in found]).values
+    known = pc.add(happened.cast(pa.int64()), int(label.known_after)).cast(happened.type).cast(pa.string())
+    for index, (row, moment) in enumerate(zip(found, known.to_pylist(), strict=True)):
+        if not isinstance(row, dict):
+            yield index, row
+        elif row.get(split.label) is not None or row.get("_op") is not None:
+            own = {identity: row.get(split.identity), time: moment, split.label: row.get(split.label)}
+            yield index, own | {name: row[name] for name in _CONTROL if name in row} if _controlled(row) else own
+
+
+def _without(row: Row, label: str) -> Row:
+    found = _parsed(row)
+    if isinstance(found, dict):
+        found.pop(label, None)
     return found
 
 
-def land(pipeline: Pipeline, part: Part, *, batch: str) -> Iterator[tuple[str, pa.Table]]:
-    """The raw events of a part by stream: its own, and the label's where the label is a column of the row."""
-    stream = pipeline.stream(part.stream)
-    label = pipeline.label if pipeline.label.column and pipeline.label.of is stream else None
-    position = part.first
-    for rows in _tables(part):
-        table = rows
-        if label is not None:
-            table, told = _split(stream, label, rows)
-            yield label.told_by.name, _bronze(told, part, position, batch)
-        yield stream.name, _bronze(table, part, position, batch)
-        position += len(table)
-
-
-def _tables(part: Part) -> Iterator[pa.Table]:
-    if part.group is not None:
-        yield from _sliced(pq.ParquetFile(part.path).read_row_group(part.group))
-    elif part.path.endswith(".csv"):
-        yield from _sliced(pyarrow.csv.read_csv(part.path))
-    else:
-        yield from _sliced(pyarrow.json.read_json(part.path))
-
-
-def _sliced(table: pa.Table, rows: int = 65_536) -> Iterator[pa.Table]:
-    for first in range(0, len(table), rows):
-        yield table.slice(first, rows)
-
-
-def _split(stream: Stream, label: Label, table: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """A table without its label column, and the label's events: the id, the label, and when it is known."""
-    column = str(label.column)
-    if column not in table.column_names:
-        raise DataError(f"the label column {column!r} is missing", where=stream.name, allowed=table.column_names)
-    told_by = label.told_by
-    moments = times(table.column(stream.source(stream.time)).to_pylist()).values.cast(pa.int64())
-    known = pa.compute.add(moments, int(label.known_after)).cast(pa.timestamp("us", "UTC"))
-    identity = stream.source(stream.id_columns[0])
-    told = pa.table(
-        {identity: table.column(identity), told_by.source(told_by.time): known, column: table.column(column)}
-    )
-    return table.drop_columns([column]), told
-
-
-def _bronze(table: pa.Table, part: Part, first: int, batch: str) -> pa.Table:
-    count = len(table)
-    control = {name: table.column(name).to_pylist() for name in ("_revision", "_op") if name in table.column_names}
-    payloads = [orjson.dumps(row, default=str) for row in table.drop_columns(list(control)).to_pylist()]
+def _bronze(rows: list[tuple[int, Row]], source: str, batch: str) -> pa.Table:
+    events = [_event(row) for _, row in rows]
     return pa.table(
         {
-            "payload": payloads,
-            "source": [part.source] * count,
-            "partition": [0] * count,
-            "position": range(first, first + count),
-            "known": pa.nulls(count, pa.int64()),
-            "revision": control.get("_revision", [0] * count),
-            "op": [_operation(op) for op in control.get("_op", [0] * count)],
-            "batch": [batch] * count,
+            "payload": [payload for payload, _, _ in events],
+            "source": [source] * len(rows),
+            "partition": [0] * len(rows),
+            "position": [position for position, _ in rows],
+            "known": pa.nulls(len(rows), pa.int64()),
+            "revision": [revision for _, revision, _ in events],
+            "op": [operation for _, _, operation in events],
+            "batch": [batch] * len(rows),
         },
         schema=BRONZE,
     )
 
 
-def _operation(value: Any) -> int:
-    return int({"put": 0, "delete": 1}.get(value, value))
+def _event(row: Row) -> tuple[bytes, int | None, int | None]:
+    """Payload, revision and operation; what cannot be read is null, and stays in the payload for all to see."""
+    if isinstance(row, bytes) and not any(f'"{name}"'.encode() in row for name in _CONTROL):
+        return row, 0, PUT
+    found = _parsed(row)
+    if not isinstance(found, dict):
+        return found, 0, PUT
+    if not _controlled(found):
+        return orjson.dumps(found), 0, PUT
+    revision, operation = _revision(found.get("_revision")), _OPERATIONS.get(str(found.get("_op") or "put"))
+    if revision is None or operation is None:
+        return orjson.dumps(found), revision, operation
+    return orjson.dumps({name: value for name, value in found.items() if name not in _CONTROL}), revision, operation
+
+
+def _controlled(row: dict[str, Any]) -> bool:
+    return "_revision" in row or "_op" in row
+
+
+def _revision(value: Any) -> int | None:
+    number = 0 if value is None else integer(value)
+    return number if number is not None and 0 <= number <= _GREATEST_REVISION else None
+
+
+def _parsed(row: Row) -> Row:
+    """A row as a dictionary, unless it is text that is no JSON object."""
+    if isinstance(row, dict):
+        return row
+    try:
+        found = orjson.loads(row)
+    except orjson.JSONDecodeError:
+        return row
+    return found if isinstance(found, dict) else row

@@ -1,23 +1,25 @@
 """Write, audit, publish: files are written first, judged while no log names them, and named table by table.
 
-The order is verdict, quarantine, conflicts, late, silver, and last the row in `batches` that shows it to readers.
-Every commit carries the batch's marker, so that a publication that died is completed by running it again.
+The verdict is recorded, then the publication is announced in one commit: from there on it happens, whatever dies. It
+names the files of quarantine, conflicts, late and silver, and last the row in `batches` that shows them to readers.
+Every commit carries the batch's marker, so that `recover` completes what a crash left by doing it again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import deltalake
 import pyarrow as pa
-import pyarrow.fs
-import pyarrow.parquet as pq
-from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from sluice.decisions import Finding, Verdict, worst
+from sluice.declare.pipeline import hash_of
+from sluice.errors import Outage
+from sluice.lake.files import append_files, create_table, replace_files, staged_files
 from sluice.lake.tables import Lake
 
 VERDICTS = pa.schema(
@@ -47,8 +49,13 @@ BATCHES = pa.schema(
         "contract": pa.string(),
         "renamed": pa.string(),
         "silver_version": pa.int64(),
+        "watermarks": pa.string(),
     }
 )
+PUBLICATIONS = pa.schema(
+    {"batch": pa.string(), "stream": pa.string(), "at": pa.int64(), "shown": pa.string(), "staged": pa.string()}
+)
+"""What is being published: `shown` is the row for `batches`, `staged` the folder of each table, both as JSON."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +76,27 @@ class Batch:
     contract: str
     renamed: Mapping[str, str]
     """Declared columns that this delivery calls otherwise."""
+    watermarks: Mapping[str, int] = field(default_factory=dict)
+    """The greatest accepted event time of each topic partition after this batch, as `source/partition`."""
 
     @property
     def marker(self) -> str:
         """The application name that its commits carry."""
-        return f"batch:{self.stream}:{self.name}"
+        return _marker(self.stream, self.name)
+
+    def row(self) -> dict[str, Any]:
+        """The row that shows the batch to readers, but for the version of silver."""
+        nested = ("quarantined", "sources", "renamed", "watermarks")
+        plain = ("stream", "at", "rows", "accepted", "duplicates", "conflicts", "late", "contract")
+        return {
+            "batch": self.name,
+            **{name: getattr(self, name) for name in plain},
+            **{name: _json(getattr(self, name)) for name in nested},
+        }
 
 
 def record_verdict(lake: Lake, batch: Batch, findings: Sequence[Finding]) -> Verdict:
-    """Write what the gates found, once for each attempt's `at`, and return the gravest verdict."""
+    """Write what the gates found, once for each attempt, and return the gravest verdict."""
     rows = [
         {
             "batch": batch.name,
@@ -86,78 +105,104 @@ def record_verdict(lake: Lake, batch: Batch, findings: Sequence[Finding]) -> Ver
             "rule": finding.rule,
             "verdict": finding.verdict.value,
             "message": finding.message,
-            "evidence": json.dumps(dict(finding.evidence), sort_keys=True),
+            "evidence": _json(finding.evidence),
             "rows": batch.rows,
         }
         for finding in findings
     ]
-    lake.append_rows("verdicts", rows, VERDICTS, once=f"{batch.marker}:{batch.at}")
+    # an attempt is known by what it found: the same again is a restart, another finding another attempt
+    found = hash_of({"found": rows})
+    lake.append_rows("verdicts", rows, VERDICTS, once=f"{batch.marker}:{batch.at}:{found}")
     return worst(list(findings))
 
 
-def publish(lake: Lake, batch: Batch, staged: Mapping[str, str]) -> None:
-    """Name the staged files of each table (`table -> folder` in publishing order), then show the batch."""
-    for table, folder in staged.items():
-        commit_folder(lake, table, folder, markers=[batch.marker])
+def turn_of(lake: Lake, stream: str) -> int:
+    """How many publications of a stream were announced."""
+    return lake.reached_by("publications", _turn(stream)) or 0
+
+
+def publish(lake: Lake, batch: Batch, staged: Mapping[str, str], *, turn: int | None = None) -> None:
+    """Announce the staged files of each table (`table -> folder` in publishing order), name them, show the batch.
+
+    `turn` is the stream's `turn_of` when the batch was judged: Outage, and nothing announced, when another publication
+    came in between, because duplicates and conflicts were judged against an older history. Without it: as of now.
+    """
+    before = turn_of(lake, batch.stream) if turn is None else turn
     row = {
         "batch": batch.name,
         "stream": batch.stream,
         "at": batch.at,
-        "rows": batch.rows,
-        "accepted": batch.accepted,
-        "duplicates": batch.duplicates,
-        "conflicts": batch.conflicts,
-        "late": batch.late,
-        "quarantined": json.dumps(dict(batch.quarantined), sort_keys=True),
-        "sources": json.dumps(dict(batch.sources), sort_keys=True),
-        "contract": batch.contract,
-        "renamed": json.dumps(dict(batch.renamed), sort_keys=True),
-        "silver_version": lake.version(f"silver/{batch.stream}"),
+        "shown": _json(batch.row()),
+        "staged": json.dumps(dict(staged)),
     }
-    lake.append_rows("batches", [row], BATCHES, once=batch.marker)
+    announced = pa.Table.from_pylist([row], schema=PUBLICATIONS)
+    lake.append_moving("publications", announced, _turn(batch.stream), before or None, before + 1)
+    _complete(lake, row)
+
+
+def recover(lake: Lake, stream: str) -> int:
+    """Complete every publication of a stream that was announced and not shown; the stream's `turn_of` before that."""
+    turn = turn_of(lake, stream)
+    shown = {batch["batch"] for batch in lake.published(stream)}
+    for row in lake.rows("publications"):
+        if row["stream"] == stream and row["batch"] not in shown:
+            _complete(lake, row)
+    return turn
 
 
 def commit_folder(lake: Lake, table: str, folder: str, *, markers: Sequence[str], replace: bool = False) -> bool:
     """Name the parquet files of a folder below the table in one commit; False when its markers show that it was done.
 
-    With `replace` the new version of the table holds these files and no others.
+    With `replace` the new version of the table holds these files and no others. Outage when another process has done
+    a part of it.
     """
-    held = lake.open(table)
-    if held is not None and all(held.transaction_version(marker) is not None for marker in markers):
+    return lake.commit(table, partial(_name_files, lake, table, folder, markers, replace))
+
+
+def _complete(lake: Lake, row: Mapping[str, Any]) -> None:
+    marker = _marker(row["stream"], row["batch"])
+    for table, folder in json.loads(row["staged"]).items():
+        commit_folder(lake, table, folder, markers=[marker])
+    shown = {**json.loads(row["shown"]), "silver_version": lake.version(f"silver/{row['stream']}")}
+    lake.append_rows("batches", [shown], BATCHES, once=marker)
+
+
+def _name_files(
+    lake: Lake, table: str, folder: str, markers: Sequence[str], replace: bool, held: deltalake.DeltaTable | None
+) -> bool:
+    if held is not None and _done(held, markers):
         return False
-    files, schema = _parquet_files(f"{lake.uri(table)}/{folder}")
-    if not files:
+    actions, schema = staged_files(lake.uri(table), folder)
+    if not actions:
         return False
-    adds = [_add(folder, info) for info in files]
     marks = [deltalake.Transaction(marker, 1) for marker in markers]
-    properties = deltalake.CommitProperties(app_transactions=marks)
     if held is None:
-        create_table_with_add_actions(
-            lake.uri(table), deltalake.Schema.from_arrow(schema), adds, mode="append", commit_properties=properties
-        )
+        create_table(lake.uri(table), schema, actions, marks)
+    elif replace:
+        replace_files(held, schema, actions, marks)
     else:
-        held.create_write_transaction(
-            adds,
-            mode="overwrite" if replace else "append",
-            schema=deltalake.Schema.from_arrow(schema) if replace else held.schema(),
-            partition_by=[],
-            commit_properties=properties,
-        )
+        append_files(held, schema, actions, marks)
     return True
 
 
-def _parquet_files(uri: str) -> tuple[list[Any], pa.Schema | None]:
-    filesystem, root = pyarrow.fs.FileSystem.from_uri(uri if "://" in uri else f"file://{uri}")
-    selector = pyarrow.fs.FileSelector(root, allow_not_found=True)
-    files = [info for info in filesystem.get_file_info(selector) if info.base_name.endswith(".parquet")]
-    measured = [(info, pq.ParquetFile(filesystem.open_input_file(info.path))) for info in files]
-    filled = [(info, file.metadata.num_rows) for info, file in measured if file.metadata.num_rows]
-    schema = measured[0][1].schema_arrow.remove_metadata() if measured else None
-    return filled, schema
+def _done(held: deltalake.DeltaTable, markers: Sequence[str]) -> bool:
+    there = [marker for marker in markers if held.transaction_version(marker) is not None]
+    if there and len(there) < len(markers):
+        raise Outage(
+            f"another process wrote a part of the same ({len(there)} of {len(markers)})",
+            where=held.table_uri,
+            next_step="run it again",
+        )
+    return bool(there)
 
 
-def _add(folder: str, measured: tuple[Any, int]) -> AddAction:
-    info, rows = measured
-    stats = json.dumps({"numRecords": rows})
-    modified = int(info.mtime_ns // 1_000_000)
-    return AddAction(f"{folder}/{info.base_name}", info.size, {}, modified, True, stats)  # noqa: FBT003 its signature
+def _marker(stream: str, batch: str) -> str:
+    return f"batch:{stream}:{batch}"
+
+
+def _turn(stream: str) -> str:
+    return f"stream:{stream}"
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(dict(values), sort_keys=True)

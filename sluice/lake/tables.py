@@ -3,7 +3,9 @@
     events/<stream>      bronze: the raw payload and its source position, append-only
     silver/<stream>      typed rows that passed the contract, every version of an event
     quarantine/<stream>  refused rows with rule and value         late/<stream>  rows that came late
+    conflicts/<stream>   two payloads for one version of an event: which hash stands, which was dropped
     verdicts             what the gates found of every batch      batches        the batches that readers may see
+    publications         what is being published: written before the first of those tables, completed after a crash
     vectors, tiles/<view>, training_sets, predictions, audits, drift, performance, decisions, promotions
 
 Every reader goes through `Lake.read`: rows of a batch are there when the batch's row in `batches` is, and not before.
@@ -13,22 +15,23 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import deltalake
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake.exceptions import TableNotFoundError
+import pyarrow.fs
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from sluice.errors import DataError
+from sluice.errors import DataError, Outage
 
-BATCHED = ("silver/", "quarantine/", "late/")
+BATCHED = ("silver/", "quarantine/", "conflicts/", "late/")
 """Tables whose rows belong to a batch and are visible with it."""
 
-
-_STREAMED = pc.starts_with(ds.field("_source"), "kafka:")
+_TRIES = 10
+T = TypeVar("T")
 
 
 class Lake:
@@ -69,26 +72,38 @@ class Lake:
                 f"there is no table {table!r}", where=self.root, next_step="run the step that writes it first"
             )
         condition = _both(where, self._published(table))
-        return pa.table(found.to_pyarrow_dataset().to_table(columns=columns, filter=condition))
+        return pa.table(self._dataset(found).to_table(columns=columns, filter=condition))
 
     def rows(self, table: str, *, where: ds.Expression | None = None) -> list[dict[str, Any]]:
         """The published rows of a small table as dictionaries; none when nobody has written it."""
         return [] if self.open(table) is None else self.read(table, where=where).to_pylist()
 
+    def count(self, table: str, *, where: ds.Expression | None = None) -> int:
+        """How many published rows a table has; 0 when nobody has written it."""
+        found = self.open(table)
+        if found is None:
+            return 0
+        return int(self._dataset(found).count_rows(filter=_both(where, self._published(table))))
+
+    def scan(
+        self, table: str, *, columns: Sequence[str] | None = None, where: ds.Expression | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The published rows of a table, a few at a time; none when nobody has written it."""
+        found = self.open(table)
+        if found is not None:
+            condition = _both(where, self._published(table))
+            yield from self._dataset(found).to_batches(columns=columns, filter=condition)
+
     def append(self, table: str, rows: pa.Table, *, once: str | None = None) -> bool:
         """Append rows in one commit; with `once`, only if no commit carries that marker yet. Whether it was written."""
-        found = self.open(table)
-        if once is not None and found is not None and found.transaction_version(once) is not None:
-            return False
-        marks = [deltalake.Transaction(once, 1, _now_ms())] if once is not None else None
-        deltalake.write_deltalake(
-            self.uri(table),
-            rows,
-            mode="append",
-            schema_mode="merge" if found is not None else None,
-            commit_properties=deltalake.CommitProperties(app_transactions=marks) if marks else None,
-        )
-        return True
+
+        def write(found: deltalake.DeltaTable | None) -> bool:
+            if once is not None and found is not None and found.transaction_version(once) is not None:
+                return False
+            self._write(table, found, rows, None if once is None else deltalake.Transaction(once, 1, _now_ms()))
+            return True
+
+        return self.commit(table, write)
 
     def append_rows(
         self, table: str, rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, once: str | None = None
@@ -99,19 +114,51 @@ class Lake:
 
     def append_reaching(self, table: str, rows: pa.Table, application: str, reached: int) -> None:
         """Append rows in one commit that also says how far `application` has come."""
-        found = self.open(table)
-        mark = deltalake.Transaction(application, reached, _now_ms())
-        deltalake.write_deltalake(
-            found if found is not None else self.uri(table),
-            rows,
-            mode="append",
-            commit_properties=deltalake.CommitProperties(app_transactions=[mark]),
-        )
+        self.append_moving(table, rows, application, self.reached_by(table, application), reached)
+
+    def append_moving(self, table: str, rows: pa.Table, application: str, before: int | None, reached: int) -> None:
+        """Append rows in one commit that moves `application` on from `before` (None: from nowhere).
+
+        Outage when it stands elsewhere: another process does the same work, and nothing is written.
+        """
+
+        def write(found: deltalake.DeltaTable | None) -> None:
+            stands = None if found is None else found.transaction_version(application)
+            if stands != before:
+                raise Outage(
+                    f"another process has moved {application!r} from {before} to {stands}",
+                    where=self.uri(table),
+                    next_step="let one process do this work, and run it again",
+                )
+            self._write(table, found, rows, deltalake.Transaction(application, reached, _now_ms()))
+
+        self.commit(table, write)
 
     def reached_by(self, table: str, application: str) -> int | None:
         """How far an application has come in a table, by its newest commit."""
         found = self.open(table)
         return None if found is None else found.transaction_version(application)
+
+    def commit(self, table: str, write: Callable[[deltalake.DeltaTable | None], T]) -> T:
+        """Call `write` with the newest version of a table, again whenever another process committed in between.
+
+        `write` decides by what it is given (None: no table yet) and commits onto exactly that, so that two processes
+        never both find a marker missing. Outage when others are always faster.
+        """
+        lost: Exception | None = None
+        for _ in range(_TRIES):
+            found = self.open(table)
+            try:
+                return write(found)
+            except CommitFailedError as error:
+                lost = error
+            except DeltaError as error:
+                if found is not None or self.open(table) is None:
+                    raise
+                lost = error
+        raise Outage(
+            f"other processes were faster {_TRIES} times ({lost})", where=self.uri(table), next_step="run it again"
+        )
 
     def published(self, stream: str | None = None) -> list[dict[str, Any]]:
         """The batches that readers may see, oldest first."""
@@ -119,30 +166,46 @@ class Lake:
         mine = [batch for batch in batches if stream is None or batch["stream"] == stream]
         return sorted(mine, key=lambda batch: (batch["at"], batch["batch"]))
 
+    def shows(self, stream: str, batch: str) -> bool:
+        """Whether readers may see a batch."""
+        return any(row["batch"] == batch for row in self.published(stream))
+
     def reached(self, stream: str) -> dict[str, int]:
         """The last published position of every source of a stream, as `source/partition`."""
-        reached: dict[str, int] = {}
-        for batch in self.published(stream):
-            for place, last in json.loads(batch["sources"]).items():
-                reached[place] = max(last, reached.get(place, -1))
-        return reached
+        return self._greatest(stream, "sources")
 
     def watermarks(self, stream: str) -> dict[str, int]:
-        """The greatest published event time of every topic partition of a stream."""
-        if self.open(f"silver/{stream}") is None:
-            return {}
-        silver = self.read(f"silver/{stream}", columns=["_source", "_partition", "_time"], where=_STREAMED)
-        grouped = silver.group_by(["_source", "_partition"]).aggregate([("_time", "max")])
-        return {f"{row['_source']}/{row['_partition']}": row["_time_max"] for row in grouped.to_pylist()}
+        """The greatest accepted event time of every topic partition of a stream, as far as it is published."""
+        return self._greatest(stream, "watermarks")
+
+    def _dataset(self, found: deltalake.DeltaTable) -> ds.Dataset:
+        # Arrow's own file system: with the one that delta-rs brings, processes abort at their end more often than not
+        filesystem, path = pyarrow.fs.FileSystem.from_uri(found.table_uri)
+        return found.to_pyarrow_dataset(filesystem=pyarrow.fs.SubTreeFileSystem(path, filesystem))
+
+    def _greatest(self, stream: str, column: str) -> dict[str, int]:
+        greatest: dict[str, int] = {}
+        for batch in self.published(stream):
+            for place, value in json.loads(batch.get(column) or "{}").items():
+                greatest[place] = max(value, greatest.get(place, value))
+        return greatest
 
     def _published(self, table: str) -> ds.Expression | None:
         if not table.startswith(BATCHED):
             return None
-        stream = table.partition("/")[2]
-        names = [batch["batch"] for batch in self.published(stream)]
-        if table.startswith("quarantine/"):
-            return None
-        return ds.field("_batch").isin(names)
+        return ds.field("_batch").isin([batch["batch"] for batch in self.published(table.partition("/")[2])])
+
+    def _write(
+        self, table: str, found: deltalake.DeltaTable | None, rows: pa.Table, mark: deltalake.Transaction | None
+    ) -> None:
+        marks = None if mark is None else [mark]
+        commit = partial(deltalake.CommitProperties, app_transactions=marks)
+        if found is None:
+            # a creation that is tried again would append, whoever was faster and whatever it marked
+            properties = commit(max_commit_retries=0)
+            deltalake.write_deltalake(self.uri(table), rows, mode="error", commit_properties=properties)
+        else:
+            deltalake.write_deltalake(found, rows, mode="append", schema_mode="merge", commit_properties=commit())
 
 
 def _both(left: ds.Expression | None, right: ds.Expression | None) -> ds.Expression | None:

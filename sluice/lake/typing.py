@@ -1,17 +1,20 @@
 """From what a source sends to typed columns: the canonical form in which parquet, CSV and JSON of one event are equal.
 
-Each column is read as a whole; a value that is no such thing becomes null and is marked, it never raises.
+What a value becomes depends on that value alone. Columns of one kind are read as a whole, which is only a faster way
+to the same result; a value that is no such thing becomes null and is marked, it never raises.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sluice.clock import from_datetime
 from sluice.declare.columns import Category, Decimal, Flag, ForeignKey, Integer, Key
@@ -20,7 +23,20 @@ from sluice.engine.encode import Ints, Mask, decimals
 
 TIME = pa.timestamp("us", "UTC")
 _TOLERANCE = 1e-6
-_BIGGEST = 2**53
+_EXACT = 2**53
+"""Below it every whole number is a float64 of its own."""
+
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+_LOCAL = rf"^[12][0-9]{{3}}-[01][0-9]-[0-3][0-9][T ]{_CLOCK}$"
+_ZONED = rf"{_LOCAL[:-1]}(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+"""Times that Arrow and Python read alike; every other is read by `_instant`."""
+_INSTANT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,]([0-9]+))?\s*(?:([Zz])|([+-][0-9]{2}):?([0-9]{2})?)?)?"
+)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_FLAGS = {"true": 1, "false": 0}
 
 
 @dataclass(frozen=True)
@@ -34,9 +50,8 @@ class Typed:
 
 def type_columns(stream: Stream, rows: Sequence[dict[str, Any]]) -> dict[str, Typed]:
     """The declared columns of raw rows, in declared order: id columns and time first."""
-    return {
-        name: type_column(stream, name, [row.get(stream.source(name)) for row in rows]) for name in stream.all_columns
-    }
+    sources = {name: stream.source(name) for name in stream.all_columns}
+    return {name: type_column(stream, name, [row.get(source) for row in rows]) for name, source in sources.items()}
 
 
 def type_column(stream: Stream, name: str, values: list[Any]) -> Typed:
@@ -55,23 +70,27 @@ def silver_type(stream: Stream, name: str) -> pa.DataType:
 
 
 def times(values: list[Any]) -> Typed:
-    """Instants in UTC microseconds from RFC 3339 text (without a zone: UTC) or datetimes."""
+    """Instants in UTC microseconds from dates, RFC 3339 text (without a zone: UTC) or datetimes.
+
+    Digits beyond the microsecond are cut off.
+    """
     array = _uniform(values)
     if array is not None and pa.types.is_string(array.type):
-        for zone in (TIME, pa.timestamp("us")):
-            try:
-                return _good(array.cast(zone).cast(TIME))
-            except pa.ArrowInvalid:
-                continue
+        for zone, pattern in ((TIME, _ZONED), (pa.timestamp("us"), _LOCAL)):
+            if pc.all(pc.match_substring_regex(array, pattern)).as_py():
+                try:
+                    return _good(array.cast(zone).cast(TIME))
+                except pa.ArrowInvalid:  # the 30th of February
+                    break
     return _slowly(values, _instant, TIME)
 
 
 def whole(values: list[Any]) -> Typed:
-    """Whole numbers; 3.0 and "3" are 3."""
+    """Whole numbers of 64 bits; 3.0 and "3" are 3, and a float from 2^53 on is no exact one."""
     array = _uniform(values)
     if array is not None and pa.types.is_integer(array.type):
         return _good(array)
-    return _slowly(values, _integer, pa.int64())
+    return _slowly(values, integer, pa.int64())
 
 
 def texts(values: list[Any]) -> Typed:
@@ -87,7 +106,9 @@ def flags(values: list[Any]) -> Typed:
     array = _uniform(values)
     if array is not None and pa.types.is_boolean(array.type):
         return _good(array.cast(pa.int64()))
-    return whole(values)
+    if array is not None and pa.types.is_integer(array.type):
+        return _good(array)
+    return _slowly(values, _flag, pa.int64())
 
 
 def exact(values: list[Any], column: Decimal) -> Typed:
@@ -95,8 +116,9 @@ def exact(values: list[Any], column: Decimal) -> Typed:
     numbers = _numbers(values)
     floats = np.asarray(numbers.values.fill_null(0).to_numpy(zero_copy_only=False), np.float64)
     missing = np.asarray(numbers.values.is_null().to_numpy(zero_copy_only=False), bool)
-    steps = np.rint(floats * 10**column.scale)
-    huge = ~(np.abs(steps) < _BIGGEST)
+    with np.errstate(over="ignore"):
+        steps = np.rint(floats * 10**column.scale)
+    huge = ~(np.abs(steps) < _EXACT)
     steps = np.where(huge, 0, steps)
     inexact = ~missing & ~huge & (np.abs(floats - steps / 10**column.scale) > _TOLERANCE)
     # a value beyond exact arithmetic is kept as null and refused as no number of this column
@@ -106,7 +128,10 @@ def exact(values: list[Any], column: Decimal) -> Typed:
 
 def _numbers(values: list[Any]) -> Typed:
     array = _uniform(values)
-    if array is not None and (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
+    # Arrow takes true for 1.0 among floats
+    if array is not None and pa.types.is_floating(array.type) and not any(type(value) is bool for value in values):
+        return _good(array.cast(pa.float64()))
+    if array is not None and pa.types.is_integer(array.type):
         return _good(array.cast(pa.float64(), safe=False))
     return _slowly(values, _float, pa.float64())
 
@@ -124,10 +149,9 @@ _TYPES: dict[type, Callable[[list[Any], Any], Typed]] = {
 def _uniform(values: list[Any]) -> pa.Array | None:
     """The values as an array if they are all of one kind (or null)."""
     try:
-        array = pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
         return None
-    return array
 
 
 def _good(array: pa.Array) -> Typed:
@@ -144,31 +168,45 @@ def _slowly(values: list[Any], read: Callable[[Any], Any], kind: pa.DataType) ->
 def _instant(value: Any) -> int | None:
     if isinstance(value, dt.datetime):
         return from_datetime(value)
-    if not isinstance(value, str):
+    match = _INSTANT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
         return None
+    date, clock, fraction, utc, hours, minutes = match.groups()
+    zone = "Z" if utc else f"{hours}:{minutes or '00'}" if hours else ""
+    text = f"{date}T{clock or '00:00'}{f'.{fraction[:6]:0<6}' if fraction else ''}{zone}"
     try:
-        return from_datetime(dt.datetime.fromisoformat(value))
+        return from_datetime(dt.datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return None
 
 
-def _integer(value: Any) -> int | None:
+def integer(value: Any) -> int | None:
+    """The whole number that one raw value is, None for any other value."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = int(text) if _INTEGER.fullmatch(text) else None
+    elif isinstance(value, float):
+        value = int(value) if value.is_integer() and abs(value) < _EXACT else None
+    whole_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole_number and -(2**63) <= value < 2**63 else None
+
+
+def _flag(value: Any) -> int | None:
     if isinstance(value, bool):
-        return None
-    if isinstance(value, float):
-        value = int(value) if value.is_integer() else None
-    elif isinstance(value, str):
-        stripped = value.strip()
-        value = int(stripped) if stripped.lstrip("+-").isdecimal() else None
-    return value if isinstance(value, int) and abs(value) < 2**63 else None
+        return int(value)
+    if isinstance(value, str) and value.strip().lower() in _FLAGS:
+        return _FLAGS[value.strip().lower()]
+    return integer(value)
 
 
 def _float(value: Any) -> float | None:
-    if isinstance(value, bool):
+    if isinstance(value, str):
+        value = value.strip() if _NUMBER.fullmatch(value.strip()) else None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except OverflowError:
         return None
     return number if np.isfinite(number) else None
 

@@ -1,0 +1,104 @@
+"""Where every delivered row went: the sums that must close, computed from the tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from sluice.decisions import Verdict
+from sluice.engine.encode import integers
+from sluice.engine.history import id_codes
+from sluice.lake.tables import Lake
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The rows of one stream by what became of them; `late` and `expired` lie within `silver`."""
+
+    produced_bronze: int
+    silver: int
+    """Events of which history holds a version; a deleted one counts."""
+    duplicates: int
+    conflicts: int
+    superseded: int
+    """Lower revisions."""
+    held: int
+    """Rows of batches that were stopped and not yet repaired."""
+    late: int
+    expired: int
+    quarantined: Mapping[str, int]
+
+    @property
+    def missing(self) -> int:
+        """How many rows are in bronze and nowhere else; negative for rows that are somewhere twice. 0 is right."""
+        explained = self.silver + self.duplicates + self.conflicts + self.superseded + self.held
+        return self.produced_bronze - explained - sum(self.quarantined.values())
+
+
+def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts:
+    """The accounts of a stream; those older than their watermark by more than `horizon` microseconds are expired."""
+    batches = lake.published(stream)
+    physical, conflicts, superseded, again = _versions(lake, stream)
+    return Accounts(
+        produced_bronze=lake.count(f"events/{stream}"),
+        # a copy that history took in place of a later one is told by its batch as a duplicate
+        silver=physical - conflicts - superseded - again,
+        duplicates=sum(batch["duplicates"] for batch in batches),
+        conflicts=conflicts,
+        superseded=superseded,
+        held=_held(lake, stream, {batch["batch"] for batch in batches}),
+        late=lake.count(f"late/{stream}"),
+        expired=0 if horizon is None else _expired(lake, stream, horizon),
+        quarantined=_quarantined(lake, stream),
+    )
+
+
+def _versions(lake: Lake, stream: str) -> tuple[int, int, int, int]:
+    """Rows of silver; conflicts, superseded revisions, and copies of one version from several positions among them."""
+    if lake.open(f"silver/{stream}") is None:
+        return 0, 0, 0, 0
+    columns = ["_id", "_revision", "_hash", "_op", "_source", "_partition", "_position"]
+    rows = lake.read(f"silver/{stream}", columns=columns)
+    identity = [
+        id_codes(rows.column("_id")),
+        *(integers(rows.column(name))[0] for name in ("_revision", "_hash", "_op")),
+    ]
+    place = [
+        id_codes(rows.column("_source")),
+        *(integers(rows.column(name))[0] for name in ("_partition", "_position")),
+    ]
+    ids, revisions, versions, copies = (
+        _distinct(*columns) for columns in (identity[:1], identity[:2], identity, [*identity, *place])
+    )
+    return len(rows), versions - revisions, revisions - ids, copies - versions
+
+
+def _distinct(*columns: np.ndarray) -> int:
+    if not len(columns[0]):
+        return 0
+    order = np.lexsort(columns)
+    changes = np.logical_or.reduce([column[order][1:] != column[order][:-1] for column in columns])
+    return int(changes.sum()) + 1
+
+
+def _held(lake: Lake, stream: str, shown: set[str]) -> int:
+    stop = (ds.field("stream") == stream) & (ds.field("verdict") == Verdict.STOP.value)
+    stopped = {row["batch"] for row in lake.rows("verdicts", where=stop)} - shown
+    return lake.count(f"events/{stream}", where=ds.field("batch").isin(pa.array(sorted(stopped), pa.string())))
+
+
+def _quarantined(lake: Lake, stream: str) -> dict[str, int]:
+    if lake.open(f"quarantine/{stream}") is None:
+        return {}
+    counted = pc.value_counts(lake.read(f"quarantine/{stream}", columns=["rule"]).column("rule"))
+    return {row["values"]: row["counts"] for row in sorted(counted.to_pylist(), key=lambda row: row["values"])}
+
+
+def _expired(lake: Lake, stream: str, horizon: int) -> int:
+    old = ds.field("_time") < ds.field("_watermark") - pa.scalar(horizon, pa.int64())
+    return lake.count(f"silver/{stream}", where=old)

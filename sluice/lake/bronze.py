@@ -1,0 +1,194 @@
+"""Bronze: files into it, every row as it came and once; and what of it a delivery has yet to judge, in slices."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from sluice.declare.pipeline import Pipeline
+from sluice.errors import UserError
+from sluice.lake.contract import BRONZE
+from sluice.lake.delivery import Delivery
+from sluice.lake.files import write_parquet
+from sluice.lake.landing import Part, land, parts, told_in
+from sluice.lake.publish import commit_folder
+from sluice.lake.tables import Lake
+from sluice.lake.workers import Workers
+
+_ROWS_PER_BYTE = 1 / 20
+_EXTENT = [("position", "min"), ("position", "max"), ("position", "count")]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Bronze rows that one task judges: `after` < position ≤ `last` of one partition of its sources."""
+
+    index: int
+    sources: tuple[str, ...]
+    partition: int
+    after: int
+    last: int
+    rows: int
+    batch: str | None
+    """Only the rows of this batch; None for topics."""
+
+    @property
+    def where(self) -> ds.Expression:
+        """The rows, as a filter of bronze."""
+        inside = (ds.field("position") > self.after) & (ds.field("position") <= self.last)
+        place = ds.field("source").isin(list(self.sources)) & (ds.field("partition") == self.partition)
+        return place & inside if self.batch is None else place & inside & (ds.field("batch") == self.batch)
+
+
+@dataclass(frozen=True)
+class _Place:
+    source: str
+    partition: int
+    first: int
+    last: int
+    rows: int
+
+
+def land_files(workers: Workers, delivery: Delivery) -> set[str]:
+    """Append the delivery's files to bronze, one commit for each stream; the streams for which a file was new.
+
+    A file that is there already adds nothing, whatever it is called and in whichever batch it came.
+    """
+    lake, pipeline = delivery.tables(), delivery.declared()
+    work = _new_parts(pipeline, lake, delivery)
+    closed = sorted(name for name in work if lake.shows(name, delivery.batch))
+    if closed:
+        raise UserError(
+            f"batch {delivery.batch!r} is closed, and {', '.join(closed)} would get new files",
+            where="--batch",
+            next_step="deliver them under another batch name",
+        )
+    for name, mine in work.items():
+        folder = f"landed-{uuid.uuid4().hex}"
+        size = sum(part.bytes for part in mine)
+        workers.each(partial(_land, delivery, name, folder), list(enumerate(mine)), rows=int(size * _ROWS_PER_BYTE))
+        commit_folder(lake, f"events/{name}", folder, markers=sorted({part.source for part in mine}))
+    return set(work)
+
+
+def waiting(lake: Lake, stream: str, delivery: Delivery) -> list[list[Slice]]:
+    """The slices of bronze that a delivery has to judge, in groups whose slices must be judged one after the other.
+
+    Those landed with it; or those archived since the last published batch, a partition's in order of position.
+    """
+    if not delivery.from_bronze:
+        places = _places(lake, stream, ds.field("batch") == delivery.batch)
+        return [[part] for part in _packed(places, delivery)]
+    groups: list[list[Slice]] = []
+    for place in _places(lake, stream, _archived(lake.reached(stream))):
+        groups.append(_cut(place, delivery, sum(map(len, groups))))
+    return groups
+
+
+def read_slice(lake: Lake, stream: str, part: Slice) -> pa.Table:
+    """The raw events of a slice, in order of source and position."""
+    rows = lake.read(f"events/{stream}", where=part.where)
+    return rows.sort_by([("source", "ascending"), ("position", "ascending")])
+
+
+def _new_parts(pipeline: Pipeline, lake: Lake, delivery: Delivery) -> dict[str, list[Part]]:
+    """By stream, the parts that bronze does not have yet, each once."""
+    found = [
+        part for name, path in delivery.files for part in parts(pipeline, pipeline.stream(name), path, delivery.renamed)
+    ]
+    distinct = list({(part.stream, part.source, part.first): part for part in found}.values())
+    work = {}
+    for stream in pipeline.streams:
+        owner, table = told_in(pipeline, stream) or stream, lake.open(f"events/{stream.name}")
+        mine = [part for part in distinct if part.stream == owner.name]
+        work[stream.name] = [part for part in mine if table is None or table.transaction_version(part.source) is None]
+    return {name: mine for name, mine in work.items() if mine}
+
+
+def _land(delivery: Delivery, stream: str, folder: str, numbered: tuple[int, Part]) -> None:
+    """Write the raw events of one part under the part's own number: a task that is tried again replaces its file."""
+    number, part = numbered
+    pipeline = delivery.declared()
+    landed = land(pipeline, pipeline.stream(stream), part, batch=delivery.batch, renamed=delivery.renamed)
+    write_parquet(delivery.tables().uri(f"events/{stream}/{folder}/part-{number:05}.parquet"), landed, BRONZE)
+
+
+def _archived(reached: Mapping[str, int]) -> ds.Expression:
+    """The rows of topics after what is reached of each partition."""
+    rows = pc.starts_with(ds.field("source"), "kafka:")
+    for name, last in reached.items():
+        source, _, partition = name.rpartition("/")
+        here = (ds.field("source") == source) & (ds.field("partition") == int(partition))
+        rows &= ~(here & (ds.field("position") <= last))
+    return rows
+
+
+def _places(lake: Lake, stream: str, where: ds.Expression) -> list[_Place]:
+    """Every partition of every source that has such rows."""
+    parts = [
+        pa.table(chunk).group_by(["source", "partition"]).aggregate(_EXTENT)
+        for chunk in lake.scan(f"events/{stream}", columns=["source", "partition", "position"], where=where)
+    ]
+    if not parts:
+        return []
+    merged = [("position_min", "min"), ("position_max", "max"), ("position_count", "sum")]
+    whole = pa.concat_tables(parts).group_by(["source", "partition"]).aggregate(merged)
+    found = [
+        _Place(
+            row["source"],
+            row["partition"],
+            row["position_min_min"],
+            row["position_max_max"],
+            row["position_count_sum"],
+        )
+        for row in whole.to_pylist()
+    ]
+    return sorted(found, key=lambda place: (place.source, place.partition))
+
+
+def _packed(places: Sequence[_Place], delivery: Delivery) -> list[Slice]:
+    """Files in slices of about the same size: the small ones together, the big ones cut."""
+    slices: list[Slice] = []
+    for together in _together(places, delivery.rows_per_task):
+        if len(together) == 1:
+            slices += _cut(together[0], delivery, len(slices))
+        else:
+            sources, last = tuple(place.source for place in together), max(place.last for place in together)
+            rows = sum(place.rows for place in together)
+            slices.append(Slice(len(slices), sources, together[0].partition, -1, last, rows, delivery.batch))
+    return slices
+
+
+def _together(places: Sequence[_Place], most: int) -> Iterator[list[_Place]]:
+    waiting: list[_Place] = []
+    for place in places:
+        full = sum(other.rows for other in waiting) + place.rows > most
+        if waiting and (full or place.partition != waiting[0].partition):
+            yield waiting
+            waiting = []
+        waiting.append(place)
+    if waiting:
+        yield waiting
+
+
+def _cut(place: _Place, delivery: Delivery, index: int) -> list[Slice]:
+    size, batch = delivery.rows_per_task, None if delivery.from_bronze else delivery.batch
+    starts = range(place.first - 1, place.last, size)
+    return [
+        Slice(
+            index + number,
+            (place.source,),
+            place.partition,
+            start,
+            min(start + size, place.last),
+            min(size, place.last - start),
+            batch,
+        )
+        for number, start in enumerate(starts)
+    ]

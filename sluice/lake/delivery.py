@@ -1,0 +1,62 @@
+"""What one run of ingest is asked to bring in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sluice.declare.loading import load_pipeline
+from sluice.declare.pipeline import Pipeline
+from sluice.declare.streams import Stream
+from sluice.errors import UserError
+from sluice.lake.tables import Lake
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One delivery: files, or what the archive has written, or a batch of files that was stopped, once more."""
+
+    pipeline: str
+    """A registered name or the path of a .py file, which every worker can read."""
+    lake: str
+    batch: str
+    at: int
+    """Event clock, microseconds."""
+    files: Sequence[tuple[str, Path]] = ()
+    from_bronze: bool = False
+    renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By stream: declared column → its name in this delivery."""
+    waived: frozenset[tuple[str, str]] = frozenset()
+    """(stream, gate) whose stop a person has waived for this batch."""
+    rows_per_task: int = 250_000
+    """Rows that one task holds in memory, and about how many a file of silver gets."""
+
+    def declared(self) -> Pipeline:
+        """The pipeline, loaded where it is needed."""
+        return load_pipeline(self.pipeline)
+
+    def tables(self) -> Lake:
+        """The pipeline's tables."""
+        return Lake(self.lake, self.declared().name)
+
+    def contract(self, stream: str) -> Stream:
+        """A stream under the names that its columns have in this delivery."""
+        declared = self.declared().stream(stream)
+        return replace(declared, sources={**declared.sources, **self.renamed.get(stream, {})})
+
+    def check(self) -> None:
+        """UserError unless it is one delivery, and all that it names is declared."""
+        pipeline = self.declared()
+        if self.from_bronze and self.files:
+            raise UserError("files and the archive are two deliveries", where=f"batch {self.batch!r}")
+        for name in [*(name for name, _ in self.files), *self.renamed, *(name for name, _ in self.waived)]:
+            pipeline.stream(name)
+        for name, columns in self.renamed.items():
+            for column in columns:
+                _check_column(pipeline.stream(name), column)
+
+
+def _check_column(stream: Stream, column: str) -> None:
+    if column not in stream.all_columns:
+        raise UserError.unknown("column", column, stream.all_columns, where=f"{stream.name}, renamed")

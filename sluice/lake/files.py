@@ -1,0 +1,167 @@
+"""Parquet files that somebody else wrote, named by a Delta commit: with statistics, so that readers skip the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import deltalake
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from sluice.errors import DataError
+
+_ROW_GROUP = 65_536
+_LONGEST = 128
+"""Longer texts are left out of the statistics."""
+
+
+def staged_files(table_uri: str, folder: str) -> tuple[list[AddAction], pa.Schema | None]:
+    """The parquet files of a folder below a table that hold rows, and their schema; None when nothing was written."""
+    filesystem, root = _place(f"{table_uri}/{folder}")
+    selector = pyarrow.fs.FileSelector(root, allow_not_found=True)
+    found = [info for info in filesystem.get_file_info(selector) if info.base_name.endswith(".parquet")]
+    read = [(info, pq.ParquetFile(filesystem.open_input_file(info.path))) for info in found]
+    actions = [_action(folder, info, file.metadata) for info, file in read if file.metadata.num_rows]
+    return actions, read[0][1].schema_arrow.remove_metadata() if read else None
+
+
+def write_parquet(uri: str, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Write tables of one schema as a parquet file."""
+    filesystem, path = _place(uri)
+    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    with filesystem.open_output_stream(path) as sink, pq.ParquetWriter(sink, schema) as writer:
+        for group in _groups(tables):
+            writer.write_table(group)
+
+
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= _ROW_GROUP:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def read_file(uri: str) -> pa.Table:
+    """A parquet file as a table."""
+    filesystem, path = _place(uri)
+    return pq.read_table(path, filesystem=filesystem)
+
+
+def read_folder(uri: str) -> pa.Table | None:
+    """The parquet files of a folder as one table; None when there are none."""
+    filesystem, root = _place(uri)
+    found = filesystem.get_file_info(pyarrow.fs.FileSelector(root, allow_not_found=True))
+    paths = sorted(info.path for info in found if info.base_name.endswith(".parquet"))
+    return pa.concat_tables([pq.read_table(path, filesystem=filesystem) for path in paths]) if paths else None
+
+
+def remove(uri: str) -> None:
+    """Remove a file, or a folder with all that is in it; one that is not there is no matter."""
+    filesystem, root = _place(uri)
+    kind = filesystem.get_file_info(root).type
+    if kind == pyarrow.fs.FileType.Directory:
+        filesystem.delete_dir(root)
+    elif kind == pyarrow.fs.FileType.File:
+        filesystem.delete_file(root)
+
+
+def create_table(uri: str, schema: pa.Schema, actions: list[AddAction], marks: list[deltalake.Transaction]) -> None:
+    """Create a table of these files; a deltalake error when another process was faster."""
+    # a creation that is tried again would append, whoever was faster and whatever it marked
+    properties = deltalake.CommitProperties(app_transactions=marks, max_commit_retries=0)
+    create_table_with_add_actions(
+        uri, deltalake.Schema.from_arrow(schema), actions, mode="error", commit_properties=properties
+    )
+
+
+def append_files(
+    held: deltalake.DeltaTable, schema: pa.Schema, actions: list[AddAction], marks: list[deltalake.Transaction]
+) -> None:
+    """Add files to a table, and the columns that it does not have yet; DataError says which changed their type."""
+    _widen(held, deltalake.Schema.from_arrow(schema))
+    held.create_write_transaction(
+        actions,
+        mode="append",
+        schema=held.schema(),
+        partition_by=[],
+        commit_properties=deltalake.CommitProperties(app_transactions=marks),
+    )
+
+
+def replace_files(
+    held: deltalake.DeltaTable, schema: pa.Schema, actions: list[AddAction], marks: list[deltalake.Transaction]
+) -> None:
+    """A new version of a table that holds these files and no others, under their schema."""
+    held.create_write_transaction(
+        actions,
+        mode="overwrite",
+        schema=deltalake.Schema.from_arrow(schema),
+        partition_by=[],
+        commit_properties=deltalake.CommitProperties(app_transactions=marks),
+    )
+
+
+def _place(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    filesystem, path = pyarrow.fs.FileSystem.from_uri(uri if "://" in uri else f"file://{uri}")
+    return filesystem, str(path)
+
+
+def _widen(held: deltalake.DeltaTable, wanted: deltalake.Schema) -> None:
+    known = {field.name: field.type for field in held.schema().fields}
+    changed = [f"{field.name}: {known[field.name]} → {field.type}" for field in wanted.fields if _differs(field, known)]
+    if changed:
+        raise DataError(
+            f"columns changed their type ({', '.join(changed)})",
+            where=held.table_uri,
+            next_step="declare the column under a new name, or write the stream's history anew",
+        )
+    fresh = [field for field in wanted.fields if field.name not in known]
+    if fresh:
+        held.alter.add_columns(fresh)
+        held.update_incremental()
+
+
+def _differs(field: deltalake.Field, known: dict[str, Any]) -> bool:
+    return field.name in known and field.type != known[field.name]
+
+
+def _action(folder: str, info: Any, metadata: pq.FileMetaData) -> AddAction:
+    data_change = True
+    path, modified = f"{folder}/{info.base_name}", int(info.mtime_ns // 1_000_000)
+    return AddAction(path, info.size, {}, modified, data_change, json.dumps(_statistics(metadata)))
+
+
+def _statistics(metadata: pq.FileMetaData) -> dict[str, Any]:
+    """Delta's statistics of a file: its rows; bounds and nulls of the whole-number and text columns that have both."""
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    columns = {metadata.schema.column(index).path: index for index in range(metadata.num_columns)}
+    found = {
+        name: _summary([group.column(index).statistics for group in groups])
+        for name, index in columns.items()
+        if "." not in name
+    }
+    known = {name: summary for name, summary in found.items() if summary is not None}
+    return {
+        "numRecords": metadata.num_rows,
+        "minValues": {name: summary[0] for name, summary in known.items()},
+        "maxValues": {name: summary[1] for name, summary in known.items()},
+        # without it a reader takes the bounds to hold for every row, and skips the nulls
+        "nullCount": {name: summary[2] for name, summary in known.items()},
+    }
+
+
+def _summary(statistics: Sequence[Any]) -> tuple[Any, Any, int] | None:
+    if not all(one is not None and one.has_min_max and one.has_null_count for one in statistics):
+        return None
+    low, high = min(one.min for one in statistics), max(one.max for one in statistics)
+    number = type(low) is int and statistics[0].logical_type.type in {"NONE", "INT"}
+    short = type(low) is str and max(len(low), len(high)) <= _LONGEST
+    return (low, high, sum(one.null_count for one in statistics)) if number or short else None

@@ -1,0 +1,164 @@
+"""The rules of a contract: why a row may not enter history.
+
+Types come from `lake.typing`; pandera checks nullability, ranges and categories. Each row is judged by itself alone.
+"""
+
+from __future__ import annotations
+
+import decimal
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sluice.declare.columns import Category, Column, Decimal, ForeignKey, Key
+from sluice.declare.durations import duration_text
+from sluice.declare.streams import Stream
+from sluice.engine.encode import Mask, integers, scaled
+from sluice.engine.history import DELETE, PUT
+from sluice.lake.typing import Typed, silver_type
+
+RULES = ("json", "type", "scale", "missing", "category", "range", "future")
+"""The row rules, in the order in which one column's problems are told."""
+
+CONTROL = ("_revision", "_op")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a row was refused."""
+
+    index: int
+    rule: str
+    column: str
+    allowed: str
+
+
+def problems_of(
+    stream: Stream, typed: dict[str, Typed], own: dict[str, pa.Array], broken: list[Problem]
+) -> list[Problem]:
+    """One problem for each row that may not enter, by row; `broken` are the rows that are no JSON object."""
+    found = [*broken, *_control_problems(own), *_type_problems(stream, typed), *_rule_problems(stream, typed, own)]
+    return _first(stream, own, found)
+
+
+def _control_problems(own: dict[str, pa.Array]) -> list[Problem]:
+    """Revisions and operations that are none."""
+    revision, numbered = integers(own["_revision"])
+    operation, named = integers(own["_op"])
+    wrong = {
+        "_revision": (~numbered | (revision < 0), "a whole number from 0 to 2147483647"),
+        "_op": (~named | ((operation != PUT) & (operation != DELETE)), "put, delete"),
+    }
+    return [
+        Problem(int(index), "type", name, allowed)
+        for name, (mask, allowed) in wrong.items()
+        for index in np.flatnonzero(mask)
+    ]
+
+
+def _type_problems(stream: Stream, typed: dict[str, Typed]) -> list[Problem]:
+    return [
+        Problem(int(index), rule, name, _allowed(stream, name, rule))
+        for name, item in typed.items()
+        for rule, mask in (("type", item.wrong), ("scale", item.inexact))
+        for index in np.flatnonzero(mask)
+    ]
+
+
+def _rule_problems(stream: Stream, typed: dict[str, Typed], own: dict[str, pa.Array]) -> list[Problem]:
+    from pandera.errors import SchemaErrors
+
+    frame = pd.DataFrame({name: _checkable(stream, name, item.values) for name, item in typed.items()})
+    frame["_ahead"] = integers(own["_time"])[0] - integers(own["_known"])[0]
+    try:
+        _schema(stream).validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        return [_problem(stream, case) for case in errors.failure_cases.to_dict("records")]
+    return []
+
+
+@functools.cache
+def _schema(stream: Stream) -> Any:
+    """The pandera schema of a stream's typed columns."""
+    import pandera.pandas as pandera
+
+    columns = {}
+    for name in stream.all_columns:
+        column = stream.columns.get(name)
+        checks = []
+        if column is not None and column.bounds is not None:
+            checks.append(pandera.Check.in_range(*(_steps(column, bound) for bound in column.bounds), error="range"))
+        if column is not None and column.categories:
+            checks.append(pandera.Check.ge(0, error="category"))
+        nullable = column is not None and column.nullable and name not in stream.id_columns
+        columns[name] = pandera.Column(None, checks=checks, nullable=nullable)
+    columns["_ahead"] = pandera.Column(None, checks=[pandera.Check.le(stream.micros("max_skew"), error="future")])
+    return pandera.DataFrameSchema(columns)
+
+
+def _checkable(stream: Stream, name: str, values: pa.Array) -> Any:
+    """A column as pandera compares it: decimals in whole steps, categories as their place in the list."""
+    column = stream.columns.get(name)
+    if isinstance(column, Category):
+        known = pc.index_in(values, value_set=pa.array(column.categories, pa.string()))
+        places = known.cast(pa.float64()).fill_null(-1.0) if column.categories else pa.array(np.zeros(len(values)))
+        return np.where(_null(values), np.nan, places.to_numpy(zero_copy_only=False))
+    if isinstance(column, Decimal):
+        values = scaled(values)
+    if pa.types.is_string(values.type):
+        return np.where(_null(values), np.nan, 0.0)
+    if isinstance(column, Key | ForeignKey) or name in (*stream.id_columns, stream.time):
+        return np.where(_null(values), np.nan, 0.0)
+    return np.where(
+        _null(values), np.nan, values.cast(pa.float64(), safe=False).fill_null(0).to_numpy(zero_copy_only=False)
+    )
+
+
+def _problem(stream: Stream, case: dict[str, Any]) -> Problem:
+    rule = {"not_nullable": "missing"}.get(str(case["check"]), str(case["check"]))
+    name = stream.time if case["column"] == "_ahead" else str(case["column"])
+    return Problem(int(case["index"]), rule, name, _allowed(stream, name, rule))
+
+
+def _first(stream: Stream, own: dict[str, pa.Array], problems: list[Problem]) -> list[Problem]:
+    """One problem for each refused row: that of the first column in declared order, and of its first rule.
+
+    Broken JSON, revision and operation come before the columns. A delete needs only its id and time.
+    """
+    deleted = integers(own["_op"])[0] == DELETE
+    needed = {"", *CONTROL, *stream.id_columns, stream.time}
+    order = {name: place for place, name in enumerate(["", *CONTROL, *stream.all_columns])}
+    first: dict[int, Problem] = {}
+    for problem in sorted(problems, key=lambda item: (order[item.column], RULES.index(item.rule))):
+        if problem.column in needed or not deleted[problem.index]:
+            first.setdefault(problem.index, problem)
+    return [first[index] for index in sorted(first)]
+
+
+def _allowed(stream: Stream, name: str, rule: str) -> str:
+    column = stream.columns.get(name)
+    if rule == "future":
+        return f"at most {duration_text(stream.micros('max_skew'))} after it is known"
+    if rule == "missing":
+        return "a value"
+    if rule == "range" and column is not None and column.bounds is not None:
+        return f"{column.bounds[0]} to {column.bounds[1]}"
+    if rule == "category" and column is not None:
+        return ", ".join(column.categories)
+    if rule == "scale" and isinstance(column, Decimal):
+        return f"{column.scale} digits after the point"
+    return str(silver_type(stream, name))
+
+
+def _steps(column: Column, bound: float) -> float:
+    """A bound in whole steps of the column, without the error of 0.07 * 100."""
+    return float(decimal.Decimal(repr(bound)).scaleb(column.scale)) if isinstance(column, Decimal) else bound
+
+
+def _null(values: pa.Array) -> Mask:
+    return np.asarray(values.is_null().to_numpy(zero_copy_only=False), bool)

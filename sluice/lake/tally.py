@@ -1,0 +1,125 @@
+"""Counts of checked slices, and what the gates make of them together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from sluice.declare.streams import Stream
+from sluice.engine.encode import Mask, integers
+from sluice.lake.contract import Checked
+from sluice.lake.gates import BatchEvidence
+from sluice.lake.tables import Lake
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one slice of bronze holds."""
+
+    index: int
+    accepted: int
+    refused: Mapping[tuple[str, str, str], int]
+    """Rows by rule, column and what is allowed."""
+    examples: Mapping[tuple[str, str, str], str]
+    """The least of the refused values, for the same keys."""
+    reached: Mapping[str, int]
+    """The last position of every `source/partition`."""
+    newest: int | None
+    watermarks: Mapping[str, int]
+    linked: int
+    """Accepted rows that name a parent."""
+    orphans: int
+    """Those whose parent is not in published history."""
+    late: int
+
+
+def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: Checked) -> Tally:
+    """Count one checked slice; `bronze` are its raw rows."""
+    accepted = checked.accepted
+    linked, orphans = _orphans(contract, lake, accepted)
+    refused = checked.rejected.group_by(["rule", "column", "allowed"]).aggregate([("value", "count"), ("value", "min")])
+    groups = {(row["rule"], row["column"], row["allowed"]): row for row in refused.to_pylist()}
+    return Tally(
+        index=index,
+        accepted=len(accepted),
+        refused={key: row["value_count"] for key, row in groups.items()},
+        examples={key: row["value_min"] for key, row in groups.items()},
+        reached=_greatest(bronze, "source", "partition", "position"),
+        newest=pc.max(accepted.column("_time")).as_py(),
+        watermarks=_greatest(accepted, "_source", "_partition", "_time"),
+        linked=linked,
+        orphans=orphans,
+        late=int(late(contract, accepted).sum()),
+    )
+
+
+def late(contract: Stream, accepted: pa.Table) -> Mask:
+    """Which accepted rows were known later than the stream's `late_after` allows."""
+    known, time = integers(accepted.column("_known"))[0], integers(accepted.column("_time"))[0]
+    return np.asarray(known - time > contract.micros("late_after"), bool)
+
+
+def evidence(tallies: Sequence[Tally], *, delay: int) -> BatchEvidence:
+    """All slices together, for the gates; `delay` is how much later than its event a row is told."""
+    refused = _sums(one.refused for one in tallies)
+    by_rule: Counter[str] = Counter()
+    for (rule, _, _), count in refused.items():
+        by_rule[rule] += count
+    newest = max((one.newest for one in tallies if one.newest is not None), default=None)
+    examples: dict[tuple[str, str, str], str] = {}
+    for one in tallies:
+        examples = {**one.examples, **examples}
+    return BatchEvidence(
+        rows=sum(one.accepted for one in tallies) + sum(refused.values()),
+        quarantined=dict(by_rule),
+        newest=None if newest is None else newest - delay,
+        foreign_keys=sum(one.linked for one in tallies),
+        orphans=sum(one.orphans for one in tallies),
+        examples=[_in_words(key, examples[key]) for key, _ in refused.most_common(_EXAMPLES)],
+    )
+
+
+def greatest(values: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The greatest value of each key."""
+    found: dict[str, int] = {}
+    for one in values:
+        for key, value in one.items():
+            found[key] = max(value, found.get(key, value))
+    return found
+
+
+def _orphans(contract: Stream, lake: Lake, accepted: pa.Table) -> tuple[int, int]:
+    if contract.parent is None:
+        return 0, 0
+    column, parent = contract.parent
+    keys = accepted.column(column).combine_chunks().drop_null()
+    if not len(keys) or lake.open(f"silver/{parent.name}") is None:
+        return len(keys), len(keys)
+    known = lake.read(f"silver/{parent.name}", columns=["_id"], where=ds.field("_id").isin(pc.unique(keys)))
+    found = pc.is_in(keys, value_set=known.column("_id").combine_chunks())
+    return len(keys), len(keys) - int(pc.sum(found).as_py())
+
+
+def _greatest(rows: pa.Table, source: str, partition: str, value: str) -> dict[str, int]:
+    groups = rows.group_by([source, partition]).aggregate([(value, "max")])
+    return {f"{row[source]}/{row[partition]}": row[f"{value}_max"] for row in groups.to_pylist()}
+
+
+def _sums(counts: Iterable[Mapping[tuple[str, str, str], int]]) -> Counter[tuple[str, str, str]]:
+    total: Counter[tuple[str, str, str]] = Counter()
+    for one in counts:
+        total.update(one)
+    return total
+
+
+def _in_words(key: tuple[str, str, str], value: str) -> str:
+    _, column, allowed = key
+    return f"{column or 'a row'} is {value}, not {allowed}"

@@ -1,0 +1,57 @@
+"""Spark as the workers of a job: it schedules tasks that read and write with Arrow, and no row enters the JVM."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from sluice.errors import DataError, SluiceError
+from sluice.lake.workers import Here
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+W = TypeVar("W")
+R = TypeVar("R")
+LITTLE = 250_000
+"""Rows below which starting Spark takes longer than the work."""
+_TOLD = re.compile(r"sluice\.errors\.(\w+): (.*?)\n(?=\n|\s+at |Traceback|Driver stacktrace|\Z)", re.DOTALL)
+
+
+@contextmanager
+def spark_workers(job: str) -> Iterator[SparkWorkers]:
+    """Workers of one job; Spark is started when there is enough to do, and stopped at the end."""
+    with ExitStack() as stack:
+        yield SparkWorkers(lambda: _start(job, stack))
+
+
+class SparkWorkers:
+    """Runs tasks on Spark's executors, and in this process when there is little to do; `start` is called once."""
+
+    def __init__(self, start: Callable[[], SparkContext], *, little: int = LITTLE) -> None:
+        self._start, self._little = start, little
+        self._context: SparkContext | None = None
+
+    def each(self, task: Callable[[W], R], work: Sequence[W], *, rows: int) -> list[R]:
+        """The results in the order of the work; a DataError of a task is raised as one."""
+        if rows < self._little or not work:
+            return Here().each(task, work, rows=rows)
+        self._context = self._context or self._start()
+        try:
+            return list(self._context.parallelize(work, len(work)).map(task).collect())
+        except Exception as error:
+            raise told(error) or error from error
+
+
+def told(error: Exception) -> SluiceError | None:
+    """The DataError that a task ended with; Spark hands it over as text, deep in a traceback."""
+    found = _TOLD.search(f"{error}\n")
+    return DataError(found[2].strip()) if found is not None and found[1] == "DataError" else None
+
+
+def _start(job: str, stack: ExitStack) -> SparkContext:
+    from spark_jobs.session import session
+
+    return stack.enter_context(session(job)).sparkContext
