@@ -19,13 +19,15 @@ def label_at(label: Label, events: Mapping[str, pa.Table], ids: pa.Array, times:
     `events` holds the encoded versions of the telling stream. A label that nobody told counts as absent once
     `after` has passed; a later telling event wins over an earlier one, by (time, id).
     """
+    parent = label.told_by.parent
+    if parent is None:
+        raise AssertionError(f"{label} is told by a stream without a parent")
     told = originals(events[label.told_by.name])
     known = settled(told.filter(pc.less_equal(told.column("_known"), at)))
-    column = label.told_by.parent[0] if label.told_by.parent else ""
-    order = [(column, "ascending"), ("_time", "descending"), ("_id", "descending")]
-    latest = known.sort_by(order) if len(known) else known
-    # index_in finds the first, which is the latest telling event of each parent
-    found, valid = integers(pc.index_in(ids, value_set=latest.column(column).combine_chunks()))
+    latest = known.sort_by([("_time", "descending"), ("_id", "descending")])
+    # index_in finds the first, which is the latest telling event of each parent; null is nobody's parent
+    parents = latest.column(parent[0]).combine_chunks()
+    found, valid = integers(pc.index_in(ids, value_set=parents, skip_nulls=True))
     values, _ = integers(latest.column(label.name))
     told_values = values[np.where(valid, found, 0)] if len(values) else np.zeros(len(times), np.int64)
     if label.absent is None:
