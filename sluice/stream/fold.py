@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
-from sluice.engine.encode import encode, integers
+from sluice.declare.streams import Stream
+from sluice.engine.encode import encode
 from sluice.engine.fold import Folded, MicroBatch, fold, forget_expired
 from sluice.engine.store import Partition, Position, TileStore
 from sluice.lake.contract import check
-from sluice.stream.records import Record, bronze_rows
+from sluice.lake.watermarks import with_watermarks
+from sluice.stream.records import Record, bronze_rows, by_partition
 from sluice.stream.subscription import Subscription
-from sluice.stream.topics import stream_topic
+from sluice.stream.topics import source_of, stream_topic
 
 _FORGET_EVERY = 500
 """Batches between two clean-ups of what no request can reach."""
@@ -39,9 +40,9 @@ class FoldConsumer:
         """Fold until `stopped()`; `idle` is called whenever nothing was waiting."""
         positions = dict(self.store.read([]).knowledge.positions)
         topics = [stream_topic(self.pipeline.name, stream.name) for stream in self.pipeline.streams]
-        offsets = {partition: at.offset for partition, at in positions.items()}
+        start = {partition: at.offset for partition, at in positions.items()}
         folded = 0
-        with Subscription(self.bootstrap, topics, offsets, most=self.most) as subscription:
+        with Subscription(self.bootstrap, topics, start.get, most=self.most) as subscription:
             while not stopped():
                 records = subscription.poll(50)
                 if not records:
@@ -65,40 +66,29 @@ class FoldConsumer:
 
 
 def micro_batch(pipeline: Pipeline, records: Sequence[Record], positions: Mapping[Partition, Position]) -> MicroBatch:
-    """Encoded events of records that passed the contract, with the watermark each was met with."""
+    """Encoded events of records that passed the contract, with the watermark each was met with.
+
+    Records before a partition's position have had their effect and are left out; it moves past refused ones too.
+    """
     streams = {stream_topic(pipeline.name, stream.name): stream for stream in pipeline.streams}
     events: dict[str, list[pa.Table]] = {}
     moved: dict[Partition, Position] = {}
-    for partition, group in _by_partition(records).items():
-        stream = streams[partition[0]]
+    for partition, group in by_partition(records).items():
         held = positions.get(partition, Position(0, None))
         waiting = [record for record in group if record.offset >= held.offset]
-        if not waiting:
-            continue
-        accepted = check(stream, bronze_rows(waiting, batch=""), batch="").accepted
-        encoded = encode(accepted, stream)
-        marked, watermark = _marked(encoded, held.watermark)
-        events.setdefault(stream.name, []).append(marked)
-        moved[partition] = Position(waiting[-1].offset + 1, watermark)
+        if waiting:
+            stream = streams[partition[0]]
+            accepted, watermark = _accepted(stream, waiting, held.watermark)
+            events.setdefault(stream.name, []).append(encode(accepted, stream))
+            moved[partition] = Position(waiting[-1].offset + 1, watermark)
     tables = {name: pa.concat_tables(parts) for name, parts in events.items()}
     expected = {partition: positions[partition].offset if partition in positions else None for partition in moved}
     return MicroBatch(tables, expected, moved)
 
 
-def _by_partition(records: Sequence[Record]) -> dict[Partition, list[Record]]:
-    groups: dict[Partition, list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.topic, record.partition), []).append(record)
-    return groups
-
-
-def _marked(events: pa.Table, watermark: int | None) -> tuple[pa.Table, int | None]:
-    """Events with the greatest event time before each, and the greatest one after all of them."""
-    if len(events) == 0:
-        return events, watermark
-    times, _ = integers(events.column("_time"))
-    none = np.iinfo(np.int64).min
-    running = np.maximum.accumulate(np.concatenate([[none if watermark is None else watermark], times]))
-    before = pa.array(running[:-1], pa.int64(), mask=running[:-1] == none)
-    place = events.schema.get_field_index("_watermark")
-    return events.set_column(place, "_watermark", before), int(running[-1])
+def _accepted(stream: Stream, records: Sequence[Record], watermark: int | None) -> tuple[pa.Table, int | None]:
+    """What the contract accepts of one partition's records, and its watermark after them."""
+    place = f"{source_of(records[0].topic)}/{records[0].partition}"
+    accepted = check(stream, bronze_rows(records, batch=""), batch="").accepted
+    marked, after = with_watermarks(accepted, {} if watermark is None else {place: watermark})
+    return marked, after.get(place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -11,7 +11,8 @@ import orjson
 import pyarrow as pa
 
 from sluice.stream.producer import Producer
-from sluice.stream.topics import prediction_topic
+from sluice.stream.records import Record
+from sluice.stream.topics import prediction_topic, source_of
 
 PREDICTIONS = pa.schema(
     {
@@ -36,6 +37,17 @@ PREDICTIONS = pa.schema(
     }
 )
 """The table `predictions`; `position` is the offset in the topic that it came from."""
+REFUSED_PREDICTIONS = pa.schema(
+    {
+        "payload": pa.binary(),
+        "problem": pa.string(),
+        "source": pa.string(),
+        "partition": pa.int32(),
+        "position": pa.int64(),
+        "known": pa.int64(),
+    }
+)
+"""The table `predictions_refused`: records of the topic that are no answers."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +112,17 @@ class KafkaLog:
         self._producer = Producer(bootstrap, linger_ms=20)
 
     def write(self, predictions: Iterable[Prediction]) -> None:
-        """Hand over answers."""
+        """Hand over answers; ServiceDown when some that were handed over could not be stored."""
         for prediction in predictions:
             self._producer.send(self._topic, encode_prediction(prediction), at=prediction.answered)
+        self._producer.raise_failed()
 
     def close(self) -> None:
         """Wait until everything is stored."""
-        self._producer.flush()
-        self._producer.close()
+        try:
+            self._producer.flush()
+        finally:
+            self._producer.close()
 
 
 def encode_prediction(prediction: Prediction) -> bytes:
@@ -116,7 +131,33 @@ def encode_prediction(prediction: Prediction) -> bytes:
 
 
 def prediction_row(payload: bytes, position: int) -> dict[str, Any]:
-    """A row of `PREDICTIONS` from a record."""
+    """A row of `PREDICTIONS` from a record; an error of the reading when it is no answer."""
     record = orjson.loads(payload)
-    texts = {name: orjson.dumps(record[name]).decode() for name in ("request", "keys", "knowledge")}
-    return {**record, **texts, "vector": base64.b64decode(record["vector"]), "position": position}
+    texts = {name: orjson.dumps(dict(record[name])).decode() for name in ("request", "keys", "knowledge")}
+    own = {**texts, "vector": base64.b64decode(record["vector"], validate=True), "position": position}
+    return {name: own[name] if name in own else record[name] for name in PREDICTIONS.names}
+
+
+def prediction_rows(records: Sequence[Record]) -> tuple[pa.Table, pa.Table]:
+    """The answers among some records (`PREDICTIONS`), and the records that are none (`REFUSED_PREDICTIONS`)."""
+    rows, refused = PREDICTIONS.empty_table(), REFUSED_PREDICTIONS.empty_table()
+    try:
+        found = [prediction_row(record.value or b"", record.offset) for record in records]
+        return pa.Table.from_pylist(found, schema=PREDICTIONS), refused
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        if len(records) == 1:
+            return rows, pa.Table.from_pylist([_refused(records[0], error)], schema=REFUSED_PREDICTIONS)
+    middle = len(records) // 2
+    halves = [prediction_rows(records[:middle]), prediction_rows(records[middle:])]
+    return pa.concat_tables([half[0] for half in halves]), pa.concat_tables([half[1] for half in halves])
+
+
+def _refused(record: Record, error: Exception) -> dict[str, Any]:
+    return {
+        "payload": record.value or b"",
+        "problem": repr(error),
+        "source": source_of(record.topic),
+        "partition": record.partition,
+        "position": record.offset,
+        "known": record.timestamp * 1000,
+    }

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import MessageSizeTooLargeError
 
-from sluice.errors import ServiceDown
+from sluice.errors import DataError, ServiceDown
+from sluice.stream.outage import PATIENCE, answering
+
+Headers = list[tuple[str, bytes]]
 
 
-class Producer:
-    """Sends payloads to topics; `flush` returns when all of them are stored, or raises ServiceDown."""
-
-    def __init__(self, bootstrap: str, *, linger_ms: int = 5) -> None:
-        self._errors: list[BaseException] = []
-        try:
-            self._producer = KafkaProducer(
-                bootstrap_servers=bootstrap,
-                acks="all",
-                linger_ms=linger_ms,
-                enable_idempotence=True,
-                key_serializer=None,
-                value_serializer=None,
-            )
-        except KafkaError as error:
-            raise ServiceDown(f"Kafka does not answer ({error})", where=bootstrap, next_step="sluice up") from None
+class Sender(Protocol):
+    """Sends payloads to topics, in order within each."""
 
     def send(
         self,
@@ -36,21 +25,69 @@ class Producer:
         *,
         at: int,
         key: bytes | None = None,
-        headers: list[tuple[str, bytes]] | None = None,
+        headers: Headers | None = None,
         stored: Callable[[int], None] | None = None,
     ) -> None:
         """Hand over one record; `at` is the event clock in microseconds, `stored` is called with its offset."""
-        future = self._producer.send(topic, value=payload, key=key, timestamp_ms=at // 1000, headers=headers or [])
+        ...
+
+    def flush(self) -> None:
+        """Wait until everything handed over is stored; ServiceDown if something is not."""
+        ...
+
+
+class Producer:
+    """Sends payloads to Kafka; a record is in its topic once, also when the connection broke in between."""
+
+    def __init__(self, bootstrap: str, *, linger_ms: int = 5) -> None:
+        self._bootstrap = bootstrap
+        self._errors: list[BaseException] = []
+        with answering(bootstrap):
+            self._producer = KafkaProducer(
+                bootstrap_servers=bootstrap,
+                acks="all",
+                linger_ms=linger_ms,
+                enable_idempotence=True,
+                **PATIENCE,
+            )
+
+    def send(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        at: int,
+        key: bytes | None = None,
+        headers: Headers | None = None,
+        stored: Callable[[int], None] | None = None,
+    ) -> None:
+        """Hand over one record; `at` is the event clock in microseconds, `stored` is called with its offset."""
+        with answering(self._bootstrap):
+            try:
+                future = self._producer.send(
+                    topic, value=payload, key=key, timestamp_ms=at // 1000, headers=headers or []
+                )
+            except MessageSizeTooLargeError as error:
+                raise DataError(str(error), where=topic, next_step="send it in smaller events") from None
         future.add_errback(self._errors.append)
         if stored is not None:
             future.add_callback(lambda metadata: stored(metadata.offset))
 
     def flush(self) -> None:
         """Wait until everything handed over is stored; ServiceDown if something is not."""
-        self._producer.flush()
-        if self._errors:
-            failed, self._errors = self._errors, []
-            raise ServiceDown(f"{len(failed)} records were not stored ({failed[0]})", where="Kafka producer")
+        with answering(self._bootstrap):
+            self._producer.flush()
+        self.raise_failed()
+
+    def raise_failed(self) -> None:
+        """ServiceDown if something that was handed over could not be stored; waits for nothing."""
+        failed, self._errors = self._errors, []
+        if failed:
+            raise ServiceDown(
+                f"{len(failed)} records were not stored ({failed[0]})",
+                where=self._bootstrap,
+                next_step="send them again",
+            )
 
     def close(self) -> None:
         """Flush and let go of the connection."""

@@ -7,8 +7,15 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from sluice.engine.history import DELETE, PUT
+from sluice.engine.store import Partition
 from sluice.lake.contract import BRONZE
 from sluice.stream.topics import source_of
+
+_OPERATIONS = {b"put": PUT, b"delete": DELETE}
+_GREATEST_REVISION = 2**31 - 1
+_NO_TIMESTAMP = -1
+"""What a record has whose producer gave it none."""
 
 
 class Record(Protocol):
@@ -23,7 +30,10 @@ class Record(Protocol):
 
 
 def bronze_rows(records: Sequence[Record], *, batch: str) -> pa.Table:
-    """Raw events with their source position; `known` is the record's timestamp, revision and operation its headers."""
+    """Raw events with their source position; `known` is the record's timestamp, revision and operation its headers.
+
+    A header that cannot be read gives null, for which the contract refuses the row.
+    """
     headers = [dict(record.headers) for record in records]
     return pa.table(
         {
@@ -31,14 +41,27 @@ def bronze_rows(records: Sequence[Record], *, batch: str) -> pa.Table:
             "source": [source_of(record.topic) for record in records],
             "partition": [record.partition for record in records],
             "position": [record.offset for record in records],
-            "known": [record.timestamp * 1000 for record in records],
-            "revision": [_number(found.get("_revision")) for found in headers],
-            "op": [1 if found.get("_op") == b"delete" else 0 for found in headers],
+            "known": [_known(record.timestamp) for record in records],
+            "revision": [_revision(found.get("_revision", b"0")) for found in headers],
+            "op": [_OPERATIONS.get(found.get("_op", b"put")) for found in headers],
             "batch": [batch] * len(records),
         },
         schema=BRONZE,
     )
 
 
-def _number(header: bytes | None) -> int:
-    return int(header) if header and header.isdigit() else 0
+def by_partition(records: Sequence[Record]) -> dict[Partition, list[Record]]:
+    """Records of each partition, in the order in which they came."""
+    groups: dict[Partition, list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.topic, record.partition), []).append(record)
+    return groups
+
+
+def _known(timestamp: int) -> int | None:
+    return None if timestamp == _NO_TIMESTAMP else timestamp * 1000
+
+
+def _revision(header: bytes) -> int | None:
+    number = int(header) if header and header.isdigit() else -1
+    return number if 0 <= number <= _GREATEST_REVISION else None

@@ -2,60 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from types import TracebackType
 from typing import Self
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import LogTruncationError, OffsetOutOfRangeError
 
-from sluice.errors import ServiceDown
+from sluice.engine.store import Partition
+from sluice.errors import Outage, UserError
+from sluice.stream.outage import PATIENCE, answering
 from sluice.stream.records import Record
 
 
 class Subscription:
-    """All partitions of some topics, each from its next offset; a partition without one starts at its first record."""
+    """All partitions of some topics, each from its next offset; a partition without one starts at its first record.
+
+    UserError when a topic is missing, ServiceDown when Kafka does not answer. A broker that goes away later only makes
+    `poll` return nothing until it is back.
+    """
 
     def __init__(
-        self, bootstrap: str, topics: Sequence[str], positions: Mapping[tuple[str, int], int], *, most: int = 1000
+        self, bootstrap: str, topics: Sequence[str], position: Callable[[Partition], int | None], *, most: int = 1000
     ) -> None:
-        try:
+        self._bootstrap = bootstrap
+        with answering(bootstrap):
             self._consumer = KafkaConsumer(
                 bootstrap_servers=bootstrap,
                 enable_auto_commit=False,
-                auto_offset_reset="earliest",
+                # an offset that the log does not have is an accident, not a reason to start again somewhere else
+                auto_offset_reset="none",
                 max_poll_records=most,
                 fetch_max_wait_ms=50,
+                **PATIENCE,
                 group_id=None,
             )
-        except KafkaError as error:
-            raise ServiceDown(f"Kafka does not answer ({error})", where=bootstrap, next_step="sluice up") from None
-        self.partitions = [
-            TopicPartition(topic, part)
-            for topic in topics
-            for part in sorted(self._consumer.partitions_for_topic(topic) or ())
-        ]
-        self._consumer.assign(self.partitions)
-        for partition in self.partitions:
-            offset = positions.get((partition.topic, partition.partition))
-            if offset is None:
-                self._consumer.seek_to_beginning(partition)
-            else:
-                self._consumer.seek(partition, offset)
+        try:
+            with answering(bootstrap):
+                self._assign(topics, position)
+        except BaseException:
+            self._consumer.close()
+            raise
 
     def poll(self, wait_ms: int) -> list[Record]:
         """The next records of every partition, in offset order within each; none when nothing came in time."""
-        return list(chain.from_iterable(self._consumer.poll(timeout_ms=wait_ms).values()))
+        with answering(self._bootstrap):
+            try:
+                return list(chain.from_iterable(self._consumer.poll(timeout_ms=wait_ms).values()))
+            except (LogTruncationError, OffsetOutOfRangeError) as error:
+                raise Outage(
+                    f"the log does not hold the next records to read ({error})",
+                    where=self._bootstrap,
+                    next_step="bring the topic back; or, if it was made anew on purpose, start from a fresh base",
+                ) from None
 
-    def ends(self) -> dict[tuple[str, int], int]:
+    def ends(self) -> dict[Partition, int]:
         """The offset after the last record of every partition."""
-        ends = self._consumer.end_offsets(self.partitions)
+        with answering(self._bootstrap):
+            ends = self._consumer.end_offsets(list(self._consumer.assignment()))
         return {(partition.topic, partition.partition): end for partition, end in ends.items()}
 
     def close(self) -> None:
         """Let go of the connection."""
         self._consumer.close()
+
+    def _assign(self, topics: Sequence[str], position: Callable[[Partition], int | None]) -> None:
+        partitions = [
+            TopicPartition(topic, number) for topic in topics for number in sorted(self._partitions_of(topic))
+        ]
+        self._consumer.assign(partitions)
+        for partition in partitions:
+            offset = position((partition.topic, partition.partition))
+            if offset is None:
+                self._consumer.seek_to_beginning(partition)
+            else:
+                self._consumer.seek(partition, offset)
+
+    def _partitions_of(self, topic: str) -> set[int]:
+        found: set[int] = self._consumer.partitions_for_topic(topic)
+        if not found:
+            raise UserError(
+                f"there is no topic {topic!r}", where=self._bootstrap, next_step="sluice stream topics PIPELINE"
+            )
+        return found
 
     def __enter__(self) -> Self:
         return self

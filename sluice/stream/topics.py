@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError
 
 from sluice.declare.pipeline import Pipeline
-from sluice.errors import ServiceDown
+from sluice.stream.outage import PATIENCE, answering
 
-KEEP_ALL = {"retention.ms": "-1", "message.timestamp.type": "CreateTime"}
+KEEP_ALL = {"retention.ms": "-1", "retention.bytes": "-1", "message.timestamp.type": "CreateTime"}
 """Records stay for ever, and keep the event clock's timestamp that our producers give them."""
 
 
@@ -28,21 +28,21 @@ def source_of(topic: str) -> str:
     return f"kafka:{topic}"
 
 
+def topics_of(pipeline: Pipeline) -> list[str]:
+    """The names of a pipeline's topics, the answers' last."""
+    return [*(stream_topic(pipeline.name, stream.name) for stream in pipeline.streams), prediction_topic(pipeline.name)]
+
+
 def create_topics(bootstrap: str, pipeline: Pipeline) -> list[str]:
     """Create what is missing of a pipeline's topics, with one partition each; the names of all of them."""
-    names = [
-        *(stream_topic(pipeline.name, stream.name) for stream in pipeline.streams),
-        prediction_topic(pipeline.name),
-    ]
-    try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    except KafkaError as error:
-        raise ServiceDown(f"Kafka does not answer ({error})", where=bootstrap, next_step="sluice up") from None
-    try:
-        for name in sorted(set(names) - set(admin.list_topics())):
-            _create(admin, name)
-    finally:
-        admin.close()
+    names = topics_of(pipeline)
+    with answering(bootstrap):
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap, **PATIENCE)
+        try:
+            for name in sorted(set(names) - set(admin.list_topics())):
+                _create(admin, name)
+        finally:
+            admin.close()
     return names
 
 
