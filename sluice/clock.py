@@ -62,7 +62,8 @@ class FileClock:
             return int(self._path.read_text())
         except FileNotFoundError:
             raise SettingsError(
-                "the shared clock has not been set", where=f"SLUICE_CLOCK={self._path.as_uri()}",
+                "the shared clock has not been set",
+                where=f"SLUICE_CLOCK={self._path.as_uri()}",
                 next_step="let the replay driver set it, or use SLUICE_CLOCK=wall",
             ) from None
 

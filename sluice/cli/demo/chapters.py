@@ -14,7 +14,7 @@ from sluice.cli.demo.teller import Teller
 from sluice.clock import FileClock, open_clock, rfc3339
 from sluice.engine.sqlite import open_store
 from sluice.errors import Outage
-from sluice.lake.accounts import accounts
+from sluice.lake.accounts import Accounts, accounts
 from sluice.local import services
 from sluice.local.replay import Replay
 from sluice.settings import settings
@@ -53,8 +53,16 @@ def ingest_history(teller: Teller, pipeline: str, events: Events) -> None:
     clock().move_to(events.start)
     here = place(pipeline)
     for stream in here.pipeline.streams:
-        found = accounts(here.lake, stream)
-        teller.say(f"{stream.name}: {found}")
+        teller.say(summary(stream.name, accounts(here.lake, stream.name)))
+
+
+def summary(stream: str, found: Accounts) -> str:
+    """Where every event of a stream went, in one line."""
+    refused = ", ".join(f"{rule} {count:,}" for rule, count in sorted(found.quarantined.items())) or "none"
+    return (
+        f"{stream}: {found.silver:,} in silver, {found.duplicates:,} duplicates, {found.conflicts:,} conflicts, "
+        f"{found.late:,} late, {found.held:,} held; refused: {refused}"
+    )
 
 
 def run_ingest(pipeline: str, delivery: Delivery, renamed: dict[str, dict[str, str]]) -> Attempt:
