@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from sluice.cli.demo import chapters
+from sluice.cli.demo.ending import report
 from sluice.cli.demo.payments import Events, simulated
 from sluice.cli.demo.teller import Teller
 from sluice.cli.demo.workers import stream_workers
@@ -47,10 +49,18 @@ def tell(options: Options) -> None:
     with teller.step("Serving", "the first champions, one process for features, route and model"):
         chapters.roll_out(teller, options.pipeline, events.start)
     with stream_workers(settings(), options.pipeline):
-        with teller.step("Live days", "scored over HTTP, folded into tiles, archived; late and broken ones among them"):
-            chapters.replay_days(teller, options.pipeline, events, 0, 10, SHARE)
-        with teller.step("Watching", "every served vector computed again from bronze; drift, quality, decisions"):
-            chapters.watch_days(teller, options.pipeline, events.day(10))
+        for first, until in spans(options.live_days):
+            with teller.step(f"Live days {first} to {until}", "scored over HTTP, folded into tiles, archived, watched"):
+                chapters.replay_days(teller, options.pipeline, events, first, until, SHARE)
+                chapters.watch_days(teller, options.pipeline, events.day(until))
+    report(teller, options.pipeline, options.report, events.day(options.live_days))
+
+
+def spans(live_days: int) -> list[tuple[int, int]]:
+    """The live days between two watches: a sixth of them each time."""
+    step = max(live_days // 6, 1)
+    edges = [*range(0, live_days - step + 1, step), live_days]
+    return list(pairwise(edges))
 
 
 def gather(options: Options) -> Events:
