@@ -193,7 +193,8 @@ class Lake:
     def _published(self, table: str) -> ds.Expression | None:
         if not table.startswith(BATCHED):
             return None
-        return ds.field("_batch").isin([batch["batch"] for batch in self.published(table.partition("/")[2])])
+        shown = [batch["batch"] for batch in self.published(table.partition("/")[2])]
+        return ds.field("_batch").isin(pa.array(shown, pa.string()))
 
     def _write(
         self, table: str, found: deltalake.DeltaTable | None, rows: pa.Table, mark: deltalake.Transaction | None

@@ -1,0 +1,112 @@
+"""Gates: exact boundaries, and what a person reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sluice.decisions import Finding, Verdict
+from sluice.declare.columns import Key
+from sluice.declare.operate import Gates
+from sluice.declare.streams import Stream
+from sluice.lake.gates import BatchEvidence, judge, waive
+
+pytestmark = pytest.mark.unit
+
+STREAM = Stream("s", id="id", time="at", columns={"key": Key()}, freshness="1h", max_skew="5min")
+GATES = Gates(min_rows=100, max_quarantined=0.05, max_orphans=0.02)
+AT = 1_767_225_600_000_000
+"""2026-01-01 00:00 UTC."""
+HOUR = 3_600_000_000
+
+
+def evidence(**changes: Any) -> BatchEvidence:
+    good: dict[str, Any] = {"rows": 100, "quarantined": {}, "newest": AT, "foreign_keys": 100, "orphans": 0}
+    return BatchEvidence(**{**good, **changes})
+
+
+def found(rule: str, gates: Gates = GATES, **changes: Any) -> Finding:
+    return next(one for one in judge(STREAM, gates, evidence(**changes), AT) if one.rule == rule)
+
+
+def test_every_rule_has_a_finding_also_when_it_passes() -> None:
+    findings = judge(STREAM, GATES, evidence(), AT)
+    assert [one.rule for one in findings] == ["count", "quarantined", "freshness", "foreign_keys"]
+    assert {one.verdict for one in findings} == {Verdict.PASS}
+
+
+@pytest.mark.parametrize(("rows", "verdict"), [(99, Verdict.STOP), (100, Verdict.PASS), (0, Verdict.STOP)])
+def test_the_count_stops_below_the_least(rows: int, verdict: Verdict) -> None:
+    assert found("count", rows=rows).verdict is verdict
+
+
+def test_the_count_is_of_all_rows_also_refused_ones() -> None:
+    finding = found("count", quarantined={"type": 60})
+    assert (finding.verdict, finding.message) == (Verdict.PASS, "100 rows, at least 100 expected")
+    assert finding.evidence == {"rows": 100, "least": 100}
+
+
+@pytest.mark.parametrize(("refused", "verdict"), [(5, Verdict.PASS), (6, Verdict.STOP)])
+def test_refused_rows_stop_above_their_share(refused: int, verdict: Verdict) -> None:
+    assert found("quarantined", quarantined={"type": 2, "range": refused - 2}).verdict is verdict
+
+
+def test_the_reader_learns_which_rules_refused_and_sees_examples() -> None:
+    refused = {"type": 1_000, "missing": 2}
+    finding = found("quarantined", rows=2_000, quarantined=refused, examples=['amount is "x", not int64'])
+    assert finding.message == (
+        '50.10% of the rows refused (missing 2, type 1,000), at most 5.00% allowed; amount is "x", not int64'
+    )
+
+
+def test_nothing_refused_of_no_rows_passes() -> None:
+    assert found("quarantined", rows=0).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("age", "verdict"),
+    [
+        (HOUR, Verdict.PASS),
+        (HOUR + 1, Verdict.STOP),
+        (0, Verdict.PASS),
+        (-5 * 60_000_000, Verdict.PASS),
+        (-5 * 60_000_000 - 1, Verdict.WARN),
+    ],
+)
+def test_the_newest_event_may_be_as_old_as_declared_and_not_from_the_future(age: int, verdict: Verdict) -> None:
+    assert found("freshness", newest=AT - age).verdict is verdict
+
+
+def test_freshness_says_which_event_and_when() -> None:
+    message = "newest event 2025-12-31T22:00:00Z, at most 1h before 2026-01-01T00:00:00Z allowed"
+    assert found("freshness", newest=AT - 2 * HOUR).message == message
+    assert found("freshness", newest=AT + HOUR).message == (
+        "newest event 2026-01-01T01:00:00Z, which is after 2026-01-01T00:00:00Z"
+    )
+
+
+def test_freshness_passes_where_it_is_not_asked_and_where_nothing_is_accepted() -> None:
+    assert found("freshness", Gates(fresh=False), newest=0).message == "not asked"
+    assert found("freshness", newest=None).message == "no accepted row to date"
+
+
+@pytest.mark.parametrize(("orphans", "verdict"), [(2, Verdict.PASS), (3, Verdict.STOP)])
+def test_orphans_stop_above_their_share(orphans: int, verdict: Verdict) -> None:
+    assert found("foreign_keys", orphans=orphans).verdict is verdict
+
+
+def test_a_stream_without_foreign_keys_has_no_orphans() -> None:
+    assert found("foreign_keys", foreign_keys=0).verdict is Verdict.PASS
+
+
+def test_a_waived_stop_is_a_warning_that_says_so_and_waives_nothing_else() -> None:
+    findings = judge(STREAM, GATES, evidence(rows=1, orphans=3, newest=0), AT)
+    waived = waive(findings, STREAM, {("s", "count"), ("other", "foreign_keys"), ("s", "quarantined")})
+    assert {one.rule: one.verdict for one in waived} == {
+        "count": Verdict.WARN,
+        "quarantined": Verdict.PASS,
+        "freshness": Verdict.STOP,
+        "foreign_keys": Verdict.STOP,
+    }
+    assert waived[0].message == "waived: 1 rows, at least 100 expected"
