@@ -84,6 +84,7 @@ class _Feed:
             "paid_at": rfc3339(self._now - age - chance.randrange(5 * MINUTE)),
             "card": chance.randrange(12),
             "shop": chance.choice("abcdé"),
+            "bank": chance.choice(["x", "y", None]),
             "amount": chance.randrange(1_000_000) / 100,
             "channel": chance.choice(["pos", "web"]),
             "country": chance.choice(["DE", "FR", None]),
@@ -106,7 +107,12 @@ class _Feed:
 
     def _correction(self) -> Message:
         """Another amount, card or shop under a higher revision."""
-        changes: list[dict[str, Any]] = [{"amount": 1.25}, {"card": self._chance.randrange(12)}, {"shop": "b"}]
+        changes: list[dict[str, Any]] = [
+            {"amount": 1.25},
+            {"card": self._chance.randrange(12)},
+            {"shop": "b"},
+            {"bank": None},
+        ]
         row = {**self._earlier(), **self._chance.choice(changes)}
         return self._message("payments", row, _revision=str(self._chance.randrange(1, 4)))
 
@@ -122,6 +128,7 @@ class _Feed:
             # sometimes about a payment that has not come yet, or never will
             "payment_id": self._earlier()["payment_id"] + self._chance.choice([0, 0, 0, 0, 25, 10**6]),
             "is_fraud": self._chance.choice([1, 1, 0]),
+            "bank": self._chance.choice(["x", "y", None]),
         }
         self._told.append(row)
         return self._message("disputes", row)
@@ -132,7 +139,7 @@ class _Feed:
             return self._dispute()
         row, revision = self._chance.choice(self._told[-50:]), str(self._chance.randrange(1, 4))
         bare = {name: row[name] for name in ("dispute_id", "disputed_at")}
-        match self._chance.randrange(4):
+        match self._chance.randrange(5):
             case 0:
                 return self._message("disputes", self._chance.choice([row, bare]), _revision=revision, _op="delete")
             case 1:
@@ -140,6 +147,8 @@ class _Feed:
             case 2:
                 other = self._earlier()["payment_id"]
                 return self._message("disputes", {**row, "payment_id": other}, _revision=revision)
+            case 3:
+                return self._message("disputes", {**row, "bank": "y"}, _revision=revision)
             case _:
                 return self._message("disputes", row)
 

@@ -7,6 +7,7 @@ from sluice import (
     Decimal,
     Flag,
     ForeignKey,
+    Gates,
     Key,
     Label,
     Pipeline,
@@ -31,6 +32,7 @@ payments = Stream(
     columns={
         "card": Key(),
         "shop": Key("text"),
+        "bank": Key("text", nullable=True),
         "amount": Decimal(scale=2, min=0, max=10_000),
         "channel": Category("pos", "web"),
         "country": Category(nullable=True),
@@ -41,7 +43,7 @@ disputes = Stream(
     "disputes",
     id="dispute_id",
     time="disputed_at",
-    columns={"payment_id": ForeignKey(payments), "is_fraud": Flag()},
+    columns={"payment_id": ForeignKey(payments), "is_fraud": Flag(), "bank": Key("text", nullable=True)},
     accept_late="4h",
 )
 fraud = Label("is_fraud", of=payments, told_by=disputes, absent=0, after="10h")
@@ -57,8 +59,16 @@ risk = Windows(
     "risk", of="shop", over=fraud, delay="10h", features=[count("2h", "8h"), share("is_fraud", "2h", "8h", fill=0)]
 )
 reports = Windows("reports", of="shop", over=disputes, features=[count("3h", "12h"), since_last()])
+# a key of the dispute's own, whatever payment it is about
+claims = Windows("claims", of="bank", over=disputes, features=[count("3h"), share("is_fraud", "12h")])
 moment = Request(
     "moment", value("channel"), cross("channel", "country"), hour(), ratio("amount", spend["mean_amount_6h"])
 )
 
-pipeline = Pipeline("payments", views=[spend, traffic, risk, reports, moment], label=fraud, segment_by="channel")
+pipeline = Pipeline(
+    "payments",
+    views=[spend, traffic, risk, reports, claims, moment],
+    label=fraud,
+    segment_by="channel",
+    gates=Gates(min_rows=0, max_quarantined=1, max_orphans=1, fresh=False),
+)

@@ -47,7 +47,7 @@ class Place:
         """A fresh place with topics."""
         file = folder / f"{name}.py"
         text = Path(__file__).with_name("payments.py").read_text()
-        file.write_text(text.replace('Pipeline("payments"', f'Pipeline("{name}"'))
+        file.write_text(text.replace('    "payments",\n    views', f'    "{name}",\n    views'))
         pipeline = load_pipeline(str(file))
         create_topics(bootstrap, pipeline)
         return cls(folder, bootstrap, file, pipeline)
