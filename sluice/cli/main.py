@@ -47,7 +47,9 @@ EXIT_CODES = {UserError: 2, DataError: 3, Outage: 4}
 
 def main() -> None:
     """Run the command line; an error of ours is a message and an exit code, never a traceback."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    quiet = logging.StreamHandler()
+    quiet.setLevel(logging.WARNING)  # the handler's own level: loggers that an engine sets to INFO pass the root's
+    logging.basicConfig(handlers=[quiet], format="%(message)s")
     try:
         application(sys.argv[1:])(standalone_mode=True)
     except SluiceError as error:
