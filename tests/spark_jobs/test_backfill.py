@@ -1,0 +1,123 @@
+"""The backfill on a real Spark, and as spark-submit runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sluice.lake.backfill import Plan
+from sluice.lake.workers import Here
+from sluice.local.environment import engine_environment
+from sluice.settings import settings
+from spark_jobs.backfill import backfill
+from spark_jobs.workers import SparkWorkers
+from tests.sluice.stream.feeds import START, feed
+from tests.sluice.stream.histories import FILE, History
+from tests.sluice.stream.payments import pipeline
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+AT = START + 30 * 3_600_000_000
+TABLES = ["vectors", *(f"tiles/{view.name}" for view in pipeline.windows)]
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = History(tmp_path_factory.mktemp("ingested"), pipeline)
+    made.deliver("files", feed(seed=41, size=800))
+    return made.folder
+
+
+@pytest.fixture
+def history(ingested: Path, tmp_path: Path) -> History:
+    shutil.copytree(ingested / "lake", tmp_path / "lake")
+    return History(tmp_path, pipeline)
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkWorkers]:
+    """Workers that always work on Spark, on one session."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        environment.setenv("PYSPARK_PYTHON", sys.executable)
+        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
+        from spark_jobs.session import session
+
+        with session("test") as started:
+            yield SparkWorkers(lambda: started.sparkContext, little=0)
+
+
+def plan(history: History, parts: int = 2) -> Plan:
+    return Plan(str(FILE), str(history.folder / "lake"), history.lake.version("batches"), AT, parts)
+
+
+def everything(history: History) -> dict[str, list[dict[str, object]]]:
+    """The rows of every table that a backfill writes."""
+    keys = {table: ["event_id"] if table == "vectors" else ["key", "slot"] for table in TABLES}
+    return {
+        table: history.lake.read(table).sort_by([(key, "ascending") for key in keys[table]]).to_pylist()
+        for table in TABLES
+    }
+
+
+def copied(history: History, folder: Path) -> History:
+    shutil.copytree(history.folder / "lake", folder / "lake")
+    return History(folder, pipeline)
+
+
+def submitted(history: History, *more: str, pipeline: str = str(FILE)) -> subprocess.Popen[str]:
+    """The job as a flow starts it."""
+    command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", "spark_jobs/backfill.py"]
+    arguments = ["--pipeline", pipeline, "--lake", str(history.folder / "lake"), "--at", str(AT), *more]
+    environment = {**os.environ, **engine_environment(settings())}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    return subprocess.Popen([*command, *arguments], cwd=ROOT, env=environment, **pipes)
+
+
+def test_spark_computes_what_one_process_computes(spark: SparkWorkers, history: History, tmp_path: Path) -> None:
+    alone = copied(history, tmp_path / "alone")
+
+    backfill(spark, plan(history, parts=3))
+    backfill(Here(), plan(alone, parts=1))
+
+    assert everything(history) == everything(alone)
+    assert len(everything(history)["vectors"]) > 300
+
+
+def test_a_run_that_was_killed_is_completed_by_the_next(history: History, tmp_path: Path) -> None:
+    alone = copied(history, tmp_path / "alone")
+    backfill(Here(), plan(alone))
+    work = Path(history.lake.uri("work"))
+
+    first = submitted(history, "--parts", "24")
+    while not list(work.glob("*/rows")) and first.poll() is None:
+        time.sleep(0.01)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert history.lake.open("vectors") is None
+
+    second = submitted(history)
+    said, _ = second.communicate(timeout=300)
+    assert second.returncode == 0, said
+    assert everything(history) == everything(alone)
+
+
+def test_a_mistake_and_a_missing_history_have_exit_codes_of_their_own(tmp_path: Path) -> None:
+    nothing = History(tmp_path, pipeline)
+    (tmp_path / "lake").mkdir()
+
+    wrong = submitted(nothing, pipeline="no_such_pipeline")
+    empty = submitted(nothing)
+
+    assert "no_such_pipeline" in wrong.communicate(timeout=300)[0]
+    assert "there is no published history" in empty.communicate(timeout=300)[0]
+    assert (wrong.returncode, empty.returncode) == (2, 3)
