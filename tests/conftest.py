@@ -9,6 +9,15 @@ import pytest
 
 from sluice.settings import known_variables, settings
 
+# Ray reads these when it is first imported, by whichever test comes first; every head here is on loopback
+os.environ |= {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+}
+
 LEVELS = ("unit", "integration", "scenario", "soak")
 _ENGINE_VARIABLES = ("RAY_ADDRESS", "PREFECT_HOME", "_MLFLOW_SERVER_ARTIFACT_ROOT")
 _SHARED = {"SLUICE_CACHE", "SLUICE_JAR_REPOSITORY"}
