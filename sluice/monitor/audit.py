@@ -7,24 +7,22 @@ tiles and the online store are not read. A mismatch is a defect by definition, a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import Pipeline
-from sluice.declare.streams import Stream
-from sluice.engine.encode import encode, integers
-from sluice.engine.facts import encoded_schema
-from sluice.engine.vectors import as_values, pack, unpack, vectors
-from sluice.lake.contract import check
+from sluice.engine.encode import Ints
+from sluice.engine.vectors import Values, as_values, pack, unpack, vectors
+from sluice.errors import UserError
 from sluice.lake.requests import encode_requests
 from sluice.lake.tables import Lake
+from sluice.monitor.bronze import Bronze
+from sluice.monitor.related import Related
 
 AUDITS = pa.schema(
     {
@@ -38,6 +36,9 @@ AUDITS = pa.schema(
     }
 )
 """The table `audits`: one row for each vector checked; `features` names those that differ, with both values."""
+
+WHOLE = "vector"
+"""What differs when the bytes of a served vector cannot be read as features."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ class Audited:
 
 
 def served_rows(predictions: Iterable[Mapping[str, Any]]) -> list[Served]:
-    """The vectors of rows of the table `predictions`; a vector that shadows scored too counts once."""
-    found: dict[tuple[str, str], Served] = {}
+    """The vectors of rows of the table `predictions`; a vector that several models scored counts once."""
+    found: dict[tuple[str, str, str, bytes], Served] = {}
     for row in predictions:
         knowledge = json.loads(row["knowledge"])
-        found[row["request_id"], row["event_id"]] = Served(
+        found[row["request_id"], row["event_id"], row["request"], row["vector"]] = Served(
             row["request_id"],
             row["event_id"],
             orjson.loads(row["request"]),
@@ -86,15 +87,16 @@ def served_rows(predictions: Iterable[Mapping[str, Any]]) -> list[Served]:
 
 
 def audit(lake: Lake, pipeline: Pipeline, served: Sequence[Served]) -> list[Audited]:
-    """Compute every vector again from bronze at its (t, K), in the order of K."""
-    groups: dict[tuple[int, tuple[tuple[str, int], ...]], list[Served]] = {}
-    for item in served:
-        groups.setdefault(item.knowledge, []).append(item)
-    histories = {base: _History(lake, pipeline, base) for base in {item.base for item in served}}
+    """Compute every vector again from bronze at its (t, K), in the order of K.
+
+    UserError for vectors of another definition than the pipeline's; Outage while the archive is behind their K.
+    """
+    _refuse_other_definitions(pipeline, served)
+    by_base: dict[int, list[Served]] = {}
+    for item in sorted(served, key=lambda item: item.knowledge):
+        by_base.setdefault(item.base, []).append(item)
     return [
-        audited
-        for (base, _), group in sorted(groups.items(), key=lambda item: item[0])
-        for audited in _audit_group(pipeline, histories[base], group)
+        audited for base, group in by_base.items() for audited in _Recomputation(lake, pipeline, base, group).compare()
     ]
 
 
@@ -114,135 +116,67 @@ def audit_rows(audited: Iterable[Audited], at: int) -> list[dict[str, Any]]:
     ]
 
 
-class _History:
-    """The encoded events of every stream from bronze, with where each came from, indexed by entity."""
+class _Recomputation:
+    """The vectors of one base, computed again."""
 
-    def __init__(self, lake: Lake, pipeline: Pipeline, base: int) -> None:
-        self._pipeline = pipeline
-        self._batches = lake.read("batches", version=base).to_pylist() if base >= 0 else []
-        self._events = {stream.name: self._checked(lake, stream) for stream in pipeline.streams}
-        scored = self._events[pipeline.events.name]
-        self._by_key = {key: _Index(scored.column(key)) for key in pipeline.keys}
-        self._by_id = _Index(scored.column("_id"))
-        self._children = {
-            stream.name: _Index(self._events[stream.name].column(stream.parent[0]))
-            for stream in pipeline.streams
-            if stream.parent is not None
+    def __init__(self, lake: Lake, pipeline: Pipeline, base: int, served: Sequence[Served]) -> None:
+        self._pipeline, self._served = pipeline, served
+        self._requests = encode_requests(pipeline, [item.request for item in served])
+        self._bronze = Bronze(lake, pipeline, base)
+        self._events = self._bronze.events
+        self._related = Related(pipeline, self._events, self._requests)
+
+    def compare(self) -> list[Audited]:
+        """What was served beside what is computed."""
+        groups: dict[tuple[tuple[str, int], ...], list[int]] = {}
+        for place, item in enumerate(self._served):
+            groups.setdefault(item.knowledge[1], []).append(place)
+        for positions in groups:
+            self._bronze.require(dict(positions))
+        return [
+            Audited(self._served[place], differences(self._pipeline, self._served[place].vector, bits))
+            for positions, places in groups.items()
+            for place, bits in zip(places, self._packed(dict(positions), np.array(places)), strict=True)
+        ]
+
+    def _packed(self, positions: Mapping[str, int], places: Ints) -> list[bytes]:
+        events = {
+            name: self._events[name].take(pa.array(self._bronze.known(name, rows, positions)))
+            for name, rows in self._related.rows(places).items()
         }
-
-    def known(self, positions: Mapping[str, int], requests: pa.Table) -> dict[str, pa.Table]:
-        """The events within K that can touch the entities of the requests."""
-        scored = self._events[self._pipeline.events.name]
-        places = [index.find(requests.column(key)) for key, index in self._by_key.items()]
-        ids = scored.column("_id").take(pa.array(np.unique(np.concatenate(places))))
-        # every version of those events, also one that moved to another entity
-        mine = scored.take(pa.array(self._by_id.find(ids)))
-        found = {self._pipeline.events.name: mine}
-        for name, index in self._children.items():
-            found[name] = self._events[name].take(pa.array(index.find(mine.column("_id"))))
-        return {name: _within(table, positions) for name, table in found.items()}
-
-    def _checked(self, lake: Lake, stream: Stream) -> pa.Table:
-        parts = list(self._from_files(lake, stream))
-        parts += self._from_topics(lake, stream)
-        return pa.concat_tables(parts) if parts else _empty(stream)
-
-    def _from_files(self, lake: Lake, stream: Stream) -> Iterator[pa.Table]:
-        for batch in (row for row in self._batches if row["stream"] == stream.name):
-            bronze = lake.read(f"events/{stream.name}", where=ds.field("batch") == batch["batch"])
-            contract = replace(stream, sources={**stream.sources, **json.loads(batch["renamed"])})
-            if len(bronze):
-                yield _encoded(contract, bronze)
-
-    def _from_topics(self, lake: Lake, stream: Stream) -> list[pa.Table]:
-        if lake.open(f"events/{stream.name}") is None:
-            return []
-        bronze = lake.read(f"events/{stream.name}", where=pc.starts_with(ds.field("source"), "kafka:"))
-        if len(bronze) == 0:
-            return []
-        ordered = bronze.sort_by([("source", "ascending"), ("partition", "ascending"), ("position", "ascending")])
-        return [_watermarked(_encoded(stream, ordered))]
+        computed = vectors(self._pipeline, events, self._requests.take(pa.array(places)))
+        return pack(self._pipeline, as_values(self._pipeline, computed))
 
 
-class _Index:
-    """Where each value of a column is."""
-
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        encoded = column.combine_chunks().dictionary_encode()
-        codes, valid = integers(encoded.indices)
-        self._values = encoded.dictionary
-        self._order = np.argsort(np.where(valid, codes, -1), kind="stable")
-        ordered = np.where(valid, codes, -1)[self._order]
-        self._starts = np.searchsorted(ordered, np.arange(len(self._values) + 1))
-
-    def find(self, wanted: pa.ChunkedArray) -> np.ndarray:
-        """The places of all rows whose value is among the wanted ones."""
-        codes = pc.index_in(pc.unique(wanted), value_set=self._values).drop_null().to_pylist()
-        slices = [self._order[self._starts[code] : self._starts[code + 1]] for code in codes]
-        return np.concatenate([np.empty(0, np.int64), *slices]).astype(np.int64)
+def differences(pipeline: Pipeline, served: bytes, computed: bytes) -> dict[str, tuple[object, object]]:
+    """The features whose bits differ between two packed vectors, with both values; None stands for null."""
+    if served == computed:
+        return {}
+    found: dict[str, tuple[object, object]] = {}
+    if len(served) == len(computed):
+        left, right = unpack(pipeline, [served]), unpack(pipeline, [computed])
+        names = [place.name for place in pipeline.features]
+        found = {
+            name: (_shown(left, name), _shown(right, name)) for name in names if _bits(left, name) != _bits(right, name)
+        }
+    return found or {WHOLE: (served.hex(), computed.hex())}
 
 
-def _audit_group(pipeline: Pipeline, history: _History, group: Sequence[Served]) -> list[Audited]:
-    requests = encode_requests(pipeline, [item.request for item in group])
-    events = history.known(group[0].positions, requests)
-    computed = as_values(pipeline, vectors(pipeline, events, requests))
-    return [
-        Audited(item, {} if item.vector == bits else _differences(pipeline, item.vector, bits))
-        for item, bits in zip(group, pack(pipeline, computed), strict=True)
-    ]
+def _bits(values: Values, name: str) -> tuple[bytes, bool]:
+    value, valid = values[name]
+    return value.tobytes(), bool(valid[0])
 
 
-def _differences(pipeline: Pipeline, served: bytes, computed: bytes) -> dict[str, tuple[object, object]]:
-    left, right = unpack(pipeline, [served]), unpack(pipeline, [computed])
-    result: dict[str, tuple[object, object]] = {}
-    for place in pipeline.features:
-        pair = (_shown(left[place.name]), _shown(right[place.name]))
-        if repr(pair[0]) != repr(pair[1]):
-            result[place.name] = pair
-    return result
+def _shown(values: Values, name: str) -> object:
+    value, valid = values[name]
+    return value[0].item() if valid[0] else None
 
 
-def _shown(column: Any) -> object:
-    values, valid = column
-    return values[0].item() if valid[0] else None
-
-
-def _encoded(stream: Stream, bronze: pa.Table) -> pa.Table:
-    accepted = check(stream, bronze, batch="").accepted
-    place = pc.binary_join_element_wise(
-        accepted.column("_source"), accepted.column("_partition").cast(pa.string()), "/"
-    )
-    encoded = encode(accepted, stream)
-    return encoded.append_column("_place", place).append_column("_position", accepted.column("_position"))
-
-
-def _watermarked(events: pa.Table) -> pa.Table:
-    """The greatest accepted event time at smaller offsets of each partition."""
-    times, _ = integers(events.column("_time"))
-    places = events.column("_place").to_numpy(zero_copy_only=False)
-    before = np.full(len(times), np.iinfo(np.int64).min)
-    for place in np.unique(places):
-        mine = np.flatnonzero(places == place)
-        before[mine[1:]] = np.maximum.accumulate(times[mine])[:-1]
-    column = pa.array(before, pa.int64(), mask=before == np.iinfo(np.int64).min)
-    return events.set_column(events.schema.get_field_index("_watermark"), "_watermark", column)
-
-
-def _within(events: pa.Table, positions: Mapping[str, int]) -> pa.Table:
-    """The events of files, and those of topics before the offset that K names."""
-    places = events.column("_place").combine_chunks().dictionary_encode()
-    limits = [_limit(place, positions) for place in places.dictionary.to_pylist()]
-    if not limits:
-        return events
-    limit = np.array(limits, np.int64)[places.indices.to_numpy(zero_copy_only=False)]
-    return events.filter(pa.array(integers(events.column("_position"))[0] < limit))
-
-
-def _limit(place: str, positions: Mapping[str, int]) -> int:
-    topic = place.removeprefix("kafka:")
-    return positions.get(topic, 0) if topic != place else np.iinfo(np.int64).max
-
-
-def _empty(stream: Stream) -> pa.Table:
-    empty = encoded_schema(stream).empty_table()
-    return empty.append_column("_place", pa.array([], pa.string())).append_column("_position", pa.array([], pa.int64()))
+def _refuse_other_definitions(pipeline: Pipeline, served: Sequence[Served]) -> None:
+    other = sorted({item.definition for item in served} - {pipeline.definition})
+    if other:
+        raise UserError(
+            f"vectors were served under definition {', '.join(other)}, and the pipeline's is {pipeline.definition}",
+            where=f"audit of {pipeline.name}",
+            next_step="audit them with the declaration that they were served under",
+        )

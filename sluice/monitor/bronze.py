@@ -1,0 +1,148 @@
+"""History as the audit sees it: raw events under the contract, and which of them a served vector could know.
+
+Silver, tiles and the online store are not read. Positions in topics are written `topic/partition`, as in K.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from sluice.declare.pipeline import Pipeline
+from sluice.declare.streams import Stream
+from sluice.engine.encode import Ints, encode, integers
+from sluice.engine.facts import encoded_schema
+from sluice.errors import Outage
+from sluice.lake.contract import BRONZE, check
+from sluice.lake.tables import Lake
+from sluice.lake.watermarks import with_watermarks
+
+_TOPIC = "kafka:"
+_CHUNK = 65_536
+_ALWAYS = np.iinfo(np.int64).max
+"""The limit of a file: its events are known with the base that has them."""
+
+
+class Bronze:
+    """The events that a base has from files, and all that the topics have, by stream."""
+
+    def __init__(self, lake: Lake, pipeline: Pipeline, base: int) -> None:
+        self._root = lake.root
+        batches = lake.read("batches", version=base).to_pylist() if base >= 0 else []
+        self._streams = {
+            stream.name: _read(lake, stream, [row for row in batches if row["stream"] == stream.name])
+            for stream in pipeline.streams
+        }
+        self._based = _reached(batches)
+
+    @property
+    def events(self) -> dict[str, pa.Table]:
+        """Every accepted version of every event, encoded."""
+        return {name: stream.events for name, stream in self._streams.items()}
+
+    def require(self, positions: Mapping[str, int]) -> None:
+        """Outage unless everything before these positions is archived."""
+        ends: dict[str, int] = {}
+        for stream in self._streams.values():
+            ends |= stream.ends
+        for place, offset in positions.items():
+            if ends.get(place, 0) < offset:
+                raise Outage(
+                    f"vectors know {place} up to offset {offset}, and the archive has {ends.get(place, 0)}",
+                    where=self._root,
+                    next_step="let the archive catch up, and audit again",
+                )
+
+    def known(self, stream: str, rows: Ints, positions: Mapping[str, int]) -> Ints:
+        """Those of some rows of a stream that lie within K: the base and the topics up to the positions."""
+        held = self._streams[stream]
+        limits = np.array([self._limit(place, positions) for place in held.places], np.int64)
+        return rows[held.position[rows] < limits[held.place[rows]]] if len(limits) else rows
+
+    def _limit(self, place: str, positions: Mapping[str, int]) -> int:
+        if not place.startswith(_TOPIC):
+            return _ALWAYS
+        topic = place.removeprefix(_TOPIC)
+        return max(positions.get(topic, 0), self._based.get(topic, 0))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The events of one stream with the place (a code into `places`) and position of each."""
+
+    events: pa.Table
+    places: Sequence[str]
+    place: Ints
+    position: Ints
+    ends: Mapping[str, int]
+    """The offset after the last archived record of each partition."""
+
+
+def _read(lake: Lake, stream: Stream, batches: Sequence[Mapping[str, Any]]) -> _Held:
+    parts, ends = [], dict[str, int]()
+    if lake.open(f"events/{stream.name}") is not None:
+        parts = [part for batch in batches for part in _from_files(lake, stream, batch)]
+        archived = _archived(lake, stream)
+        ends = _ends(archived)
+        parts += _from_topics(stream, archived)
+    events = pa.concat_tables([_empty(stream), *parts]).combine_chunks()
+    place = events.column("_place").combine_chunks().dictionary_encode()
+    codes, _ = integers(place.indices)
+    position, _ = integers(events.column("_position"))
+    return _Held(events.drop(["_place", "_position"]), place.dictionary.to_pylist(), codes, position, ends)
+
+
+def _from_files(lake: Lake, stream: Stream, batch: Mapping[str, Any]) -> Iterator[pa.Table]:
+    """The events of a published batch, under the contract that was its own."""
+    contract = replace(stream, sources={**stream.sources, **json.loads(batch["renamed"])})
+    bronze = lake.read(f"events/{stream.name}", where=ds.field("batch") == batch["batch"])
+    for chunk in bronze.to_batches(max_chunksize=_CHUNK):
+        yield _encoded(contract, check(contract, pa.Table.from_batches([chunk]), batch="").accepted)
+
+
+def _archived(lake: Lake, stream: Stream) -> pa.Table:
+    rows = lake.read(f"events/{stream.name}", where=pc.starts_with(ds.field("source"), _TOPIC))
+    return rows.select(BRONZE.names).sort_by([(name, "ascending") for name in ("source", "partition", "position")])
+
+
+def _from_topics(stream: Stream, archived: pa.Table) -> Iterator[pa.Table]:
+    watermarks: dict[str, int] = {}
+    for chunk in archived.to_batches(max_chunksize=_CHUNK):
+        accepted = check(stream, pa.Table.from_batches([chunk]), batch="").accepted
+        marked, watermarks = with_watermarks(accepted, watermarks)
+        yield _encoded(stream, marked)
+
+
+def _ends(archived: pa.Table) -> dict[str, int]:
+    last = archived.group_by(["source", "partition"]).aggregate([("position", "max")]).to_pylist()
+    return {f"{row['source'].removeprefix(_TOPIC)}/{row['partition']}": row["position_max"] + 1 for row in last}
+
+
+def _reached(batches: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The offset after the last record of each partition that the batches of a base have."""
+    reached: dict[str, int] = {}
+    for batch in batches:
+        for source, last in json.loads(batch["sources"] or "{}").items():
+            place = source.removeprefix(_TOPIC)
+            if place != source:
+                reached[place] = max(last + 1, reached.get(place, 0))
+    return reached
+
+
+def _encoded(stream: Stream, accepted: pa.Table) -> pa.Table:
+    source, partition = accepted.column("_source"), accepted.column("_partition").cast(pa.string())
+    place = pc.binary_join_element_wise(source, partition, "/")
+    encoded = encode(accepted, stream).cast(encoded_schema(stream))
+    return encoded.append_column("_place", place).append_column("_position", accepted.column("_position"))
+
+
+def _empty(stream: Stream) -> pa.Table:
+    schema = encoded_schema(stream)
+    return pa.schema([*schema, ("_place", pa.string()), ("_position", pa.int64())]).empty_table()
