@@ -13,17 +13,20 @@ import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.encode import encode, integers
-from sluice.engine.facts import id_type
+from sluice.engine.facts import encoded_schema, id_type
 from sluice.engine.labels import label_at
 from sluice.engine.vectors import Values, as_values, unpack
 from sluice.lake.tables import Lake
 from sluice.monitor.days import day_numbers
 from sluice.monitor.drift.columns import MISSING, Column
 from sluice.monitor.performance import Scored, scored
+from sluice.stream.predictions import PREDICTIONS
 
 
 def served(lake: Lake, segment: str | None, since: int, until: int) -> pa.Table:
     """The answers given in (since, until], without what shadows scored; of one segment, or of all for None."""
+    if lake.open("predictions") is None:
+        return PREDICTIONS.empty_table()
     span = (ds.field("answered") > since) & (ds.field("answered") <= until) & (ds.field("role") != "shadow")
     return lake.read("predictions", where=span if segment is None else span & (ds.field("segment") == segment))
 
@@ -72,14 +75,16 @@ def labelled(lake: Lake, pipeline: Pipeline, rows: pa.Table, at: int) -> tuple[S
 
 
 def told_events(lake: Lake, pipeline: Pipeline) -> pa.Table:
-    """Every version of the events that tell the label, encoded."""
+    """Every version of the events that tell the label, encoded; none while nothing has been told."""
     stream = pipeline.label.told_by
+    if lake.open(f"silver/{stream.name}") is None:
+        return encoded_schema(stream).empty_table()
     return encode(lake.read(f"silver/{stream.name}"), stream)
 
 
 def event_ids(pipeline: Pipeline, logged: Sequence[str]) -> pa.Array:
-    """Logged event ids in the type of the stream's ids."""
-    texts = pa.array(logged, pa.string())
+    """Logged event ids in the type of the stream's ids; an empty one is that of a request without id, null."""
+    texts = pa.array([text or None for text in logged], pa.string())
     return pc.cast(texts, id_type(pipeline.events))
 
 
