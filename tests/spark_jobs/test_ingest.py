@@ -1,0 +1,277 @@
+"""Files into history: once, whole or not at all, and every row accounted for."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sluice.engine.history import settled
+from sluice.errors import DataError, UserError
+from sluice.lake.accounts import accounts
+from tests.spark_jobs.deliveries import AT, HOUR, Shop, order, orders, returned
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def verdicts(shop: Shop) -> set[tuple[str, str, str, str]]:
+    rows = shop.lake.rows("verdicts")
+    return {(row["batch"], row["stream"], row["rule"], row["verdict"]) for row in rows}
+
+
+def test_a_file_becomes_history(shop: Shop) -> None:
+    assert shop.deliver("a", orders=orders(1, 5), returns=[returned(2), returned(3)]) is None
+    assert shop.silver("order_id", "amount", "_time", "_known", "_watermark", "_batch")[1] == (
+        2,
+        pytest.approx(2.25),
+        AT - 38 * 60_000_000,
+        AT - 38 * 60_000_000,
+        None,
+        "a",
+    )
+    assert shop.silver("return_id", "returned", stream="returns") == [(1002, 1), (1003, 1)]
+    assert shop.accounts().silver == 5
+    assert shop.accounts("returns").silver == 2
+    assert {verdict for *_, verdict in verdicts(shop)} == {"pass"}
+
+
+def test_the_same_file_again_adds_nothing_under_any_name_and_in_any_batch(shop: Shop) -> None:
+    path = shop.file("one", orders(1, 5))
+    copy = shop.folder / "copy.parquet"
+    copy.write_bytes(path.read_bytes())
+    shop.deliver("a", orders=(path, copy))
+    shop.deliver("a", orders=path)
+    shop.deliver("b", orders=copy)
+    assert [batch["batch"] for batch in shop.lake.published("orders")] == ["a"]
+    assert shop.accounts().produced_bronze == 5
+
+
+def test_a_closed_batch_takes_no_new_file_and_nothing_of_it_lands(shop: Shop) -> None:
+    shop.deliver("a", orders=orders(1, 5))
+    with pytest.raises(UserError, match="batch 'a' is closed, and orders would get new files"):
+        shop.deliver("a", orders=orders(6, 9))
+    assert shop.accounts().produced_bronze == 5
+    assert shop.deliver("a", returns=[returned(1), returned(2)]) is None  # it was never delivered for this stream
+
+
+def test_events_that_come_again_are_duplicates_within_and_across_batches(shop: Shop) -> None:
+    shop.deliver("a", orders=[*orders(1, 5), order(2), order(3)])
+    shop.deliver("b", orders=[order(3), order(9), order(9)])
+    assert [batch["duplicates"] for batch in shop.lake.published("orders")] == [2, 2]
+    found = shop.accounts()
+    assert (found.produced_bronze, found.silver, found.duplicates) == (10, 6, 4)
+
+
+def test_other_bytes_under_one_id_conflict_and_the_greater_hash_stands_whatever_came_first(tmp_path: Path) -> None:
+    kept = set()
+    for turn in ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [2.0, 3.0, 1.0]):
+        shop = Shop(tmp_path / str(turn[0]))
+        shop.folder.mkdir()
+        shop.deliver("a", orders=[order(1, amount=turn[0]), order(1, amount=turn[1]), order(7)])
+        shop.deliver("b", orders=[order(1, amount=turn[2]), order(8)])
+        found = shop.accounts()
+        assert (found.silver, found.conflicts, found.duplicates) == (3, 2, 0)
+        standing = settled(shop.lake.read("silver/orders"))
+        kept.add(str(standing.filter(pa.compute.equal(standing.column("_id"), 1)).column("amount").to_pylist()))
+    assert len(kept) == 1
+
+
+def test_a_conflict_leaves_a_row_that_names_the_hash_that_stands_and_the_one_that_was_dropped(shop: Shop) -> None:
+    shop.deliver("a", orders=[order(1, amount=1.0), order(2)])
+    shop.deliver("b", orders=[order(1, amount=2.0), order(1, amount=3.0)])
+    rows = shop.lake.rows("conflicts/orders")
+    hashes = {row[0] % 2**64 for row in shop.silver("_hash", "_id") if row[1] == 1}
+    assert {(row["_id"], row["_revision"], row["_batch"]) for row in rows} == {(1, 0, "b")}
+    assert {row["_dropped"] % 2**64 for row in rows} == hashes - {max(hashes)}
+    assert max(row["_kept"] % 2**64 for row in rows) == max(hashes)
+    assert all(row["_kept"] % 2**64 > row["_dropped"] % 2**64 for row in rows)
+    assert all(row["_hash"] in {row["_kept"], row["_dropped"]} for row in rows)
+
+
+def test_a_higher_revision_replaces_and_a_delete_removes(shop: Shop) -> None:
+    shop.deliver("a", orders=orders(1, 3))
+    corrections = [
+        order(1, amount=99.0, _revision=1, _op="put"),
+        {"order_id": 2, "ordered_at": "2026-01-01 10:02:00", "_revision": 1, "_op": "delete"},
+    ]
+    shop.deliver("b", orders=corrections)
+    standing = settled(shop.lake.read("silver/orders")).select(["order_id", "amount"]).to_pylist()
+    assert {row["order_id"]: float(row["amount"]) for row in standing} == {1: 99.0, 3: 3.25}
+    found = shop.accounts()
+    assert (found.silver, found.superseded, found.conflicts) == (3, 2, 0)
+
+
+def test_the_same_bytes_put_and_deleted_are_two_versions(shop: Shop) -> None:
+    shop.deliver("a", orders=[order(1), order(2)])
+    shop.deliver("b", orders=[order(1, _op="delete"), order(3, _op="put")])
+    assert set(settled(shop.lake.read("silver/orders")).column("_id").to_pylist()) == {2, 3}
+    assert shop.accounts().conflicts == 1
+
+
+def test_refused_rows_are_kept_with_rule_value_and_place(shop: Shop) -> None:
+    rows = [*orders(1, 7), order(8, channel="phone"), order(9, amount=-1.0)]
+    shop.deliver("a", orders=rows)
+    refused = sorted(shop.lake.rows("quarantine/orders"), key=lambda row: row["position"])
+    assert [(row["rule"], row["column"], row["value"], row["position"], row["_batch"]) for row in refused] == [
+        ("category", "channel", '"phone"', 7, "a"),
+        ("range", "amount", "-1.0", 8, "a"),
+    ]
+    assert json.loads(refused[0]["payload"])["order_id"] == 8
+    assert shop.accounts().quarantined == {"category": 1, "range": 1}
+
+
+def test_a_schema_break_stops_the_batch_and_a_rename_repairs_it(shop: Shop) -> None:
+    broken = [{("total" if name == "amount" else name): value for name, value in row.items()} for row in orders(1, 6)]
+    stopped = shop.deliver("a", orders=broken, returns=[returned(1), returned(2)])
+    assert "orders: quarantined: 100.00% of the rows refused (missing 6)" in str(stopped)
+    assert "amount is null, not a value" in str(stopped)
+    assert "returns: foreign_keys: 100.00% of 2 foreign keys without a parent" in str(stopped)
+    assert "--rename" in str(stopped)
+    for table in ("silver", "quarantine", "late", "conflicts"):
+        assert shop.lake.count(f"{table}/orders") == 0
+    assert shop.accounts().held == 6
+    assert ("a", "orders", "quarantined", "stop") in verdicts(shop)
+
+    assert shop.deliver("a", renamed={"orders": {"amount": "total"}}) is None
+    found = shop.accounts()
+    assert (found.produced_bronze, found.silver, found.held) == (6, 6, 0)
+    assert shop.accounts("returns").silver == 2
+    assert ("a", "orders", "quarantined", "pass") in verdicts(shop)
+    assert json.loads(shop.lake.published("orders")[0]["renamed"]) == {"amount": "total"}
+
+
+def test_a_stopped_batch_may_be_delivered_mended_as_another_and_stays_held(shop: Shop) -> None:
+    shop.deliver("a", orders=[order(n, channel="phone") for n in range(1, 5)])
+    assert shop.deliver("a-mended", orders=orders(1, 4)) is None
+    found = shop.accounts()
+    assert (found.produced_bronze, found.held, found.silver) == (8, 4, 4)
+
+
+def test_a_stopped_stream_does_not_stop_the_others(shop: Shop) -> None:
+    shop.deliver("a", orders=orders(1, 4))
+    stopped = shop.deliver("b", orders=[order(5, channel="phone"), order(6)], returns=[returned(1), returned(2)])
+    assert "orders: quarantined" in str(stopped)
+    assert "returns" not in str(stopped)
+    assert shop.accounts("returns").silver == 2
+
+
+def test_too_few_rows_old_rows_and_orphans_stop_until_a_person_waives_it(shop: Shop) -> None:
+    later = AT + 25 * HOUR
+    stopped = shop.deliver("a", later, orders=[order(1)], returns=[returned(1), returned(9)])
+    assert "orders: count: 1 rows, at least 2 expected" in str(stopped)
+    assert "orders: freshness: newest event 2026-01-01T10:01:00Z, at most 1d before 2026-01-02T11:40:00Z" in str(
+        stopped
+    )
+    assert "returns: foreign_keys" in str(stopped)
+    assert shop.deliver("a", later, waived=frozenset({("orders", "count"), ("orders", "freshness")})) is not None
+    assert shop.accounts().silver == 1
+    assert shop.deliver("a", later, waived=frozenset({("returns", "foreign_keys")})) is None
+    assert shop.accounts("returns").silver == 2
+    assert ("a", "orders", "count", "warn") in verdicts(shop)
+
+
+def test_a_foreign_key_finds_its_parent_in_history_and_in_the_same_delivery_and_null_needs_none(shop: Shop) -> None:
+    shop.deliver("a", orders=orders(1, 4))
+    nameless = returned(3, return_id=1, order_id=None)
+    assert shop.deliver("b", orders=orders(5, 8), returns=[returned(1), returned(5), nameless]) is None
+    finding = json.loads(
+        next(
+            row["evidence"]
+            for row in shop.lake.rows("verdicts")
+            if (row["stream"], row["rule"]) == ("returns", "foreign_keys")
+        )
+    )
+    assert finding["share"] == 0
+    gone = {"return_id": 1001, "told_at": "2026-01-01 10:39:30", "_revision": 1, "_op": "delete"}
+    assert shop.deliver("c", returns=[gone, {**gone, "return_id": 1005}]) is None  # a delete names no parent
+
+
+def test_a_file_without_rows_is_a_batch_of_none(shop: Shop) -> None:
+    path = shop.folder / "empty.parquet"
+    pq.write_table(pa.Table.from_pylist(orders(1, 1)).slice(0, 0), path)
+    assert "orders: count: 0 rows, at least 2 expected" in str(shop.deliver("a", orders=path))
+    assert shop.deliver("a", orders=path, waived=frozenset({("orders", "count")})) is None
+    assert shop.lake.published("orders")[0]["rows"] == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all"])
+def test_a_file_that_cannot_be_read_leaves_nothing_of_the_delivery(shop: Shop, content: bytes) -> None:
+    bad = shop.folder / "bad.parquet"
+    bad.write_bytes(content)
+    with pytest.raises(DataError, match=r"bad\.parquet: not a readable parquet file"):
+        shop.deliver("a", orders=(shop.file("good", orders(1, 4)), bad))
+    assert shop.lake.version("events/orders") == -1
+
+
+def test_a_file_damaged_inside_leaves_nothing_of_its_stream(shop: Shop) -> None:
+    path = shop.file("a", orders(1, 4))
+    content = bytearray(path.read_bytes())
+    content[4:600] = bytes(596)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.parquet: not a readable parquet file"):
+        shop.deliver("a", orders=path)
+    assert shop.lake.version("events/orders") == -1
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"orders": Path("/nowhere/a.parquet")}, "there is no such file"),
+        ({"renamed": {"orders": {"amont": "total"}}}, "did you mean 'amount'"),
+        ({"renamed": {"order": {"amount": "total"}}}, "did you mean 'orders'"),
+        ({"waived": frozenset({("order", "count")})}, "did you mean 'orders'"),
+        ({}, "unknown batch 'b'"),
+        ({"orders": Path("a.parquet"), "from_bronze": True}, "files and the archive are two deliveries"),
+    ],
+)
+def test_a_delivery_that_says_something_impossible_is_the_callers_mistake(
+    shop: Shop, how: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        shop.deliver("b", **how)
+    assert shop.lake.version("events/orders") == -1
+
+
+def test_however_small_the_tasks_the_outcome_is_the_same(tmp_path: Path) -> None:
+    rows = [*orders(1, 20), order(3), order(4, amount=1.0), order(30, channel="phone"), order(7)]
+    told = []
+    for size in (250_000, 7, 1):
+        shop = Shop(tmp_path / str(size))
+        shop.folder.mkdir()
+        shop.deliver("a", orders=rows[:15], rows_per_task=size)
+        shop.deliver("b", orders=(shop.file("x", rows[15:20]), shop.file("y", rows[20:])), rows_per_task=size)
+        columns = ("_id", "_revision", "_hash", "_op", "_time", "_known", "_position", "_batch")
+        batches = [
+            {
+                name: batch[name]
+                for name in ("rows", "accepted", "duplicates", "conflicts", "late", "quarantined", "sources")
+            }
+            for batch in shop.lake.published("orders")
+        ]
+        told.append((Counter(shop.silver(*columns)), batches, shop.accounts()))
+        assert not list((shop.folder / "lake" / "shop" / "work").glob("*/*"))
+    assert told[0] == told[1] == told[2]
+
+
+def test_the_accounts_notice_one_lost_and_one_doubled_row(shop: Shop) -> None:
+    shop.deliver("a", orders=orders(1, 9))
+    one = shop.lake.read("silver/orders").slice(0, 1)
+    shop.lake.append("silver/orders", one)
+    assert accounts(shop.lake, "orders").missing == -1
+    table = shop.lake.open("silver/orders")
+    assert table is not None
+    table.delete("order_id = 9")
+    assert accounts(shop.lake, "orders").missing == 0  # one too many and one too few
+    table.update_incremental()
+    table.delete("order_id = 8")
+    assert accounts(shop.lake, "orders").missing == 1

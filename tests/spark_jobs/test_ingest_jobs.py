@@ -1,0 +1,210 @@
+"""The ingest job as it is run: on Spark, from the command line, and when it dies."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from sluice.errors import DataError, Outage
+from sluice.lake.delivery import Delivery
+from sluice.lake.publish import recover
+from sluice.lake.workers import Here
+from spark_jobs.ingest import ingest
+from spark_jobs.workers import SparkWorkers
+from tests.spark_jobs.deliveries import AT, FILE, Shop, order, orders, returned
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+COLUMNS = ("_id", "_revision", "_hash", "_op", "_time", "_known", "_watermark", "_source", "_position", "_batch")
+ROWS = [*orders(1, 30), order(3), order(4, amount=1.0), order(30, channel="phone", order_id=77), order(7)]
+W = TypeVar("W")
+R = TypeVar("R")
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkWorkers]:
+    """Workers that always work on Spark, on one session."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        environment.setenv("PYSPARK_PYTHON", sys.executable)
+        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
+        environment.setenv("PYSPARK_SUBMIT_ARGS", "--master local[2] --driver-memory 1g pyspark-shell")
+        from spark_jobs.session import session
+
+        with session("test") as started:
+            yield SparkWorkers(lambda: started.sparkContext, little=0)
+
+
+def story(shop: Shop) -> object:
+    """A few deliveries of every kind, and all that they leave."""
+    shop.deliver("file", orders=shop.file("orders", ROWS), returns=shop.file("returns", [returned(1), returned(2)]))
+    shop.archive("orders", [order(40), b"torn", order(40), order(3), order(4, amount=9.0)])
+    shop.archive("orders", orders(50, 55), partition=1)
+    shop.deliver("topic", from_bronze=True, rows_per_task=3)
+    told = [
+        {name: value for name, value in batch.items() if name != "silver_version"} for batch in shop.lake.published()
+    ]
+    others = [shop.lake.read(f"{name}/orders").num_rows for name in ("quarantine", "conflicts")]
+    return Counter(shop.silver(*COLUMNS)), told, others, shop.accounts(), shop.accounts("returns")
+
+
+def test_spark_and_one_process_leave_the_same(tmp_path: Path, spark: SparkWorkers) -> None:
+    shops = [Shop(tmp_path / name, workers) for name, workers in (("spark", spark), ("here", Here()))]
+    for shop in shops:
+        shop.folder.mkdir()
+    assert story(shops[0]) == story(shops[1])
+
+
+def test_what_a_worker_finds_wrong_is_told_in_its_own_words(tmp_path: Path, spark: SparkWorkers) -> None:
+    shop = Shop(tmp_path, spark)
+    path = shop.file("a", orders(1, 4))
+    content = bytearray(path.read_bytes())
+    content[4:600] = bytes(596)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.parquet: not a readable parquet file \(") as raised:
+        shop.deliver("a", orders=path)
+    assert str(raised.value).endswith("next: deliver it again")
+    assert shop.lake.version("events/orders") == -1
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class Mortal(Here):
+    """Workers whose process dies before, or in the middle of, the nth step."""
+
+    def __init__(self, steps: int, *, within: bool) -> None:
+        self.left, self.within = steps, within
+
+    def each(self, task: Callable[[W], R], work: Sequence[W], *, rows: int) -> list[R]:
+        if self.left == 0:
+            if self.within and work:
+                task(work[0])
+            raise Killed
+        self.left -= 1
+        return super().each(task, work, rows=rows)
+
+
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize("steps", range(8))
+def test_a_job_that_dies_in_any_step_loses_nothing_and_doubles_nothing(
+    tmp_path: Path, steps: int, *, within: bool
+) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("before", orders=orders(28, 40))
+    files = {"orders": shop.file("orders", ROWS), "returns": shop.file("returns", [returned(1), returned(2)])}
+    shop.workers = Mortal(steps, within=within)
+    with pytest.raises(Killed):
+        shop.deliver("a", **files)
+    shown = {batch["stream"] for batch in shop.lake.published() if batch["batch"] == "a"}
+    assert {row[0] for row in shop.silver("_batch")} == {"before", *({"a"} if "orders" in shown else set())}
+
+    shop.workers = Here()
+    assert shop.deliver("a", **files) is None
+    found = shop.accounts()
+    assert (found.produced_bronze, found.silver, found.duplicates) == (13 + len(ROWS), 40, 5)
+    assert (found.conflicts, found.quarantined) == (1, {"category": 1})
+    assert shop.accounts("returns").silver == 2
+
+
+def test_two_jobs_at_once_do_not_both_publish(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.archive("orders", orders(1, 5))
+
+    class Interrupted(Here):
+        """Another job ingests the same events while this one judges them."""
+
+        def each(self, task: Callable[[W], R], work: Sequence[W], *, rows: int) -> list[R]:
+            done = super().each(task, work, rows=rows)
+            if work and not shop.lake.published("orders"):
+                Shop(tmp_path).deliver("other", from_bronze=True)
+            return done
+
+    with pytest.raises(Outage, match="run it again"):
+        ingest(Interrupted(), Delivery(str(FILE), str(tmp_path / "lake"), "mine", AT, from_bronze=True))
+    assert [batch["batch"] for batch in shop.lake.published("orders")] == ["other"]
+    assert shop.accounts().silver == 5
+    assert recover(shop.lake, "orders") == 1
+
+
+def job(shop: Shop, *arguments: str) -> subprocess.Popen[str]:
+    """The job in a process group of its own."""
+    command = [sys.executable, "-m", "spark_jobs.ingest", "--pipeline", str(FILE), "--at", str(AT)]
+    return subprocess.Popen(
+        [*command, "--lake", str(shop.folder / "lake"), *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, errors = process.communicate()
+    return process.returncode, errors
+
+
+def test_the_job_says_by_its_exit_code_how_it_ended(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    good = shop.file("good", orders(1, 5))
+    bad = shop.file("bad", [order(n, channel="phone") for n in range(6, 9)])
+    torn = tmp_path / "torn.parquet"
+    torn.write_bytes(b"PAR1")
+    assert ended(job(shop, "--batch", "a", "--file", f"orders={good}")) == (0, "")
+    code, errors = ended(job(shop, "--batch", "b", "--file", f"orders={bad}"))
+    assert code == 3
+    assert errors.startswith("GateStopped: batch 'b': orders: quarantined: 100.00% of the rows refused (category 3)")
+    code, errors = ended(job(shop, "--batch", "c", "--file", f"orders={torn}"))
+    assert (code, errors.split(":")[0]) == (3, "DataError")
+    code, errors = ended(job(shop, "--batch", "d", "--file", "orders=/nowhere.parquet"))
+    assert (code, errors.splitlines()[0]) == (2, "UserError: /nowhere.parquet: there is no such file")
+    code, errors = ended(job(shop, "--batch", "e", "--file", "orders"))
+    assert (code, errors.splitlines()[0]) == (2, "UserError: --file: 'orders' has no '=' between two names")
+    assert shop.accounts().silver == 5
+    assert shop.accounts().held == 3
+    repaired = ended(job(shop, "--batch", "b", "--waive", "orders:quarantined"))
+    assert repaired == (0, "")
+    assert shop.accounts().quarantined == {"category": 3}
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_job_that_is_killed_at_any_moment_and_run_again_loses_nothing_and_doubles_nothing(
+    tmp_path: Path, turn: int
+) -> None:
+    seed = int(os.environ.get("SLUICE_TEST_SEED") or time.time_ns() % 10**6) + turn
+    sys.stdout.write(f"SLUICE_TEST_SEED={seed - turn} (turn {turn})\n")
+    chance = random.Random(seed)
+    shop = Shop(tmp_path)
+    shop.archive("orders", orders(100, 130))
+    files = ["--batch", "files", "--file", f"orders={shop.file('orders', ROWS)}"]
+    begun = time.monotonic()
+    assert ended(job(Shop(_folder(tmp_path / "timing")), *files))[0] == 0
+    whole = time.monotonic() - begun
+    for arguments in (files, ["--batch", "topic", "--from-bronze"]):
+        for _ in range(2):
+            process = job(shop, *arguments)
+            time.sleep(whole * chance.uniform(0.3, 1.0))
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        assert ended(job(shop, *arguments)) == (0, "")
+    found = shop.accounts()
+    assert (found.produced_bronze, found.silver, found.duplicates) == (len(ROWS) + 31, 61, 2)
+    assert (found.conflicts, found.quarantined) == (1, {"category": 1})
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
