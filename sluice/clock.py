@@ -7,11 +7,11 @@ the system's monotonic clock instead. The value never goes back, and only a repl
 from __future__ import annotations
 
 import datetime as dt
-import os
+import fcntl
 import time
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 from sluice.errors import SettingsError
 
@@ -54,36 +54,44 @@ class FileClock:
     """A clock in a file, shared by every process on a machine; moves are atomic and never go back."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = path.absolute()
 
     def now(self) -> int:
         """Microseconds since 1970-01-01 UTC; SettingsError while nobody has set the clock."""
         try:
             return int(self._path.read_text())
         except FileNotFoundError:
-            raise SettingsError(
-                "the shared clock has not been set",
-                where=f"SLUICE_CLOCK={self._path.as_uri()}",
-                next_step="let the replay driver set it, or use SLUICE_CLOCK=wall",
-            ) from None
+            raise self._unusable("the shared clock has not been set") from None
+        except ValueError:
+            raise self._unusable("there is no number of microseconds in it") from None
 
     def move_to(self, instant: int) -> None:
         """Move forward to `instant` (microseconds); an earlier one leaves the clock where it is."""
-        if self._path.exists() and self.now() >= instant:
-            return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        fresh.write_text(str(instant))
-        fresh.replace(self._path)
+        with self._path.with_name(f"{self._path.name}.lock").open("w") as lock:
+            # of two drivers the slower one would put the clock back to what it had compared before
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self._path.exists() and self.now() >= instant:
+                return
+            fresh = self._path.with_name(f"{self._path.name}.next")
+            fresh.write_text(str(instant))
+            fresh.replace(self._path)
+
+    def _unusable(self, what: str) -> SettingsError:
+        return SettingsError(
+            what,
+            where=f"SLUICE_CLOCK={self._path.as_uri()}",
+            next_step="let the replay driver set it, or use SLUICE_CLOCK=wall",
+        )
 
 
 def open_clock(uri: str) -> Clock:
-    """The clock that `SLUICE_CLOCK` names; SettingsError for any other scheme."""
+    """The clock that `SLUICE_CLOCK` names; SettingsError for anything else."""
     if uri == "wall":
         return WallClock()
     parsed = urlparse(uri)
-    if parsed.scheme == "file":
-        return FileClock(Path(parsed.path))
+    if parsed.scheme == "file" and not parsed.netloc and parsed.path not in {"", "/"}:
+        return FileClock(Path(unquote(parsed.path)))
     raise SettingsError(f"unknown clock {uri!r}", where="SLUICE_CLOCK", allowed=["wall", "file:///path"])
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Self
 
 
 class SluiceError(Exception):
@@ -48,7 +49,7 @@ class UserError(SluiceError):
     """The person who called can mend it."""
 
     @classmethod
-    def unknown(cls, kind: str, value: object, known: Iterable[str], *, where: str | None = None) -> UserError:
+    def unknown(cls, kind: str, value: object, known: Iterable[str], *, where: str | None = None) -> Self:
         """An unknown name, with the nearest known one offered."""
         names = sorted(known)
         near = difflib.get_close_matches(str(value), names, n=1)

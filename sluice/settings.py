@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -94,14 +95,14 @@ class Sizes(_Area):
     ray_dashboard: bool = Field(default=False, description="Ray's dashboard, its job and Serve REST interfaces; 250 MB")
 
 
+@dataclass(frozen=True)
 class Settings:
     """Every area together; `kafka`, `prefect_api`, `mlflow` and `ray` answer with the external or the embedded one."""
 
-    def __init__(self) -> None:
-        self.places = Places()
-        self.engines = Engines()
-        self.ports = Ports()
-        self.sizes = Sizes()
+    places: Places = field(default_factory=Places)
+    engines: Engines = field(default_factory=Engines)
+    ports: Ports = field(default_factory=Ports)
+    sizes: Sizes = field(default_factory=Sizes)
 
     @property
     def kafka(self) -> str:

@@ -1,0 +1,67 @@
+"""Every error says what is wrong, where, what is allowed and the next step, and belongs to one of three families."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from sluice.errors import (
+    DataError,
+    DeclarationError,
+    GateStopped,
+    Outage,
+    ServiceDown,
+    SettingsError,
+    SluiceError,
+    UserError,
+)
+
+pytestmark = pytest.mark.unit
+
+TREE = {
+    UserError: SluiceError,
+    DeclarationError: UserError,
+    SettingsError: UserError,
+    DataError: SluiceError,
+    GateStopped: DataError,
+    Outage: SluiceError,
+    ServiceDown: Outage,
+}
+
+
+@pytest.mark.parametrize(("error", "family"), TREE.items(), ids=lambda error: error.__name__)
+def test_an_error_belongs_to_one_family(error: type[SluiceError], family: type[SluiceError]) -> None:
+    assert error.__bases__ == (family,)
+    assert sum(issubclass(error, one) for one in (UserError, DataError, Outage)) == 1
+
+
+def test_the_message_has_every_part() -> None:
+    error = UserError("it is blue", where="door", allowed=["red", 3], next_step="paint it")
+
+    assert str(error) == "door: it is blue\n  allowed: red, 3\n  next: paint it"
+
+
+def test_parts_that_are_missing_leave_no_trace() -> None:
+    assert str(DataError("broken")) == "broken"
+    assert str(Outage("down", allowed="up")) == "down\n  allowed: up"
+
+
+def test_an_unknown_name_offers_the_nearest() -> None:
+    error = DeclarationError.unknown("view", "spent", {"spend", "risk"}, where="fraud")
+
+    assert type(error) is DeclarationError
+    assert str(error) == "fraud: unknown view 'spent'\n  allowed: risk, spend\n  next: did you mean 'spend'?"
+
+
+def test_a_name_that_is_like_no_other_offers_none() -> None:
+    assert UserError.unknown("view", "zzz", ["spend"]).next_step is None
+
+
+@pytest.mark.parametrize("kind", [*TREE])
+def test_an_error_survives_the_way_between_processes(kind: type[SluiceError]) -> None:
+    error = kind("it is blue", where="door", allowed=["red"], next_step="paint it")
+
+    there = pickle.loads(pickle.dumps(error))  # noqa: S301 our own bytes
+
+    assert (type(there), str(there), there.where, there.allowed) == (kind, str(error), "door", "red")
