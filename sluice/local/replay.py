@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.engine.store import TileStore
 from sluice.errors import Outage
 from sluice.lake.tables import Lake
-from sluice.stream.producer import Producer
+from sluice.stream.producer import Sender
 from sluice.stream.topics import stream_topic
 
 REQUESTS = pa.schema(
@@ -40,7 +40,8 @@ REQUESTS = pa.schema(
 FRESHNESS = pa.schema({"topic": pa.string(), "offset": pa.int64(), "latency_us": pa.int64(), "at": pa.int64()})
 """The table `freshness`: from the produce call to the first read whose knowledge includes the event."""
 
-_PATIENCE_S = 60.0
+_SAMPLED = 20
+"""One offset in so many is measured: enough for percentiles, and small."""
 
 
 class Item(Protocol):
@@ -75,11 +76,13 @@ class Replay:
     lake: Lake
     store: TileStore
     clock: FileClock
-    producer: Producer
+    producer: Sender
     url: str
     share: float = 1.0
     together: int = 3
     slice: int = 120
+    patience_s: float = 60.0
+    """How long the fold may take over one slice."""
     _asked: list[dict[str, Any]] = field(default_factory=list)
     _fresh: list[dict[str, Any]] = field(default_factory=list)
 
@@ -141,36 +144,38 @@ class Replay:
     def _produce(self, items: Sequence[Item]) -> None:
         """Produce a slice, then wait until a read of the store knows all of it."""
         waiting: deque[tuple[str, int, int]] = deque()
-
         for item in items:
             topic, sent = stream_topic(self.pipeline.name, item.stream), time.perf_counter_ns()
             self.producer.send(topic, item.payload, at=item.arrival, stored=_noting(waiting, topic, sent))
         self.producer.flush()
-        deadline = time.monotonic() + _PATIENCE_S
-        while waiting:
-            known = self.store.read([]).knowledge.positions
-            seen = time.perf_counter_ns()
-            late = deque[tuple[str, int, int]]()
-            for topic, offset, sent in waiting:
-                at = known.get((topic, 0))
-                if at is None or at.offset <= offset:
-                    late.append((topic, offset, sent))
-                elif offset % 20 == 0:
-                    self._seen(topic, offset, (seen - sent) // 1000, items[-1].arrival)
-            waiting = late
-            if waiting and time.monotonic() > deadline:
+        deadline = time.monotonic() + self.patience_s
+        while waiting := self._unknown(waiting, items[-1].arrival):
+            if time.monotonic() > deadline:
                 raise Outage(
-                    f"the fold has not taken in offset {waiting[0][1]} of {waiting[0][0]} for {_PATIENCE_S:.0f} s",
+                    f"the fold has not taken in offset {waiting[0][1]} of {waiting[0][0]} for {self.patience_s:g} s",
                     where="replay",
                     next_step="look at the fold consumer's log",
                 )
-            time.sleep(0.002 if waiting else 0)
+            time.sleep(0.002)
+
+    def _unknown(self, waiting: Iterable[tuple[str, int, int]], at: int) -> deque[tuple[str, int, int]]:
+        """What the store does not know yet; how fresh the others are is kept."""
+        known = self.store.read([]).knowledge.positions
+        seen = time.perf_counter_ns()
+        unknown = deque[tuple[str, int, int]]()
+        for topic, offset, sent in waiting:
+            position = known.get((topic, 0))
+            if position is None or position.offset <= offset:
+                unknown.append((topic, offset, sent))
+            elif offset % _SAMPLED == 0:
+                self._seen(topic, offset, (seen - sent) // 1000, at)
+        return unknown
 
     def _seen(self, topic: str, offset: int, latency: int, at: int) -> None:
         self._fresh.append({"topic": topic, "offset": offset, "latency_us": latency, "at": at})
 
 
-def _noting(waiting: deque[tuple[str, int, int]], topic: str, sent: int) -> Any:
+def _noting(waiting: deque[tuple[str, int, int]], topic: str, sent: int) -> Callable[[int], None]:
     return lambda offset: waiting.append((topic, offset, sent))
 
 
