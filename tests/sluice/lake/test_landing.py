@@ -82,7 +82,7 @@ ORDERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(ORDERS, min_size=1, max_size=5))
 def test_parquet_csv_and_json_of_one_event_are_equal_once_typed(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]

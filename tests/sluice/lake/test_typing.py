@@ -44,7 +44,7 @@ def micros(values: list[Any]) -> list[int | None]:
     return [None if value is None else from_datetime(value) for value in typed.to_pylist()]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 @pytest.mark.parametrize("name", ["id", "at", "key", "amount", "kind", "size", "flag"])
 def test_a_value_is_typed_the_same_beside_any_other_values(name: str, data: st.DataObject) -> None:
