@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from sluice.lake.typing import times
 from sluice.monitor.audit import Served, audit, served_rows
 from tests.sluice.monitor.serving import Serving, payment
 from tests.sluice.stream.feeds import START, Message, feed
+from tests.sluice.stream.histories import FILE
 from tests.sluice.stream.payments import pipeline
 
 pytestmark = pytest.mark.integration
@@ -178,6 +180,20 @@ def test_vectors_of_another_definition_are_refused(tmp_path: Path) -> None:
 
 def test_nothing_served_is_nothing_to_audit(tmp_path: Path) -> None:
     assert audit(Lake(str(tmp_path), pipeline.name), pipeline, []) == []
+
+
+def test_the_example_of_the_page_audits_everything(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
+    names: dict[str, Any] = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)  # noqa: S102 the page's own example
+    serving = Serving.start(tmp_path, feed(6, 200), 6)
+    serving.serve([asked(1, START + 4 * HOUR), asked(2, START + 4 * HOUR)])
+    serving.history.archive()
+
+    found = names["audit_everything"](str(tmp_path / "lake"), str(FILE), at=17)
+
+    assert found == 0
+    assert [(row["equal"], row["at"]) for row in serving.history.lake.rows("audits")] == [(True, 17)] * 2
 
 
 def asked(card: int | None, at: int) -> dict[str, Any]:
