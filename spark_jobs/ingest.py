@@ -16,6 +16,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pyarrow.dataset as ds
+
 from sluice.decisions import Finding, Verdict
 from sluice.declare.streams import Stream
 from sluice.errors import GateStopped, UserError
@@ -36,8 +38,9 @@ def ingest(workers: Workers, delivery: Delivery) -> None:
     gates say: there a stop is an incident, and what is derived from them waits.
     """
     delivery.check()
-    landed = land_files(workers, delivery)
     streams = delivery.declared().streams
+    _refuse_held(delivery, [stream.name for stream in streams])
+    landed = land_files(workers, delivery)
     found = {stream.name: ingest_stream(workers, stream, delivery, landed=stream.name in landed) for stream in streams}
     _refuse_unknown(delivery, found)
     stops = [
@@ -68,6 +71,17 @@ def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, lande
         if delivery.from_bronze or not stopped:
             publish(lake, found.batch, found.staged, turn=turn)
     return findings
+
+
+def _refuse_held(delivery: Delivery, streams: Sequence[str]) -> None:
+    """UserError for archived events under the name of a batch of files, which would then never be judged."""
+    lake, named = delivery.tables(), ds.field("batch") == delivery.batch
+    if delivery.from_bronze and any(lake.count(f"events/{name}", where=named) for name in streams):
+        raise UserError(
+            f"{delivery.batch!r} is a batch of files",
+            where="--batch",
+            next_step="give the archived events another name",
+        )
 
 
 def _refuse_unknown(delivery: Delivery, found: Mapping[str, Sequence[Finding]]) -> None:
@@ -110,8 +124,8 @@ def _arguments() -> Delivery:
     given = parser.parse_args()
     files = [_pair(text, "=", "--file") for text in given.file]
     return Delivery(
-        str(Path(given.pipeline).resolve()) if given.pipeline.endswith(".py") else given.pipeline,
-        given.lake,
+        _absolute(given.pipeline) if given.pipeline.endswith(".py") else given.pipeline,
+        given.lake if "://" in given.lake else _absolute(given.lake),
         given.batch,
         given.at,
         files=[(stream, Path(path)) for stream, path in files],
@@ -119,6 +133,11 @@ def _arguments() -> Delivery:
         renamed=_renamed(given.rename),
         waived=frozenset(_pair(text, ":", "--waive") for text in given.waive),
     )
+
+
+def _absolute(path: str) -> str:
+    """A path that means the same to a worker elsewhere."""
+    return str(Path(path).absolute())
 
 
 def _renamed(texts: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.errors import UserError
+from sluice.lake.gates import GATES
 from sluice.lake.tables import Lake
 
 
@@ -48,10 +49,15 @@ class Delivery:
     def check(self) -> None:
         """UserError unless it is one delivery, and all that it names is declared."""
         pipeline = self.declared()
+        if not self.batch:
+            raise UserError("a batch has a name", where="--batch")
         if self.from_bronze and self.files:
             raise UserError("files and the archive are two deliveries", where=f"batch {self.batch!r}")
         for name in [*(name for name, _ in self.files), *self.renamed, *(name for name, _ in self.waived)]:
             pipeline.stream(name)
+        for _, gate in self.waived:
+            if gate not in GATES:
+                raise UserError.unknown("gate", gate, GATES, where="waived")
         for name, columns in self.renamed.items():
             for column in columns:
                 _check_column(pipeline.stream(name), column)

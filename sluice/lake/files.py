@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import deltalake
@@ -110,7 +111,9 @@ def replace_files(
 
 
 def _place(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(uri if "://" in uri else f"file://{uri}")
+    if "://" not in uri:
+        return pyarrow.fs.LocalFileSystem(), str(Path(uri).absolute())
+    filesystem, path = pyarrow.fs.FileSystem.from_uri(uri)
     return filesystem, str(path)
 
 

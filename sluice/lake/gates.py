@@ -11,6 +11,8 @@ from sluice.declare.durations import duration_text
 from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
 
+GATES = ("count", "quarantined", "freshness", "foreign_keys")
+
 
 @dataclass(frozen=True)
 class BatchEvidence:

@@ -64,7 +64,8 @@ def parts(pipeline: Pipeline, stream: Stream, path: Path, renamed: Renamed) -> l
 
 def told_in(pipeline: Pipeline, stream: Stream) -> Stream | None:
     """The stream in whose rows this one's events are told: the scored events', for a label inside the row."""
-    return pipeline.label.of if pipeline.label.column is not None and stream is pipeline.label.told_by else None
+    label = pipeline.label
+    return label.of if label.column is not None and stream.name == label.told_by.name else None
 
 
 def land(pipeline: Pipeline, stream: Stream, part: Part, *, batch: str, renamed: Renamed) -> Iterator[pa.Table]:
@@ -73,13 +74,13 @@ def land(pipeline: Pipeline, stream: Stream, part: Part, *, batch: str, renamed:
     `stream` is the part's own, or the label's that its rows tell. A row whose label is still null tells none.
     """
     split = _split(pipeline, renamed)
-    told = split is not None and stream is pipeline.label.told_by
+    told = told_in(pipeline, stream) is not None
     columns = [*split, *_CONTROL] if split is not None and told else None
     for first, rows in read(Path(part.path), part.group, part.first, columns=columns):
         numbered: Iterable[tuple[int, Row]] = enumerate(rows)
         if split is not None and told:
             numbered = _told(pipeline.label, split, rows)
-        elif split is not None and stream is pipeline.label.of:
+        elif split is not None and stream.name == pipeline.label.of.name:
             numbered = enumerate(_without(row, split.label) for row in rows)
         yield _bronze([(first + index, row) for index, row in numbered], part.source, batch)
 
@@ -95,7 +96,7 @@ def _split(pipeline: Pipeline, renamed: Renamed) -> _Split | None:
 
 def _check_label(pipeline: Pipeline, stream: Stream, path: Path, renamed: Renamed) -> None:
     split, named = _split(pipeline, renamed), columns_of(path)
-    if split is None or named is None or stream is not pipeline.label.of:
+    if split is None or named is None or stream.name != pipeline.label.of.name:
         return
     missing = [name for name in split if name not in named]
     if missing:

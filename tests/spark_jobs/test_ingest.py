@@ -14,6 +14,9 @@ import pytest
 from sluice.engine.history import settled
 from sluice.errors import DataError, UserError
 from sluice.lake.accounts import accounts
+from sluice.lake.delivery import Delivery
+from sluice.lake.workers import Here
+from spark_jobs.ingest import ingest
 from tests.spark_jobs.deliveries import AT, HOUR, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
@@ -230,7 +233,9 @@ def test_a_file_damaged_inside_leaves_nothing_of_its_stream(shop: Shop) -> None:
         ({"renamed": {"orders": {"amont": "total"}}}, "did you mean 'amount'"),
         ({"renamed": {"order": {"amount": "total"}}}, "did you mean 'orders'"),
         ({"waived": frozenset({("order", "count")})}, "did you mean 'orders'"),
+        ({"waived": frozenset({("orders", "counts")})}, "did you mean 'count'"),
         ({}, "unknown batch 'b'"),
+        ({"batch": ""}, "a batch has a name"),
         ({"orders": Path("a.parquet"), "from_bronze": True}, "files and the archive are two deliveries"),
     ],
 )
@@ -238,8 +243,48 @@ def test_a_delivery_that_says_something_impossible_is_the_callers_mistake(
     shop: Shop, how: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        shop.deliver("b", **how)
+        shop.deliver(**{"batch": "b", **how})
     assert shop.lake.version("events/orders") == -1
+
+
+def test_a_lake_and_a_pipeline_may_lie_anywhere(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "a folder, übrigens")
+    shop.folder.mkdir()
+    shop.deliver("a", orders=orders(1, 4))
+    shop.deliver("b", orders=[order(1, amount=9.0), order(2), order(7)])
+    found = shop.accounts()
+    assert (found.silver, found.conflicts, found.duplicates) == (5, 1, 1)
+
+
+def test_a_label_inside_the_row_is_as_fresh_as_its_event_however_the_pipeline_is_named(tmp_path: Path) -> None:
+    rows = [
+        {
+            "TRANSACTION_ID": n,
+            "TX_DATETIME": f"2026-01-01 10:{n:02}:00",
+            "CUSTOMER_ID": 1,
+            "TERMINAL_ID": 2,
+            "TX_AMOUNT": 44.77 * 5,
+            "TX_FRAUD": label,
+        }
+        for n, label in enumerate([0, 1, None])
+    ]
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    path = str(Path(__file__).parents[2] / "feature_repo" / "handbook.py")
+    for name, reference in (("registered", "handbook"), ("path", path)):
+        delivery = Delivery(reference, str(tmp_path / name), "a", AT, files=[("transactions", file)])
+        ingest(Here(), delivery)
+        lake = delivery.tables()
+        assert {str(row["amount"]) for row in lake.rows("silver/transactions")} == {"223.85"}
+        told = lake.rows("silver/transactions_is_fraud")
+        assert [(row["is_fraud"], str(row["is_fraud_time"])[:16]) for row in told] == [
+            (0, "2026-01-08 10:00"),
+            (1, "2026-01-08 10:01"),
+        ]
+        assert {row["verdict"] for row in lake.rows("verdicts")} == {"pass"}
+        for stream, count in (("transactions", 3), ("transactions_is_fraud", 2)):
+            found = accounts(lake, stream)
+            assert (found.silver, found.missing) == (count, 0)
 
 
 def test_however_small_the_tasks_the_outcome_is_the_same(tmp_path: Path) -> None:

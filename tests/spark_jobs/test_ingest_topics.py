@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.engine.history import settled
+from sluice.errors import UserError
 from tests.spark_jobs.deliveries import AT, HOUR, MINUTE, START, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
@@ -104,6 +105,15 @@ def test_a_stop_on_a_topic_is_an_incident_and_the_events_are_history(shop: Shop)
     assert (found.silver, found.held, found.quarantined) == (1, 0, {"category": 1})
     stops = {row["rule"] for row in shop.lake.rows("verdicts") if row["verdict"] == "stop"}
     assert stops == {"quarantined"}
+
+
+def test_archived_events_do_not_take_the_name_of_a_batch_of_files(shop: Shop) -> None:
+    assert shop.deliver("a", orders=[order(1)]) is not None
+    shop.archive("orders", orders(2, 4))
+    with pytest.raises(UserError, match="'a' is a batch of files"):
+        shop.deliver("a", from_bronze=True)
+    assert shop.deliver("b", from_bronze=True) is None
+    assert (shop.accounts().silver, shop.accounts().held) == (3, 1)
 
 
 def test_revisions_and_deletes_come_by_their_headers(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from sluice.decisions import Finding, Verdict
 from sluice.declare.columns import Key
 from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
+from sluice.lake.gates import GATES as NAMES
 from sluice.lake.gates import BatchEvidence, judge, waive
 
 pytestmark = pytest.mark.unit
@@ -32,7 +33,7 @@ def found(rule: str, gates: Gates = GATES, **changes: Any) -> Finding:
 
 def test_every_rule_has_a_finding_also_when_it_passes() -> None:
     findings = judge(STREAM, GATES, evidence(), AT)
-    assert [one.rule for one in findings] == ["count", "quarantined", "freshness", "foreign_keys"]
+    assert tuple(one.rule for one in findings) == NAMES == ("count", "quarantined", "freshness", "foreign_keys")
     assert {one.verdict for one in findings} == {Verdict.PASS}
 
 
