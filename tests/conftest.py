@@ -34,6 +34,18 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def environment_as_found() -> Iterator[None]:
+    """What a module's engines leave in the environment (MLflow puts its address there) is gone before the next one."""
+    before = dict(os.environ)
+    yield
+    for name in (set(os.environ) | set(before)) - {"PYTEST_CURRENT_TEST"}:
+        if name in before:
+            os.environ[name] = before[name]
+        else:
+            del os.environ[name]
+
+
 @pytest.fixture(autouse=True)
 def settings_read_afresh() -> Iterator[None]:
     """A test that sets a variable sees it, and leaves nothing of it behind."""
