@@ -17,7 +17,7 @@ from tests.sluice.engine.folding import PARTITION, answered, assert_same_bits, b
 from tests.sluice.engine.oracle import Asked, Version, packed_vector
 from tests.sluice.engine.pipelines import ALL, shop
 from tests.sluice.engine.stores import Opened, every_store
-from tests.sluice.engine.worlds import START, World, asked_table, digest, several, tables, worlds
+from tests.sluice.engine.worlds import START, World, asked_table, digest, several, tables, told_worlds, worlds
 
 pytestmark = pytest.mark.unit
 pipelines = pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
@@ -50,6 +50,16 @@ def test_any_split_into_batches_in_any_order_gives_the_bits_of_the_whole(
         fold_all(pipeline, store, data.draw(batches_of(world.versions)))
         assert_same_bits(pipeline, answered(pipeline, store, world.requests), batched(pipeline, world))
         assert_same_bits(pipeline, batched(pipeline, world), expected(pipeline, world))
+
+
+@pytest.mark.parametrize("pipeline", ALL[:2], ids=lambda pipeline: pipeline.name)
+@several
+@given(data=st.data())
+def test_labels_fold_to_the_bits_of_their_definition(pipeline: Pipeline, data: st.DataObject) -> None:
+    world = data.draw(told_worlds(pipeline))
+    store = MemoryStore()
+    fold_all(pipeline, store, data.draw(batches_of(world.versions)))
+    assert_same_bits(pipeline, answered(pipeline, store, world.requests), expected(pipeline, world))
 
 
 @pipelines

@@ -14,7 +14,7 @@ from sluice.engine.vectors import as_table, as_values, pack, unpack, vectors
 from tests.sluice.engine.folding import assert_same_bits
 from tests.sluice.engine.oracle import Asked, Version, packed_vector, vector
 from tests.sluice.engine.pipelines import ALL, shop
-from tests.sluice.engine.worlds import START, World, asked_table, digest, several, tables, worlds
+from tests.sluice.engine.worlds import START, World, asked_table, digest, many, several, tables, told_worlds, worlds
 
 pytestmark = pytest.mark.unit
 pipelines = pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
@@ -27,10 +27,19 @@ def bits(pipeline: Pipeline, world: World) -> list[bytes]:
 
 
 @pipelines
-@several
+@many
 @given(data=st.data())
 def test_every_vector_has_the_bits_of_its_definition(pipeline: Pipeline, data: st.DataObject) -> None:
     world = data.draw(worlds(pipeline))
+    expected = [packed_vector(pipeline, asked, world.versions) for asked in world.requests]
+    assert_same_bits(pipeline, bits(pipeline, world), expected)
+
+
+@pytest.mark.parametrize("pipeline", ALL[:2], ids=lambda pipeline: pipeline.name)
+@many
+@given(data=st.data())
+def test_a_label_counts_from_the_moment_it_is_known_as_it_stands_then(pipeline: Pipeline, data: st.DataObject) -> None:
+    world = data.draw(told_worlds(pipeline))
     expected = [packed_vector(pipeline, asked, world.versions) for asked in world.requests]
     assert_same_bits(pipeline, bits(pipeline, world), expected)
 

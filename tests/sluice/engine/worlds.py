@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,13 +26,14 @@ several = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+many = settings(several, max_examples=settings().max_examples)
 START = 1_706_918_400_000_000
 """2024-02-03 00:00 UTC, a Saturday."""
 IDS: dict[str, list[int | str]] = {
     "integer": [0, 1, 2, -7, 2**62],
-    "text": ["", "a", "b", "é", "\uffff", "\U00010000"],
+    "text": ["a", "b", "", "é", "\uffff", "\U00010000"],
 }
-KEYS: dict[str, list[int | str | None]] = {"integer": [0, 1, None], "text": ["", "x", None]}
+KEYS: dict[str, list[int | str | None]] = {"integer": [0, 1, None], "text": ["x", "", None]}
 
 
 @dataclass(frozen=True)
@@ -42,75 +45,142 @@ class World:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, pipeline: Pipeline, *, size: int = 14) -> World:
-    versions = draw(st.lists(st.one_of([versions_of(stream) for stream in pipeline.streams]), max_size=size))
+def worlds(draw: st.DrawFn, pipeline: Pipeline) -> World:
+    plain = [stream for stream in pipeline.streams if not stream.parent]
+    telling = [stream for stream in pipeline.streams if stream.parent]
+    events = draw(some(st.one_of([versions_of(pipeline, stream) for stream in plain])))
+    told = draw(some(st.one_of([told_versions(pipeline, stream, events) for stream in telling])))
+    versions = [*events, *told]
     copies = draw(st.lists(st.sampled_from(versions), max_size=3)) if versions else []
-    again = [draw(copies_of(version)) for version in copies]
+    # now and then the same bytes are put and deleted at one revision
+    ops = st.sampled_from([0, 0, 1])
+    again = [replace(draw(copies_of(pipeline, one)), op=abs(one.op - draw(ops))) for one in copies]
     requests = draw(st.lists(requests_of(pipeline, versions), min_size=1, max_size=5))
     return World(draw(st.permutations([*versions, *again])), requests)
 
 
 @st.composite
-def versions_of(draw: st.DrawFn, stream: Stream) -> Version:
-    time = draw(times())
-    op = draw(st.sampled_from([PUT, PUT, PUT, DELETE]))
-    bare = op == DELETE and draw(st.booleans())
-    values = {name: None if bare else draw(values_of(column)) for name, column in stream.columns.items()}
-    version = Version(stream.name, draw(ids_of(stream)), time, values, digest(time, values))
-    return draw(copies_of(replace(version, revision=draw(st.integers(0, 2)), op=op)))
+def told_worlds(draw: st.DrawFn, pipeline: Pipeline) -> World:
+    """One or two events of which much is told, and requests on the edges of what can be known of them."""
+    label = pipeline.label
+    values = payloads(label.of)[0]
+    ids = choices_of_ids(label.of)[:2]
+    events = [Version(label.of.name, id_, START, values, digest(START, values)) for id_ in ids]
+    told = draw(st.lists(told_versions(pipeline, label.told_by, events), min_size=2, max_size=6))
+    copies = [draw(copies_of(pipeline, version)) for version in told[: draw(st.integers(0, 2))]]
+    moments = [version.known for version in told] + [START + edge for edge in edges(pipeline)]
+    times = draw(st.lists(st.sampled_from(moments), min_size=3, max_size=6))
+    requests = [Asked(time + draw(JITTER), None, values) for time in times]
+    return World(draw(st.permutations([*events, *told, *copies])), requests)
+
+
+def some(strategy: st.SearchStrategy[Version]) -> st.SearchStrategy[list[Version]]:
+    """None, or enough to collide."""
+    return st.one_of(st.just([]), st.lists(strategy, min_size=3, max_size=7))
 
 
 @st.composite
-def copies_of(draw: st.DrawFn, version: Version) -> Version:
+def versions_of(draw: st.DrawFn, pipeline: Pipeline, stream: Stream) -> Version:
+    time = draw(times())
+    op = draw(st.sampled_from([PUT, PUT, PUT, DELETE]))
+    values = draw(st.sampled_from(payloads(stream)))
+    if op == DELETE and draw(st.booleans()):
+        values = dict.fromkeys(values)
+    version = Version(stream.name, draw(ids_of(stream)), time, values, digest(time, values))
+    return draw(copies_of(pipeline, replace(version, revision=draw(st.sampled_from([0, 0, 1, 2])), op=op)))
+
+
+@st.composite
+def told_versions(draw: st.DrawFn, pipeline: Pipeline, stream: Stream, events: list[Version]) -> Version:
+    """What is told about an event: soon after it, or as far from it as it may be, and now and then about another."""
+    version = draw(versions_of(pipeline, stream))
+    scored = [event for event in events if event.stream == pipeline.events.name]
+    if not scored or draw(st.sampled_from([False] * 4 + [True])):
+        return version
+    event, link = draw(st.sampled_from(scored)), stream.parent[0] if stream.parent else ""
+    kept = max(view.horizon for view in pipeline.windows)
+    time = event.time + draw(st.sampled_from([0, 0, MINUTE, 2 * MINUTE, kept, -kept])) + draw(JITTER)
+    values = {**version.values, link: event.id if version.values[link] is not None else None}
+    about = replace(
+        version, time=time, values=values, hash=digest(time, values), known=version.known - version.time + time
+    )
+    if version.watermark is None or draw(st.booleans()):
+        return about
+    horizon = draw(st.sampled_from([view.horizon for view in pipeline.windows]))
+    return replace(about, watermark=event.time + horizon + draw(JITTER))
+
+
+@st.composite
+def copies_of(draw: st.DrawFn, pipeline: Pipeline, version: Version) -> Version:
     """The same bytes at another moment: another known_at and another place in its partition."""
     known = version.time + draw(st.sampled_from([0, 1, MINUTE, 2 * MINUTE, 2 * MINUTE + 1, 4 * MINUTE]))
-    ahead = draw(st.sampled_from([None, None, None, 0, 3 * MINUTE, 4 * MINUTE, 7 * MINUTE]))
-    watermark = None if ahead is None else version.time + ahead + draw(st.sampled_from([-1, 0, 1]))
-    return replace(version, known=known, watermark=watermark)
+    ahead = draw(st.sampled_from([None, None, None, 0, *(view.horizon for view in pipeline.windows)]))
+    watermark = None if ahead is None else draw(st.one_of(times(), st.just(version.time))) + ahead
+    return replace(version, known=known, watermark=None if watermark is None else watermark + draw(JITTER))
 
 
 @st.composite
 def requests_of(draw: st.DrawFn, pipeline: Pipeline, versions: Sequence[Version]) -> Asked:
-    """A request at any moment, one whose window ends exactly at an event, or an event's own."""
+    """An event's own request, one where a window begins or ends or a label is known, or one at any moment."""
     events = pipeline.events
     scored = [version for version in versions if version.stream == events.name and version.op == PUT]
-    if scored and draw(st.booleans()):
-        own = draw(st.sampled_from(scored))
+    own = draw(st.sampled_from([None, *scored]))
+    if own is not None and draw(st.booleans()):
         return Asked(own.time, own.id, own.values)
     time = draw(times())
     if versions:
-        edges = [0, *(view.lag for view in pipeline.windows)]
-        edges += [view.lag + int(item.window or 0) for view in pipeline.windows for item in view.functions]
-        edge = draw(st.sampled_from(sorted(set(edges)))) + draw(st.sampled_from([-1, 0, 1]))
-        time = draw(st.sampled_from([time, draw(st.sampled_from(versions)).time + edge]))
-    values = {name: draw(values_of(column)) for name, column in events.columns.items()}
+        seen = draw(st.sampled_from(versions))
+        time = draw(st.sampled_from([seen.known, *(seen.time + edge for edge in edges(pipeline))])) + draw(JITTER)
+    values = own.values if own is not None else draw(st.sampled_from(payloads(events)))
     return Asked(time, draw(st.one_of(st.none(), ids_of(events))), values)
 
 
+JITTER = st.sampled_from([0, 0, 0, -1, 1])
+
+
 def times() -> st.SearchStrategy[int]:
-    return st.builds(lambda minute, off: START + minute * MINUTE + off, st.integers(-3, 6), st.sampled_from([-1, 0, 1]))
+    """Moments a whole number of minutes apart, give or take a microsecond."""
+    return st.builds(lambda minute, off: START + minute * MINUTE + off, st.integers(0, 5), JITTER)
+
+
+def edges(pipeline: Pipeline) -> list[int]:
+    """How long after an event some window of the pipeline begins or ceases to hold it."""
+    ends = {view.lag for view in pipeline.windows}
+    return sorted(ends | {view.lag + int(item.window or 0) for view in pipeline.windows for item in view.functions})
 
 
 def ids_of(stream: Stream) -> st.SearchStrategy[int | str]:
-    return st.sampled_from(IDS["integer" if stream.id_type == "integer" and stream.id_columns else "text"])
+    return st.sampled_from(choices_of_ids(stream))
 
 
-def values_of(column: Column) -> st.SearchStrategy[Any]:
-    """Encoded values; the bounds themselves are among them."""
+def choices_of_ids(stream: Stream) -> list[int | str]:
+    listed = IDS["integer" if stream.id_type == "integer" and stream.id_columns else "text"]
+    return [*listed[:2] * 3, *listed]
+
+
+@functools.cache
+def payloads(stream: Stream) -> list[dict[str, Any]]:
+    """Encoded values of all columns, the plainest first; the bounds themselves are among them."""
+    chance = random.Random(stream.name)
+    columns = {name: choices_of(column) for name, column in stream.columns.items()}
+    first = {name: choices[0] for name, choices in columns.items()}
+    return [first, *({name: chance.choice(choices) for name, choices in columns.items()} for _ in range(60))]
+
+
+def choices_of(column: Column) -> list[Any]:
     if isinstance(column, Key):
-        return st.sampled_from(KEYS[column.type])
-    some: st.SearchStrategy[Any]
+        return [*KEYS[column.type][:1] * 5, *KEYS[column.type]]
     if isinstance(column, ForeignKey):
-        some = ids_of(column.to)
+        found: list[Any] = choices_of_ids(column.to)
     elif isinstance(column, Category):
-        some = st.integers(0, len(column.categories) - 1) if column.categories else st.integers(-(2**63), 2**63 - 1)
+        found = list(range(len(column.categories))) or [7, -(2**63), 2**63 - 1]
     elif isinstance(column, Flag):
-        some = st.integers(0, 1)
+        found = [0, 1]
     else:
         step = 10**column.scale if isinstance(column, Decimal) else 1
         low, high = (int(bound * step) for bound in column.bounds or (0, 0))
-        some = st.one_of(st.sampled_from([low, high]), st.integers(max(low, -3), min(high, 9)))
-    return st.one_of(st.none(), some, some, some) if column.nullable else some
+        found = [max(low, 1), max(low, -3), min(high, 9), low, high]
+    return [*found, *found, None] if column.nullable else found
 
 
 def digest(time: int, values: dict[str, Any]) -> int:
