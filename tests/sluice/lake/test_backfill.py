@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -208,6 +209,24 @@ def test_files_that_delta_has_compacted_are_read(history: History) -> None:
     backfill(Here(), plan(history))
 
     assert published(history).to_pydict() == wanted.to_pydict()
+
+
+@pytest.mark.parametrize("name", ["a b", "é#?"])
+def test_a_lake_may_be_in_any_folder(ingested: Path, tmp_path: Path, name: str) -> None:
+    history = History(tmp_path / name, pipeline)
+    shutil.copytree(ingested / "lake", history.folder / "lake")
+
+    backfill(Here(), plan(history))
+
+    assert published(history).to_pydict() == expected(pipeline, dict(history.versions()), AT).to_pydict()
+
+
+def test_a_lake_may_be_named_by_a_uri(history: History) -> None:
+    named = replace(plan(history), lake=(history.folder / "lake").as_uri())
+
+    backfill(Here(), named)
+
+    assert published(history).to_pydict() == expected(pipeline, dict(history.versions()), AT).to_pydict()
 
 
 def test_a_column_that_is_younger_than_a_file_is_null_in_it(history: History) -> None:
