@@ -15,7 +15,7 @@ import pyarrow as pa
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.engine.encode import encode
-from sluice.engine.fold import Folded, MicroBatch, fold, forget_expired
+from sluice.engine.fold import MicroBatch, fold, forget_expired
 from sluice.engine.store import Partition, Position, TileStore
 from sluice.lake.contract import check
 from sluice.lake.watermarks import with_watermarks
@@ -36,8 +36,8 @@ class FoldConsumer:
     bootstrap: str
     most: int = 1000
 
-    def run(self, stopped: Callable[[], bool], *, idle: Callable[[], None] = lambda: None) -> None:
-        """Fold until `stopped()`; `idle` is called whenever nothing was waiting."""
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Fold until `stopped()`; LostPartition when another consumer has taken over."""
         positions = dict(self.store.read([]).knowledge.positions)
         topics = [stream_topic(self.pipeline.name, stream.name) for stream in self.pipeline.streams]
         start = {partition: at.offset for partition, at in positions.items()}
@@ -45,18 +45,16 @@ class FoldConsumer:
         with Subscription(self.bootstrap, topics, start.get, most=self.most) as subscription:
             while not stopped():
                 records = subscription.poll(50)
-                if not records:
-                    idle()
-                    continue
-                positions = self.fold(records, positions)
-                folded += 1
-                if folded % _FORGET_EVERY == 0:
-                    self._forget(positions)
+                if records:
+                    positions = self.fold(records, positions)
+                    folded += 1
+                    if folded % _FORGET_EVERY == 0:
+                        self._forget(positions)
 
     def fold(self, records: Sequence[Record], positions: Mapping[Partition, Position]) -> dict[Partition, Position]:
         """Fold records that follow the given positions; the positions afterwards."""
         batch = micro_batch(self.pipeline, records, positions)
-        self.last: Folded = fold(self.pipeline, self.store, batch)
+        fold(self.pipeline, self.store, batch)
         return {**positions, **batch.positions}
 
     def _forget(self, positions: Mapping[Partition, Position]) -> None:

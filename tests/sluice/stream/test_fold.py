@@ -9,6 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from sluice.clock import rfc3339
+from sluice.declare.durations import HOUR
 from sluice.engine.sqlite import SqliteStore
 from sluice.engine.store import LostPartition, MemoryStore, Position
 from sluice.lake.contract import check
@@ -141,6 +143,28 @@ def test_every_cut_of_the_topics_leaves_the_same_store(tmp_path: Path) -> None:
 
     assert found[0] == found[1] == found[2]
     assert len(found[0].tiles) > 250
+
+
+def test_what_is_forgotten_is_missed_by_no_request_within_the_horizon(tmp_path: Path) -> None:
+    messages = feed(seed=13, size=3_600)
+    topics = MemoryTopics()
+    send(pipeline, topics, messages)
+    sizes = []
+    for forgetful in (False, True):
+        store = SqliteStore(tmp_path / f"{forgetful}.db")
+        consumer, positions = FoldConsumer(pipeline, store, bootstrap=""), {}
+        for batch in _cut(topics, "uneven"):
+            positions = consumer.fold(batch, positions)
+            if forgetful:
+                consumer._forget(positions)
+        held = contents(store)
+        sizes.append((len(held.tiles), len(held.facts)))
+        asked = [{**row, "paid_at": rfc3339(messages[-1].at - HOUR)} for row in questions(messages, 2, 150)]
+        assert answered(pipeline, store, asked) == computed(pipeline, history(pipeline, topics.records), asked)
+        store.close()
+
+    assert sizes[1][0] < sizes[0][0]
+    assert sizes[1][1] < sizes[0][1]
 
 
 def test_a_batch_that_another_consumer_has_folded_is_lost_whole() -> None:
