@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.stream.memory import MemoryRecord
@@ -25,7 +25,9 @@ pytestmark = pytest.mark.unit
 
 words = st.binary(max_size=60)
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-values = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), names)
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False), names
+)
 micros = st.integers(0, 2**53)
 predictions = st.builds(
     Prediction,
@@ -53,6 +55,7 @@ def record(payload: bytes | None, offset: int = 0) -> MemoryRecord:
     return MemoryRecord("payments.predictions", 0, offset, 12, payload)
 
 
+@settings(deadline=None)
 @given(predictions, st.integers(0, 2**40))
 def test_a_row_is_what_was_written(prediction: Prediction, position: int) -> None:
     row = prediction_row(encode_prediction(prediction), position)
@@ -62,6 +65,7 @@ def test_a_row_is_what_was_written(prediction: Prediction, position: int) -> Non
     assert row["position"] == position
 
 
+@settings(deadline=None)
 @given(st.lists(predictions, max_size=4))
 def test_rows_have_the_schema_of_the_table(written: list[Prediction]) -> None:
     records = [record(encode_prediction(prediction), offset) for offset, prediction in enumerate(written)]
@@ -77,6 +81,10 @@ def test_a_score_keeps_its_bits() -> None:
     score = struct.unpack("<d", b"\x9a\x99\x99\x99\x99\x99\xb9\x3f")[0]
 
     assert prediction_row(encode_prediction(answer(score=score)), 0)["score"].hex() == score.hex()
+
+
+def test_a_model_that_could_not_score_has_no_score() -> None:
+    assert prediction_row(encode_prediction(answer(score=float("nan"))), 0)["score"] is None
 
 
 GARBAGE = {
