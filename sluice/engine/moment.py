@@ -27,6 +27,7 @@ class Moment:
     requests: pa.Table
     known: Mapping[str, Column]
     _read: dict[str, Codes] = field(default_factory=dict)
+    _numbers: dict[str, Column] = field(default_factory=dict)
 
     def compute(self, feature: RequestFeature) -> Column | Codes:
         """One feature for every request: float64 values, or int64 codes for a category."""
@@ -48,9 +49,11 @@ class Moment:
     def _number(self, operand: Operand) -> Column:
         if isinstance(operand, ViewFeature):
             return self.known[operand.name]
-        values, valid = self._column(operand)
-        scale = getattr(self.pipeline.events.columns[operand], "scale", 0)
-        return quotient(values, np.full(len(values), 10**scale, np.int64)), valid
+        if operand not in self._numbers:
+            values, valid = self._column(operand)
+            scale = getattr(self.pipeline.events.columns[operand], "scale", 0)
+            self._numbers[operand] = quotient(values, np.full(len(values), 10**scale, np.int64)), valid
+        return self._numbers[operand]
 
     def _cross(self, columns: list[str]) -> Codes:
         arrays = [self.requests.column(name).combine_chunks() for name in columns]

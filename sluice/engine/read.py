@@ -137,9 +137,9 @@ def _window_states(view: Windows, tiles: list[Tile], moment: Moment) -> Matrix:
     far = near - _plan(view).windows
     slots = np.array([tile.slot for tile in tiles], np.int64)
     states = np.frombuffer(b"".join([tile.state for tile in tiles]), np.int64).reshape(len(tiles), width(view))
-    inside = slots >= far // view.slot
-    whole = inside & (slots > far // view.slot) & (slots < near // view.slot) & (states[:, KNOWN] <= moment.time)
-    ragged = np.flatnonzero((inside & ~whole).any(axis=0))
+    first = far // view.slot
+    whole = (slots > first) & ((slots < near // view.slot) & (states[:, KNOWN] <= moment.time))
+    ragged = np.flatnonzero(((slots >= first) & ~whole).any(axis=0))
     if len(ragged):
         parts = [_visible(view, tiles[index], near, moment) for index in ragged.tolist()]
         rows = np.concatenate(parts)

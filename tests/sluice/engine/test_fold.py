@@ -10,6 +10,7 @@ from sluice.declare.durations import MINUTE
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.fold import Folded, MicroBatch, fold, forget_expired, load_base
 from sluice.engine.history import keep, rows
+from sluice.engine.read import answer
 from sluice.engine.store import LostPartition, MemoryStore, Position, TileStore
 from sluice.engine.tiles import build
 from sluice.engine.vectors import as_values, pack, vectors
@@ -84,7 +85,7 @@ def test_a_base_and_the_fold_of_the_rest_give_the_bits_of_everything(
 @given(data=st.data())
 def test_what_is_forgotten_could_not_have_been_reached(pipeline: Pipeline, opened: Opened, data: st.DataObject) -> None:
     old, new = data.draw(worlds(pipeline)), data.draw(worlds(pipeline))
-    shift = 30 * MINUTE
+    shift = data.draw(st.sampled_from([6, 8, 10, 12, 15, 18, 40])) * MINUTE
     watermark = START + shift - 3 * MINUTE
     later = [
         replace(
@@ -100,7 +101,7 @@ def test_what_is_forgotten_could_not_have_been_reached(pipeline: Pipeline, opene
     with opened() as store:
         load(pipeline, store, old.versions)
         forget_expired(pipeline, store, watermark)
-        assert store.facts([version.id for version in old.versions]) == []
+        assert shift < 40 * MINUTE or store.facts([version.id for version in old.versions]) == []
         fold_all(pipeline, store, data.draw(batches_of(later)))
         whole = World([*old.versions, *later], requests)
         assert_same_bits(pipeline, answered(pipeline, store, requests), expected(pipeline, whole))
@@ -148,3 +149,28 @@ def test_a_base_keeps_the_first_copy_of_an_event_that_came_twice(opened: Opened)
         load(SHOP, store, [ORDER, late])
         fold(SHOP, store, micro(ORDER))
         assert answered(SHOP, store, [REQUEST]) == [packed_vector(SHOP, REQUEST, [ORDER])]
+
+
+def test_what_was_said_of_one_event_and_then_of_another_is_heard_when_somebody_else_speaks() -> None:
+    other = replace(ORDER, id=2, values={**VALUES, "till": "y"})
+    said = {"order_id": 1, "is_bad": 1, "cost": 0}
+    claim = Version("claims", 8, START, said, hash=1, known=START)
+    moved = replace(claim, revision=1, values=said | {"order_id": 2}, hash=2)
+    denied = replace(claim, id=7, time=START - 1, values=said | {"is_bad": 0}, hash=3)
+    asked = [Asked(START + 2 * MINUTE + 1, 9, VALUES | {"till": till}) for till in ("x", "y")]
+    store = MemoryStore()
+    history = [ORDER, other, claim, moved, denied]
+    fold_all(SHOP, store, [[version] for version in history])
+    assert_same_bits(SHOP, answered(SHOP, store, asked), expected(SHOP, World(history, asked)))
+    risks = answer(SHOP, store, asked_table(SHOP, asked)).values["risk__share_is_bad_1min"][0]
+    assert risks.tolist() == [0.0, 1.0]
+
+
+def test_facts_go_once_nothing_that_still_counts_can_need_them() -> None:
+    span = 2 * keep(SHOP)
+    store = MemoryStore()
+    fold(SHOP, store, micro(ORDER))
+    forget_expired(SHOP, store, START + span)
+    assert len(store.facts([1])) == 1
+    forget_expired(SHOP, store, START + span + 1)
+    assert store.facts([1]) == []
