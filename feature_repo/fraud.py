@@ -106,7 +106,7 @@ pipeline = Pipeline(
     retraining=HybridRetraining(
         max_age="75d",
         drift=DriftRule(ignore=calendar),
-        cooldown="2d",
+        cooldown="21d",
         overrides={"atm": ComplianceCritical()},
     ),
 )

@@ -12,6 +12,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
 from flows.place import Place, moment, place
+from flows.watch import wait_for_archive
 from models.registry import Registry, Resolved
 from serve import promotions
 from serve.advance import Advanced, Audit, Candidate, advance, routing
@@ -19,6 +20,7 @@ from serve.control import deploy
 from serve.rollout_evidence import measure_gain
 from serve.rollout_state import Gain
 from serve.routing import Model
+from sluice.declare.checks import one_of
 from sluice.declare.durations import DAY
 from sluice.declare.pipeline import ALL
 from sluice.engine.encode import encode, integers
@@ -26,31 +28,38 @@ from sluice.engine.labels import label_at
 from sluice.monitor.served import told_events
 from sluice.scoring import ModelSpec, Scorer, to_tensor
 
+CANDIDATE = "candidate"
+VARIANTS = (CANDIDATE, "shuffled")
+"""The aliases that training gives to the newest of each variant."""
 LIVE = 60 * DAY
 """How far back the labels of live requests are looked up."""
 
 
 @flow(name="rollout")
-def rollout(pipeline: str, at: int | None = None) -> list[str]:
+def rollout(pipeline: str, at: int | None = None, variant: str = "candidate") -> list[str]:
     """Move every segment's rollout by at most one step, and serve by the routing that follows.
 
-    Returns the moves, `<segment>: <move> <model>`; what was held, and why, is the run's artifact.
+    `variant` is the alias of the models that wait to be let in: `shuffled` are the controls, which have to be caught;
+    they wait until nothing else is on trial. Returns the moves, `<segment>: <move> <model>`; what was held, and why, is
+    the run's artifact.
     """
     here, now = place(pipeline), moment(at)
-    moves = decide_moves(pipeline, now)
+    wait_for_archive(pipeline)
+    moves = decide_moves(pipeline, now, variant)
     swap(pipeline)
     mark_aliases(here)
     return moves
 
 
 @task(name="decide moves")
-def decide_moves(pipeline: str, at: int) -> list[str]:
+def decide_moves(pipeline: str, at: int, variant: str) -> list[str]:
     """Decide by rows read back, and write the moves."""
     here = place(pipeline)
     audits = here.lake.rows("audits")
     audit = Audit(len(audits), sum(not row["equal"] for row in audits))
+    waiting = candidates(here, at, variant)
     advanced = advance(
-        here.lake, here.pipeline, now=at, candidates=candidates(here, at), labels=labels_so_far(here, at), audit=audit
+        here.lake, here.pipeline, now=at, candidates=waiting, labels=labels_so_far(here, at), audit=audit
     )
     show(advanced)
     return [f"{move.segment}: {move.kind.value} {move.to}" for move in advanced.moves]
@@ -65,16 +74,16 @@ def swap(pipeline: str) -> str:
     return wanted.version
 
 
-def candidates(here: Place, at: int) -> dict[str, Candidate]:
+def candidates(here: Place, at: int, variant: str) -> dict[str, Candidate]:
     """The model that waits in each segment, with its gain over the champion where there is one."""
+    one_of(variant, VARIANTS, where="rollout", kind="variant")
     registry, states = _registry(here), promotions.state(here.lake)
     found = {}
     for segment in dict.fromkeys((*here.pipeline.segments, ALL)):
-        waiting = registry.resolve(segment, "candidate")
-        if waiting is None:
+        waiting, state = registry.resolve(segment, variant), states.get(segment)
+        if waiting is None or (variant != CANDIDATE and state is not None and state.challenger is not None):
             continue
-        model = as_model(waiting)
-        champion = states[segment].champion if segment in states else None
+        model, champion = as_model(waiting), state.champion if state else None
         known = champion is None or champion == model
         found[segment] = Candidate(model, None if known else gain(here, segment, champion, model, at))
     return found

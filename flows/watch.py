@@ -26,6 +26,7 @@ from sluice.monitor.evidence import Audited, gather
 from sluice.monitor.performance import outlook_rows, performance_rows
 from sluice.monitor.served import history_columns, labelled, score_column, served, served_columns
 from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_row, drift_rows, stamped
+from sluice.stream.archive import wait_until_archived
 
 REFERENCE = 30 * DAY
 """How much history before a champion took over its traffic is compared with."""
@@ -39,6 +40,7 @@ def watch(pipeline: str, at: int | None = None) -> list[str]:
     """
     here, now = place(pipeline), moment(at)
     since = last_watch(here.lake)
+    wait_for_archive(pipeline)
     ingest(pipeline, at=now)
     audited = audit_served(pipeline, since, now)
     look_for_drift(pipeline, since, now)
@@ -46,6 +48,13 @@ def watch(pipeline: str, at: int | None = None) -> list[str]:
     decisions = decide(pipeline, audited, now)
     announce(here, decisions, now)
     return [f"{decision.segment}: {decision.action.value}" for decision in decisions]
+
+
+@task(name="wait for the archive")
+def wait_for_archive(pipeline: str) -> None:
+    """Wait until the lake holds what was in the topics when this was called."""
+    here = place(pipeline)
+    wait_until_archived(here.pipeline, here.lake, here.settings.kafka)
 
 
 def last_watch(lake: Lake) -> int:

@@ -7,6 +7,7 @@ features were, is appended to the lake, where the report reads it.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,6 +84,10 @@ class Replay:
     slice: int = 120
     patience_s: float = 60.0
     """How long the fold may take over one slice."""
+    pace_s: float = 0.0
+    """The pause before each request, for a replay that has to last as long as something else does."""
+    hurry: threading.Event = field(default_factory=threading.Event)
+    """Once it is set there are no more pauses."""
     _asked: list[dict[str, Any]] = field(default_factory=list)
     _fresh: list[dict[str, Any]] = field(default_factory=list)
 
@@ -93,6 +98,7 @@ class Replay:
                 for items in _slices(feed, self.slice):
                     self.clock.move_to(items[-1].arrival)
                     for request in _groups(self._chosen(items), self.together):
+                        self.hurry.wait(self.pace_s)
                         self.ask_again(client, request, items[-1].arrival)
                     self._produce(items)
         finally:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from flows.attempt import Attempt, attempt
+from flows.deployed import deploy_flows, pause_schedules
 from flows.features import features
 from flows.ingest import ingest
 from flows.place import place
 from flows.rollout import rollout
 from flows.train import train
-from flows.watch import watch
+from sluice.cli.demo.clock import clock
 from sluice.cli.demo.payments import Delivery, Events
 from sluice.cli.demo.teller import Teller
-from sluice.clock import FileClock, open_clock, rfc3339
-from sluice.engine.sqlite import open_store
-from sluice.errors import Outage
+from sluice.clock import rfc3339
 from sluice.lake.accounts import Accounts, accounts
 from sluice.local import services
-from sluice.local.replay import Replay
-from sluice.settings import settings
-from sluice.stream.archive import wait_until_archived
-from sluice.stream.producer import Producer
 from sluice.stream.topics import create_topics
 
 
@@ -27,6 +22,8 @@ def start_services(teller: Teller) -> None:
     """Start what is not running."""
     for each in services.up():
         teller.say(f"{each.name:8} {each.action:13} {each.address}")
+    teller.say(f"deployed: {', '.join(deploy_flows())}")
+    teller.say(f"schedules of {', '.join(pause_schedules())} stand still: the demo moves the clock itself")
 
 
 def describe(teller: Teller, pipeline: str, events: Events) -> None:
@@ -87,14 +84,6 @@ def compute_features(teller: Teller, pipeline: str, events: Events) -> None:
     )
 
 
-def clock() -> FileClock:
-    """The event clock, which the demo moves by hand."""
-    found = open_clock(settings().places.clock)
-    if not isinstance(found, FileClock):
-        raise Outage("a demo needs a clock that it can move", where="SLUICE_CLOCK", allowed="file:///path")
-    return found
-
-
 def train_models(teller: Teller, pipeline: str, events: Events) -> None:
     """The first models, for every segment and for all."""
     for name in train(pipeline, at=events.start):
@@ -105,31 +94,3 @@ def roll_out(teller: Teller, pipeline: str, at: int) -> None:
     """One step of every rollout."""
     for move in rollout(pipeline, at=at):
         teller.say(move)
-
-
-def replay_days(teller: Teller, pipeline: str, events: Events, first: int, until: int, share: float) -> None:
-    """Live days: scored over HTTP, then produced to Kafka, and folded before the next."""
-    here = place(pipeline)
-    store = open_store(here.settings.places.online_uri, here.pipeline.name, read_only=True)
-    try:
-        with Producer(here.settings.kafka) as producer:
-            url = here.settings.serve_url
-            Replay(here.pipeline, here.lake, store, clock(), producer, url, share).run(events.live(first, until))
-    finally:
-        store.close()
-    clock().move_to(events.day(until))
-    asked = [row for row in here.lake.rows("requests") if row["at"] > events.day(first)]
-    answered = sum(row["status"] == 200 for row in asked)
-    teller.say(f"days {first} to {until}: {len(asked):,} requests, {answered:,} answered")
-
-
-def watch_days(teller: Teller, pipeline: str, at: int) -> None:
-    """Audit, drift, quality and a decision for every segment."""
-    here = place(pipeline)
-    wait_until_archived(here.pipeline, here.lake, here.settings.kafka)
-    watch(pipeline, at=at)
-    audits = [row for row in here.lake.rows("audits") if row["at"] == at]
-    teller.say(f"audit: {len(audits):,} vectors, {sum(not row['equal'] for row in audits):,} differ")
-    for row in here.lake.rows("decisions"):
-        if row["at"] == at:
-            teller.say(f"{row['segment']}: [bold]{row['action']}[/] — {row['reason']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -36,8 +35,9 @@ def demo(
     from sluice.local.environment import apply_environment
 
     apply_environment(settings())
-    # every line is on the run's page; on the terminal the story is enough
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from sluice.cli.demo.story import Options, tell
+    from sluice.cli.demo.quiet import engines_talk_to
 
-    tell(Options(pipeline, events, report, seed, customers, days, live_days, quiet))
+    with engines_talk_to(settings().places.at("logs", "demo.log")):
+        from sluice.cli.demo.story import Options, tell
+
+        tell(Options(pipeline, events, report, seed, customers, days, live_days, quiet))

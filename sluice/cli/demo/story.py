@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 from sluice.cli.demo import chapters
 from sluice.cli.demo.ending import report
+from sluice.cli.demo.live import Live
 from sluice.cli.demo.payments import Events, simulated
+from sluice.cli.demo.plan import spans
 from sluice.cli.demo.teller import Teller
 from sluice.cli.demo.workers import stream_workers
 from sluice.local.simulator import Injections, World
 from sluice.settings import settings
-
-SHARE = 0.3
-"""How much of the traffic is scored: a third of the payments keeps the demo short."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +47,11 @@ def tell(options: Options) -> None:
     with teller.step("Serving", "the first champions, one process for features, route and model"):
         chapters.roll_out(teller, options.pipeline, events.start)
     with stream_workers(settings(), options.pipeline):
-        for first, until in spans(options.live_days):
-            with teller.step(f"Live days {first} to {until}", "scored over HTTP, folded into tiles, archived, watched"):
-                chapters.replay_days(teller, options.pipeline, events, first, until, SHARE)
-                chapters.watch_days(teller, options.pipeline, events.day(until))
-    report(teller, options.pipeline, options.report, events.day(options.live_days))
-
-
-def spans(live_days: int) -> list[tuple[int, int]]:
-    """The live days between two watches: a sixth of them each time."""
-    step = max(live_days // 6, 1)
-    edges = [*range(0, live_days - step + 1, step), live_days]
-    return list(pairwise(edges))
+        live = Live(teller, options.pipeline, events)
+        for span in spans(events.live_days):
+            with teller.step(span.name, live.doing(span)):
+                live.run(span)
+    report(teller, options.pipeline, options.report, events.day(events.live_days))
 
 
 def gather(options: Options) -> Events:

@@ -39,7 +39,7 @@ class Teller:
         """One section: its heading, and at its end the seconds and the peak of memory."""
         self.console.print(f"\n[bold]{len(self.steps) + 1}. {name}[/]  [dim]{why}[/]")
         begun = time.monotonic()
-        with _Memory() as memory:
+        with _Memory() as memory, self.console.status(name):
             yield
         self.steps.append(Step(name, round(time.monotonic() - begun, 1), round(memory.peak_mb)))
         self.console.print(f"   [dim]{self.steps[-1].seconds:.0f} s, {self.steps[-1].peak_mb / 1000:.1f} GB[/]")

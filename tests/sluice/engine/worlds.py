@@ -22,11 +22,11 @@ from tests.sluice.engine.oracle import DELETE, PUT, Asked, Version
 
 several = settings(
     # a world takes a hundred times as long as most examples
-    max_examples=settings().max_examples // 4,
+    max_examples=settings().max_examples // 6,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-many = settings(several, max_examples=settings().max_examples)
+many = settings(several, max_examples=settings().max_examples // 2)
 START = 1_706_918_400_000_000
 """2024-02-03 00:00 UTC, a Saturday."""
 IDS: dict[str, list[int | str]] = {
