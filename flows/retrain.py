@@ -14,15 +14,16 @@ from sluice.declare.pipeline import ALL
 
 @flow(name="retrain")
 def retrain(pipeline: str, segments: str = ALL, control: bool = True, at: int | None = None) -> list[str]:
-    """Retrain segments (their names with commas between) on everything that is known by now, and begin their rollout.
+    """Retrain segments (their names with commas between) on everything known at `at`, and begin their rollout.
 
-    `control` also makes models from shuffled labels, to show that a rollout refuses what has learnt nothing.
+    The rollout moves when the models are there, which is later. `control` also makes models from shuffled labels, to
+    show that a rollout refuses what has learnt nothing.
     """
     now = moment(at)
     wanted = [name.strip() for name in segments.split(",")]
     features(pipeline, at=now, online=False)
     train(pipeline, segments=known(pipeline, wanted), control=control, at=now)
-    return rollout(pipeline, at=now)
+    return rollout(pipeline)
 
 
 def known(pipeline: str, wanted: list[str]) -> list[str]:

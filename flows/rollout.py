@@ -28,27 +28,26 @@ from sluice.engine.labels import label_at
 from sluice.monitor.served import told_events
 from sluice.scoring import ModelSpec, Scorer, to_tensor
 
-CANDIDATE = "candidate"
-VARIANTS = (CANDIDATE, "shuffled")
+CANDIDATE, CONTROL = "candidate", "shuffled"
 """The aliases that training gives to the newest of each variant."""
 LIVE = 60 * DAY
 """How far back the labels of live requests are looked up."""
 
 
 @flow(name="rollout")
-def rollout(pipeline: str, at: int | None = None, variant: str = "candidate") -> list[str]:
+def rollout(pipeline: str, at: int | None = None, variant: str = CANDIDATE) -> list[str]:
     """Move every segment's rollout by at most one step, and serve by the routing that follows.
 
     `variant` is the alias of the models that wait to be let in: `shuffled` are the controls, which have to be caught;
-    they wait until nothing else is on trial. Returns the moves, `<segment>: <move> <model>`; what was held, and why, is
-    the run's artifact.
+    in a segment they wait until nothing else is on trial. Returns every move, `<segment>: <move> <model> — <reason>`,
+    and every challenger that stays where it is, `<segment>: hold — <reason>`; the other holds are the run's artifact.
     """
     here, now = place(pipeline), moment(at)
     wait_for_archive(pipeline)
-    moves = decide_moves(pipeline, now, variant)
+    steps = decide_moves(pipeline, now, variant)
     swap(pipeline)
     mark_aliases(here)
-    return moves
+    return steps
 
 
 @task(name="decide moves")
@@ -62,7 +61,9 @@ def decide_moves(pipeline: str, at: int, variant: str) -> list[str]:
         here.lake, here.pipeline, now=at, candidates=waiting, labels=labels_so_far(here, at), audit=audit
     )
     show(advanced)
-    return [f"{move.segment}: {move.kind.value} {move.to}" for move in advanced.moves]
+    on_trial = {segment for segment, state in promotions.state(here.lake).items() if state.challenger is not None}
+    moved = [f"{move.segment}: {move.kind.value} {move.to} — {move.reason}" for move in advanced.moves]
+    return moved + [f"{hold.segment}: hold — {hold.reason}" for hold in advanced.holds if hold.segment in on_trial]
 
 
 @task(name="swap models")
@@ -76,12 +77,12 @@ def swap(pipeline: str) -> str:
 
 def candidates(here: Place, at: int, variant: str) -> dict[str, Candidate]:
     """The model that waits in each segment, with its gain over the champion where there is one."""
-    one_of(variant, VARIANTS, where="rollout", kind="variant")
+    one_of(variant, (CANDIDATE, CONTROL), where="rollout", kind="variant")
     registry, states = _registry(here), promotions.state(here.lake)
     found = {}
     for segment in dict.fromkeys((*here.pipeline.segments, ALL)):
         waiting, state = registry.resolve(segment, variant), states.get(segment)
-        if waiting is None or (variant != CANDIDATE and state is not None and state.challenger is not None):
+        if waiting is None or (variant == CONTROL and state is not None and state.challenger is not None):
             continue
         model, champion = as_model(waiting), state.champion if state else None
         known = champion is None or champion == model

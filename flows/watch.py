@@ -17,13 +17,14 @@ from flows.place import Place, moment, place
 from sluice.decisions import Action, Decision
 from sluice.declare.durations import DAY
 from sluice.declare.pipeline import ALL
+from sluice.declare.retraining import PerformanceRule
 from sluice.errors import DataError
 from sluice.lake.tables import Lake
 from sluice.monitor.audit import AUDITS, audit, audit_rows, served_rows
 from sluice.monitor.drift.checks import DriftRow
 from sluice.monitor.drift.checks import watch as fit_watch
 from sluice.monitor.evidence import Audited, gather
-from sluice.monitor.performance import outlook_rows, performance_rows
+from sluice.monitor.performance import Scored, outlook_rows, performance_rows
 from sluice.monitor.served import history_columns, labelled, score_column, served, served_columns
 from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_row, drift_rows, stamped
 from sluice.stream.archive import wait_until_archived
@@ -34,14 +35,15 @@ REFERENCE = 30 * DAY
 
 @flow(name="watch")
 def watch(pipeline: str, at: int | None = None) -> list[str]:
-    """Everything since the last watch: ingest, audit, drift, quality, decisions; `<segment>: <action>` of each.
+    """Everything from the last watch to `at`: ingest, audit, drift, quality, decisions; `<segment>: <action>` of each.
 
-    A decision to retrain is emitted as the event `sluice.decision.retrain`, which starts the flow `retrain`.
+    What has arrived since `at` is ingested too, and not looked at. A decision to retrain is emitted as the event
+    `sluice.decision.retrain`, which starts the flow `retrain`.
     """
     here, now = place(pipeline), moment(at)
     since = last_watch(here.lake)
     wait_for_archive(pipeline)
-    ingest(pipeline, at=now)
+    ingest(pipeline)
     audited = audit_served(pipeline, since, now)
     look_for_drift(pipeline, since, now)
     measure_quality(pipeline, now)
@@ -107,11 +109,9 @@ def measure_quality(pipeline: str, at: int) -> None:
     here = place(pipeline)
     rows = []
     for champion in champions(here):
-        asked = served(here.lake, champion.segment, champion.promoted_at, at)
-        if len(asked):
-            mature, newest = labelled(here.lake, here.pipeline, asked, at)
-            rows += [*performance_rows(champion.segment, champion.model, mature)]
-            rows += [*outlook_rows(champion.segment, champion.model, newest)]
+        mature, newest = answered(here, champion, at)
+        rows += [*performance_rows(champion.segment, champion.model, mature)]
+        rows += [*outlook_rows(champion.segment, champion.model, newest)]
     here.lake.append_rows("performance", stamped(rows, at), PERFORMANCE)
     show([asdict(row) for row in rows], "quality", "Quality of the champions")
 
@@ -123,8 +123,7 @@ def decide(pipeline: str, audited: dict[str, int], at: int) -> list[Decision]:
     policy = here.pipeline.retraining
     decisions = []
     for champion in champions(here):
-        asked = served(here.lake, champion.segment, champion.promoted_at, at)
-        mature, newest = labelled(here.lake, here.pipeline, asked, at)
+        mature, newest = answered(here, champion, at)
         drift = drift_rows(here.lake.rows("drift", where=ds.field("segment") == champion.segment))
         evidence = gather(
             champion.segment,
@@ -141,6 +140,13 @@ def decide(pipeline: str, audited: dict[str, int], at: int) -> list[Decision]:
     rows = [{"segment": each.segment, "action": each.action.value, "reason": each.reason} for each in decisions]
     show(rows, "decisions", "What was decided, and why")
     return decisions
+
+
+def answered(here: Place, champion: Champion, at: int) -> tuple[Scored, Scored]:
+    """What a champion answered within the policy's window, with mature labels, and what is too new to have them."""
+    rule = here.pipeline.retraining.performance or PerformanceRule()
+    since = max(champion.promoted_at, at - here.pipeline.label.settled_after - int(rule.window))
+    return labelled(here.lake, here.pipeline, served(here.lake, champion.segment, since, at), at)
 
 
 def announce(here: Place, decisions: Sequence[Decision], at: int) -> None:

@@ -27,7 +27,7 @@ class Drifted:
 
     @property
     def missing_values(self) -> bool:
-        """Whether it is the share of missing values that moved."""
+        """Whether more values are missing than before; fewer are drift like any other."""
         return self.detector.endswith(":null")
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Drifted:
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """A model's quality on rows with mature labels, and what had been estimated for the same rows."""
+    """A model's quality with its interval: measured on mature labels, or estimated where it says so."""
 
     value: float
     low: float
@@ -47,6 +47,7 @@ class Quality:
     """`low` and `high` bound the value's 95 % interval."""
     positives: int
     estimated: float | None = None
+    """Of what is measured: what had been estimated for the same rows."""
 
     def __post_init__(self) -> None:
         if not self.low <= self.value <= self.high:
@@ -81,8 +82,10 @@ class Evidence:
     baseline: Quality | None = None
     """The champion on its own held-out rows, measured in the same way as `measured`."""
     measured: Quality | None = None
-    outlook: float | None = None
-    """Estimated quality on the newest rows, whose labels are not mature."""
+    expected: Quality | None = None
+    """The estimate for the held-out rows."""
+    outlook: Quality | None = None
+    """The estimate for the newest rows, whose labels are not mature."""
     audited: int = 0
     mismatched: int = 0
     """Served vectors recomputed from raw events, and those among them that differ: training-serving skew."""

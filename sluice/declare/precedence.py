@@ -126,12 +126,13 @@ def _score_drift(look: Look) -> Case | None:
 
 
 def _outlook(look: Look) -> Case | None:
-    rule, baseline, outlook = look.policy.performance, look.evidence.baseline, look.evidence.outlook
-    expected = baseline.estimated if baseline else None
-    if rule is None or outlook is None or expected is None or expected - outlook <= rule.max_drop:
+    rule, expected, outlook = look.policy.performance, look.evidence.expected, look.evidence.outlook
+    if rule is None or expected is None or outlook is None or outlook.positives < rule.min_positives:
         return None
-    told = f"{_metric(look)} of the newest rows is estimated at {outlook:.2f}, against {expected:.2f} on held-out rows"
-    return Case("outlook", Action.ALERT, f"{told}; their labels are not mature")
+    if outlook.high >= expected.low or expected.value - outlook.value <= rule.max_drop:
+        return None
+    told = f"{_metric(look)} of the newest rows is estimated at {_interval(outlook)}"
+    return Case("outlook", Action.ALERT, f"{told}, against {_interval(expected)} on held-out rows; no label is mature")
 
 
 PRECEDENCE: tuple[Callable[[Look], Case | None], ...] = (
@@ -281,7 +282,7 @@ def _facts(look: Look) -> dict[str, float | int | str | bool | None]:
         "baseline": baseline.value if baseline else None,
         "positives": measured.positives if measured else None,
         "estimated": measured.estimated if measured else None,
-        "outlook": evidence.outlook,
+        "outlook": evidence.outlook.value if evidence.outlook else None,
         "new_labels": evidence.new_labels,
         "retrains": len(evidence.retrains),
         "days_since_retrain": (look.now - max(evidence.retrains)) / DAY if evidence.retrains else None,

@@ -45,7 +45,9 @@ class PerformanceRule:
     max_gap: float = 0.15
     """How much more the estimate may flatter the model than it did on held-out rows."""
     min_positives: int = 30
-    """Fewer labelled positives than this say nothing."""
+    """Fewer labelled positives, or positives expected by an estimate, than this say nothing."""
+    window: str | int = "28d"
+    """How far back the events reach whose mature labels measure quality; never past the champion's promotion."""
     probation: str | int = "7d"
     """A fall this soon after a promotion is the new model's doing, and rolls it back."""
 
@@ -55,6 +57,7 @@ class PerformanceRule:
         _between(self.max_gap, 0, 1, "PerformanceRule.max_gap")
         _between(self.min_positives, 1, 10_000_000, "PerformanceRule.min_positives")
         _set_duration(self, "probation")
+        _set_duration(self, "window")
 
 
 @dataclass(frozen=True, kw_only=True)

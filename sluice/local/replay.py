@@ -69,6 +69,14 @@ class Item(Protocol):
         ...
 
 
+class Signal(Protocol):
+    """What another thread or process can set."""
+
+    def wait(self, timeout: float) -> object:
+        """Wait until it is set, or so many seconds."""
+        ...
+
+
 @dataclass
 class Replay:
     """Replays a feed; `share` of the scored stream's events are asked about, `together` of them in a request."""
@@ -86,7 +94,7 @@ class Replay:
     """How long the fold may take over one slice."""
     pace_s: float = 0.0
     """The pause before each request, for a replay that has to last as long as something else does."""
-    hurry: threading.Event = field(default_factory=threading.Event)
+    hurry: Signal = field(default_factory=threading.Event)
     """Once it is set there are no more pauses."""
     _asked: list[dict[str, Any]] = field(default_factory=list)
     _fresh: list[dict[str, Any]] = field(default_factory=list)

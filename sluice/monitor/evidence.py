@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sluice.declare.evidence import Drifted, Evidence, Quality
 from sluice.declare.retraining import HybridRetraining
 from sluice.monitor.drift.checks import DriftRow
-from sluice.monitor.performance import Scored, estimate, quality
+from sluice.monitor.performance import Scored, outlook, quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ def gather(
         metric=metric,
         baseline=_quality(held_out, metric),
         measured=_quality(mature, metric),
+        expected=_outlook(held_out, metric),
         outlook=_outlook(newest, metric),
         audited=audited.checked,
         mismatched=audited.mismatched,
@@ -97,8 +98,5 @@ def _quality(rows: Scored | None, metric: str) -> Quality | None:
     return None if rows is None or not len(rows) else quality(rows, metric)
 
 
-def _outlook(rows: Scored | None, metric: str) -> float | None:
-    if rows is None or not len(rows):
-        return None
-    value: float | None = getattr(estimate(rows), metric)
-    return value
+def _outlook(rows: Scored | None, metric: str) -> Quality | None:
+    return None if rows is None or not len(rows) else outlook(rows, metric)

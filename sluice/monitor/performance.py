@@ -123,11 +123,27 @@ def quality(rows: Scored, metric: str = "average_precision", *, replays: int = 2
     value = getattr(measure(rows), metric)
     if value is None:
         return None
-    low, high = _interval(rows, metric, replays, seed)
+    if metric == "card_precision_at_100":
+        low, high = _card_interval(rows, replays, seed)
+    else:
+        low, high = _interval(rows, rows.labels.astype(np.float64), metric, replays, seed)
     estimated = getattr(estimate(rows), metric)
     return Quality(
         value=value, low=min(low, value), high=max(high, value), positives=int(rows.labels.sum()), estimated=estimated
     )
+
+
+def outlook(rows: Scored, metric: str = "average_precision", *, replays: int = 200, seed: int = 0) -> Quality | None:
+    """The estimate of one measure with its 95 % interval over resampled whole days, as `quality` gives the measure.
+
+    Its positives are those expected. None where there is no estimate, as for cards.
+    """
+    expected = estimate(rows)
+    value = getattr(expected, metric)
+    if value is None:
+        return None
+    low, high = _interval(rows, rows.scores, metric, replays, seed)
+    return Quality(value=value, low=min(low, value), high=max(high, value), positives=int(expected.positives))
 
 
 def performance_rows(segment: str, model: str, rows: Scored) -> tuple[PerformanceRow, ...]:
@@ -182,19 +198,28 @@ def _log_loss(scores: Numbers, positive: Numbers) -> float | None:
     return float(-(positive * np.log(sure) + (1 - positive) * np.log1p(-sure)).mean())
 
 
-def _interval(rows: Scored, metric: str, replays: int, seed: int) -> tuple[float, float]:
+def _interval(rows: Scored, positive: Numbers, metric: str, replays: int, seed: int) -> tuple[float, float]:
+    """Of a measure by ranking, where each row is positive with this probability."""
+    ranked, (which, drawn) = ranking(rows.scores), _replays(rows, replays, seed)
+    weighed = getattr(ranked, metric)
+    replayed = [weighed(weight * positive, weight * (1 - positive)) for weight in drawn[:, which].astype(np.float64)]
+    return _middle([value for value in replayed if value is not None])
+
+
+def _card_interval(rows: Scored, replays: int, seed: int) -> tuple[float, float]:
+    by_day = card_precision_by_day(rows.scores, rows.labels, rows.cards, rows.days)
+    _, drawn = _replays(rows, replays, seed)
+    precisions = np.array([by_day[int(day)] for day in np.unique(rows.days)])
+    return _middle([float(value) for value in drawn @ precisions / max(len(precisions), 1)])
+
+
+def _replays(rows: Scored, replays: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The day of every row as a number from 0, and how often each day is drawn in each replay; none with few days."""
     days, which = np.unique(rows.days, return_inverse=True)
     if len(days) < _LEAST_DAYS:
-        return 0.0, 1.0
-    drawn = np.random.default_rng(seed).multinomial(len(days), np.full(len(days), 1 / len(days)), replays)
-    if metric == "card_precision_at_100":
-        by_day = card_precision_by_day(rows.scores, rows.labels, rows.cards, rows.days)
-        values = [float(value) for value in drawn @ np.array([by_day[int(day)] for day in days]) / len(days)]
-    else:
-        ranked, positive = ranking(rows.scores), rows.labels.astype(np.float64)
-        weighed = getattr(ranked, metric)
-        replayed = [
-            weighed(weight * positive, weight * (1 - positive)) for weight in drawn[:, which].astype(np.float64)
-        ]
-        values = [value for value in replayed if value is not None]
+        return which, np.empty((0, len(days)), np.int64)
+    return which, np.random.default_rng(seed).multinomial(len(days), np.full(len(days), 1 / len(days)), replays)
+
+
+def _middle(values: list[float]) -> tuple[float, float]:
     return (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))) if values else (0.0, 1.0)

@@ -23,6 +23,8 @@ from sluice.stream.records import Record, bronze_rows, by_partition
 from sluice.stream.subscription import Subscription
 from sluice.stream.topics import source_of, stream_topic
 
+_LOOK_MS = 500
+"""How long to wait for records before looking whether to stop."""
 _FORGET_EVERY = 500
 """Batches between two clean-ups of what no request can reach."""
 
@@ -44,7 +46,7 @@ class FoldConsumer:
         folded = 0
         with Subscription(self.bootstrap, topics, start.get, most=self.most) as subscription:
             while not stopped():
-                records = subscription.poll(50)
+                records = subscription.poll(_LOOK_MS)
                 if records:
                     positions = self.fold(records, positions)
                     folded += 1

@@ -15,6 +15,9 @@ from sluice.errors import Outage, UserError
 from sluice.stream.outage import PATIENCE, answering
 from sluice.stream.records import Record
 
+_WAIT_MS = 500
+"""How long the broker may hold an empty answer back; a record ends the wait, so this only spares idle questions."""
+
 
 class Subscription:
     """All partitions of some topics, each from its next offset; a partition without one starts at its first record.
@@ -34,7 +37,7 @@ class Subscription:
                 # an offset that the log does not have is an accident, not a reason to start again somewhere else
                 auto_offset_reset="none",
                 max_poll_records=most,
-                fetch_max_wait_ms=50,
+                fetch_max_wait_ms=_WAIT_MS,
                 **PATIENCE,
                 group_id=None,
             )

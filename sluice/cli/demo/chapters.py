@@ -10,7 +10,7 @@ from flows.place import place
 from flows.rollout import rollout
 from flows.train import train
 from sluice.cli.demo.clock import clock
-from sluice.cli.demo.payments import Delivery, Events
+from sluice.cli.demo.events import Delivery, Events
 from sluice.cli.demo.teller import Teller
 from sluice.clock import rfc3339
 from sluice.lake.accounts import Accounts, accounts

@@ -1,26 +1,58 @@
-"""The plan of the live days: what they are cut into, and what happens at the end of each piece."""
+"""The plan of the live days: what they are cut into, and what is done beside the traffic of each piece."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 
-_WATCHES = (1 / 6, 1 / 3, 1 / 2, 7 / 12, 2 / 3)
-"""Shares of the live days after which what has happened is watched; thicker where something is expected."""
-_TRIALS = (43 / 60, 46 / 60, 49 / 60, 52 / 60)
-"""Shares after which rollouts move: into canary, further, to the top; then the control's turn."""
-_CONTROL = 49 / 60
+
+class Beside(StrEnum):
+    """What is done while callers wait for their answers, in the words of the story."""
+
+    WATCH = "a watch over the days before"
+    RETRAINING = "the retraining that a decision's event started"
+    ROLLOUT = "a step of every rollout"
+    CONTROL = "the controls, which have learnt nothing, let into the rollout"
+
+
+Story = Sequence[tuple[float, Beside]]
+"""At which share of the live days something begins; what begins at once is done in the order given."""
+
+WHOLE: Story = (
+    (12 / 60, Beside.WATCH),
+    (24 / 60, Beside.WATCH),
+    (34 / 60, Beside.WATCH),
+    (44 / 60, Beside.WATCH),
+    (47 / 60, Beside.RETRAINING),
+    (51 / 60, Beside.ROLLOUT),
+    (53 / 60, Beside.ROLLOUT),
+    (55 / 60, Beside.ROLLOUT),
+    (56 / 60, Beside.CONTROL),
+    (58 / 60, Beside.ROLLOUT),
+)
+"""Watches thicker where something is expected, then the rollouts; the control's turn comes when the others are through.
+
+The last watch is when the traffic has ended.
+"""
+SHORT: Story = (
+    (0.5, Beside.WATCH),
+    (0.6, Beside.RETRAINING),
+    (0.75, Beside.ROLLOUT),
+    (0.85, Beside.ROLLOUT),
+    (0.95, Beside.ROLLOUT),
+)
+"""For events of which nobody knows beforehand what they hold."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Live days `first` to `until`, and what follows: a watch or a step of the rollouts, and perhaps the control."""
+    """Live days `first` to before `until`, and what is done beside their traffic."""
 
     first: int
     until: int
-    watched: bool
-    control: bool = False
-    """From its end on, models that have learnt nothing are sent into the rollout, to be caught."""
+    beside: tuple[Beside, ...] = ()
 
     @property
     def name(self) -> str:
@@ -28,14 +60,10 @@ class Span:
         return f"Live days {self.first} to {self.until}"
 
 
-def spans(live_days: int) -> list[Span]:
-    """The live days, each once: watches first, then the rollouts, then a watch over the rest."""
-    watched = {_day(share, live_days) for share in _WATCHES} | {live_days}
-    trials = {_day(share, live_days) for share in _TRIALS}
-    edges = sorted({0} | watched | trials)
-    control = _day(_CONTROL, live_days)
-    return [Span(first, until, until in watched, until == control) for first, until in pairwise(edges)]
-
-
-def _day(share: float, live_days: int) -> int:
-    return max(1, round(share * live_days))
+def spans(live_days: int, story: Story) -> list[Span]:
+    """The live days, each once, cut where something begins."""
+    begins = [(max(1, min(round(share * live_days), live_days - 1)), beside) for share, beside in story]
+    edges = sorted({0, live_days, *(day for day, _ in begins)})
+    return [
+        Span(first, until, tuple(beside for day, beside in begins if day == first)) for first, until in pairwise(edges)
+    ]

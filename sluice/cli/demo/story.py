@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sluice.cli.demo import chapters
 from sluice.cli.demo.ending import report
-from sluice.cli.demo.live import Live
-from sluice.cli.demo.payments import Events, simulated
+from sluice.cli.demo.events import Events, simulated
+from sluice.cli.demo.live import Live, callers
 from sluice.cli.demo.plan import spans
 from sluice.cli.demo.teller import Teller
+from sluice.cli.demo.traffic import Traffic
 from sluice.cli.demo.workers import stream_workers
 from sluice.local.simulator import Injections, World
 from sluice.settings import settings
@@ -47,10 +48,13 @@ def tell(options: Options) -> None:
     with teller.step("Serving", "the first champions, one process for features, route and model"):
         chapters.roll_out(teller, options.pipeline, events.start)
     with stream_workers(settings(), options.pipeline):
-        live = Live(teller, options.pipeline, events)
-        for span in spans(events.live_days):
-            with teller.step(span.name, live.doing(span)):
-                live.run(span)
+        with Traffic(callers(options.pipeline, events)) as traffic:
+            live = Live(teller, options.pipeline, events, traffic)
+            for span in spans(events.live_days, events.story):
+                with teller.step(span.name, live.doing(span)):
+                    live.run(span)
+        with teller.step("The last watch", "over the days since the one before"):
+            live.watch(events.day(events.live_days))
     report(teller, options.pipeline, options.report, events.day(events.live_days))
 
 

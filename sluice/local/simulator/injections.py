@@ -119,7 +119,7 @@ class Injections:
             conflicts=0.002,
             malformed=0.003,
             covariate_shift=CovariateShift(from_day=live + live_days // 2),
-            new_pattern=NewPattern(from_day=live + live_days // 6),
+            new_pattern=NewPattern(from_day=live + live_days // 6, share=0.02),
             schema_break=SchemaBreak(day=live * 6 // 7),
         )
 

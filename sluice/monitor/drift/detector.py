@@ -44,13 +44,14 @@ class CalibratedColumn:
         return max(drifts, key=lambda drift: drift.distance / max(drift.threshold, _TINY))
 
     def _part(self, part: Part, reference: Column, batch: Column) -> Drift:
-        reading = self._compare(part, self._before[part.name], part.of(batch))
+        before, now = self._before[part.name], part.of(batch)
+        reading = self._compare(part, before, now)
         return Drift(
             distance=reading.distance,
             threshold=self._threshold(part, reference, batch),
             p_value=reading.p_value,
             features=(batch.name,),
-            detector=f"{self._two_sample.name}.{part.test}:{part.name}",
+            detector=f"{self._two_sample.name}.{part.test}:{part.told(before, now)}",
             rows=len(batch),
         )
 

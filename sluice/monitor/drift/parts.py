@@ -29,6 +29,13 @@ class Part:
     test: TestName
     rows: Callable[[Column], NDArray[np.bool_]]
     take: Callable[[Column], Numbers | Codes]
+    fewer: str = ""
+    """What it is called when the batch has less of what it flags, where that is another matter."""
+
+    def told(self, before: Numbers | Codes, now: Numbers | Codes) -> str:
+        """Its name for these values: values that turn up are no broken feed, values that go missing may be."""
+        fell = bool(self.fewer) and len(before) > 0 and len(now) > 0 and now.mean() < before.mean()
+        return self.fewer if fell else self.name
 
     def of(self, column: Column) -> Numbers | Codes:
         """The values to compare."""
@@ -89,7 +96,7 @@ def _lumped(reference: Column) -> Callable[[Column], Codes]:
     return lump
 
 
-_MISSING = Part("null", "fet", _everywhere, _missing_flag)
+_MISSING = Part("null", "fet", _everywhere, _missing_flag, fewer="present")
 _ZERO = Part("zero", "fet", _present, _zero_flag)
 _NONZERO = Part("values", "ks", _is_nonzero, _values)
 _VALUES = Part("values", "ks", _present, _values)

@@ -87,6 +87,11 @@ def test_missing_values_are_investigated_even_when_other_columns_drift() -> None
     )
 
 
+def test_values_that_turn_up_are_drift_like_any_other() -> None:
+    appeared = replace(NULLS, detector="twin.fet:present")
+    assert decided(drift=(appeared,)) == (Action.RETRAIN, "country moved by 0.50 (past 0.10 in 2 of 3 checks)")
+
+
 def test_a_fall_of_measured_quality_retrains() -> None:
     assert decided(baseline=HELD_OUT, measured=FALLEN) == (
         Action.RETRAIN,
@@ -126,15 +131,30 @@ def test_an_estimate_that_flatters_more_than_it_did_on_held_out_rows_is_investig
     assert decided(baseline=flattering_always, measured=measured)[0] is Action.HOLD
 
 
+EXPECTED = Quality(value=0.64, low=0.58, high=0.7, positives=205)
+POOR = Quality(value=0.5, low=0.43, high=0.57, positives=61)
+
+
 def test_a_poor_outlook_without_mature_labels_alerts() -> None:
-    assert decided(baseline=HELD_OUT, outlook=0.5) == (
+    assert decided(expected=EXPECTED, outlook=POOR) == (
         Action.ALERT,
         (
-            "average precision of the newest rows is estimated at 0.50, against 0.64 on held-out rows; "
-            "their labels are not mature"
+            "average precision of the newest rows is estimated at 0.50 (0.43 to 0.57), "
+            "against 0.64 (0.58 to 0.70) on held-out rows; no label is mature"
         ),
     )
-    assert decided(baseline=HELD_OUT, outlook=0.55)[0] is Action.HOLD
+
+
+@pytest.mark.parametrize(
+    "outlook",
+    [
+        pytest.param(replace(POOR, high=0.58), id="the intervals touch"),
+        pytest.param(replace(POOR, value=0.55), id="the drop is within max_drop"),
+        pytest.param(replace(POOR, positives=29), id="too few positives are expected"),
+    ],
+)
+def test_a_poor_outlook_that_noise_explains_is_held(outlook: Quality) -> None:
+    assert decided(expected=EXPECTED, outlook=outlook)[0] is Action.HOLD
 
 
 def test_enough_new_labels_retrain() -> None:
@@ -194,7 +214,8 @@ def test_a_compliance_critical_segment_alerts_instead_of_retraining() -> None:
 
 def test_a_rule_switched_off_says_nothing() -> None:
     only_age = HybridRetraining(drift=None, performance=None, volume=None, budget=None)
-    loud: dict[str, Any] = {"drift": (AMOUNT, NULLS, SCORE), "baseline": HELD_OUT, "measured": FALLEN, "outlook": 0.1}
+    loud: dict[str, Any] = {"drift": (AMOUNT, NULLS, SCORE), "baseline": HELD_OUT, "measured": FALLEN, "outlook": POOR}
+    loud["expected"] = EXPECTED
     assert decided(only_age, **loud, new_labels=10**9)[0] is Action.HOLD
     assert decided(HybridRetraining(max_age=None), trained_at=0)[0] is Action.HOLD
 
@@ -228,6 +249,7 @@ def test_the_evidence_is_kept_as_flat_numbers() -> None:
         (lambda: PerformanceRule(metric="accuracy"), "PerformanceRule.metric"),
         (lambda: PerformanceRule(max_drop=-0.1), "PerformanceRule.max_drop"),
         (lambda: PerformanceRule(probation="later"), "PerformanceRule.probation"),
+        (lambda: PerformanceRule(window="0d"), "PerformanceRule.window"),
         (lambda: VolumeRule(enough=100, least=200), "VolumeRule.enough"),
         (lambda: Budget(retrains=0), "Budget.retrains"),
         (lambda: ComplianceCritical(instead="hold"), "ComplianceCritical.instead"),  # type: ignore[arg-type]
@@ -282,7 +304,8 @@ evidences = st.builds(
     drift=st.lists(drifted, max_size=3).map(tuple),
     baseline=st.none() | qualities(),
     measured=st.none() | qualities(),
-    outlook=st.none() | share,
+    expected=st.none() | qualities(),
+    outlook=st.none() | qualities(),
     audited=st.integers(0, 9_000),
     mismatched=st.sampled_from([0, 0, 0, 1, 7]),
 )

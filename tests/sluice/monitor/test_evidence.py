@@ -11,7 +11,7 @@ from sluice.declare.durations import DAY
 from sluice.declare.retraining import HybridRetraining, PerformanceRule
 from sluice.monitor.drift.checks import DriftRow
 from sluice.monitor.evidence import Audited, ModelHistory, drifted, gather
-from sluice.monitor.performance import Scored, estimate, measure, scored
+from sluice.monitor.performance import Scored, estimate, measure, outlook, scored
 
 pytestmark = pytest.mark.unit
 
@@ -77,7 +77,7 @@ def test_evidence_holds_what_the_rows_say() -> None:
     assert evidence.baseline is not None
     assert evidence.measured.value == measure(mature).average_precision
     assert evidence.baseline.estimated == estimate(held_out).average_precision
-    assert evidence.outlook == estimate(newest).average_precision
+    assert (evidence.expected, evidence.outlook) == (outlook(held_out), outlook(newest))
     assert (evidence.audited, evidence.mismatched) == (5_000, 0)
 
 

@@ -15,6 +15,7 @@ from sluice.monitor.performance import (
     Scored,
     estimate,
     measure,
+    outlook,
     outlook_rows,
     performance_rows,
     quality,
@@ -111,6 +112,30 @@ def test_with_a_few_days_the_interval_says_nothing() -> None:
 
 def test_quality_without_positives_is_not_told() -> None:
     assert quality(scored([0.5] * 9, list(range(9)), list(range(9)), [0] * 9)) is None
+
+
+@pytest.mark.parametrize("metric", ["auc", "average_precision"])
+def test_the_outlook_is_the_estimate_with_its_interval_and_the_positives_expected(metric: str) -> None:
+    rows = stream()
+    found = outlook(scored(rows.scores, rows.cards, rows.days), metric)
+    assert found is not None
+    assert found.value == getattr(estimate(rows), metric)
+    assert 0 < found.high - found.low < 0.2
+    assert found.positives == int(rows.scores.sum())
+
+
+def test_cards_have_no_outlook_and_a_few_days_have_one_that_says_nothing() -> None:
+    assert outlook(stream(), "card_precision_at_100") is None
+    few = outlook(stream(days=4))
+    assert few is not None
+    assert (few.low, few.high) == (0.0, 1.0)
+
+
+def test_the_outlook_of_a_day_like_any_other_reaches_the_long_run_value() -> None:
+    truth = estimate(stream(400, 400, seed=99)).average_precision
+    assert truth is not None
+    found = [outlook(stream(15, 200, seed=seed)) for seed in range(40)]
+    assert 33 <= sum(item is not None and item.low <= truth <= item.high for item in found) <= 40
 
 
 def test_labelled_rows_give_three_rows_of_the_table_and_unlabelled_ones_an_estimate() -> None:

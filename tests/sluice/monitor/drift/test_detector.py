@@ -50,6 +50,16 @@ def test_the_part_that_moved_is_named(draw: Draw) -> None:
     assert named == ["twin.fet:zero", "twin.fet:null", "twin.ks:values"]
 
 
+def test_values_that_turn_up_have_another_name_than_values_that_go_missing() -> None:
+    days = np.repeat(np.arange(60), 150)
+    reference = Column("since_last", np.where(np.arange(9_000) % 2, np.nan, 5.0), days)
+    fitted = detector("twin", RULE).fit(reference)
+    batch = [
+        Column("since_last", np.where(np.arange(150) < missing, np.nan, 5.0), np.full(150, 70)) for missing in (10, 140)
+    ]
+    assert [fitted.score(item).detector for item in batch] == ["twin.fet:present", "twin.fet:null"]
+
+
 def test_a_drift_below_the_floor_is_none_however_sure(draw: Draw) -> None:
     fitted = detector("twin", Calibration(floor=0.1)).fit(draw("plain", 60, 500))
     drift = fitted.score(draw("plain", 1, 50_000, seed=4, shift=0.15))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+from sluice.cli.demo.plan import WHOLE, Story
 from sluice.declare.durations import DAY
 from sluice.local.replay import Item
-from sluice.local.simulator import Injections, World, feed, simulate, write_history
+from sluice.local.simulator import Injections, Simulation, World, feed, simulate, write_history
 
 
 @dataclass(frozen=True)
@@ -21,25 +24,47 @@ class Delivery:
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
+class Days(Protocol):
+    """Live days, which another process can open too: a value that can be pickled."""
+
+    def between(self, first: int, until: int) -> Iterator[Item]:
+        """The messages that arrive from one live day to before another, in order of arrival."""
+        ...
+
+
 @dataclass(frozen=True)
 class Events:
-    """A demo's events: deliveries of history up to `start`, then live days."""
+    """A demo's events: deliveries of history up to `start`, then live days, and what is done beside them."""
 
     deliveries: Sequence[Delivery]
     start: int
     """When the live days begin, event-clock microseconds."""
     live_days: int
-    live: Callable[[int, int], Iterator[Item]]
-    """The messages that arrive from one live day to before another."""
+    days: Days
+    story: Story = WHOLE
 
     def day(self, live_day: int) -> int:
         """The midnight that begins a live day."""
         return self.start + live_day * DAY
 
 
+@dataclass(frozen=True)
+class SimulatedDays:
+    """The live days of a simulated world."""
+
+    world: World
+    injections: Injections
+    first: int
+    """The day of the world that is live day 0."""
+
+    def between(self, first: int, until: int) -> Iterator[Item]:
+        """The messages that arrive from one live day to before another, in order of arrival."""
+        return feed(_simulation(self.world, self.injections), self.first + first, self.first + until)
+
+
 def simulated(world: World, live_days: int, injections: Injections, folder: Path) -> Events:
     """Simulated payments: weekly files of history, its last day by itself, and the live days as a feed."""
-    simulation = simulate(world, injections)
+    simulation = _simulation(world, injections)
     first_live = world.days - live_days
     last = first_live - 1
     weeks = write_history(simulation, folder / "weeks", last, days_per_file=7)
@@ -53,8 +78,13 @@ def simulated(world: World, live_days: int, injections: Injections, folder: Path
         ],
         world.midnight(first_live),
         live_days,
-        lambda start, until: feed(simulation, first_live + start, first_live + until),
+        SimulatedDays(world, injections, first_live),
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _simulation(world: World, injections: Injections) -> Simulation:
+    return simulate(world, injections)
 
 
 def _named(paths: Sequence[Path]) -> list[tuple[str, str]]:
