@@ -21,8 +21,8 @@ from sluice.lake.contract import BRONZE
 from sluice.lake.delivery import Delivery
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Here, Workers
+from sluice.local.messages import Message
 from sluice.local.simulator import Injections, World, feed, simulate, write_history
-from sluice.local.simulator.feed import FeedItem
 from spark_jobs.ingest import ingest
 from spark_jobs.workers import spark_workers
 
@@ -60,7 +60,7 @@ def report(part: str, delivery: Delivery, workers: Workers) -> None:
     print(f"{part:18} {rows:>10,} rows {seconds:8.2f} s {busy:8.2f} CPU s {rows / seconds:>12,.0f} rows/s")
 
 
-def archive(lake: Lake, items: Sequence[FeedItem], first: int) -> None:
+def archive(lake: Lake, items: Sequence[Message], first: int) -> None:
     """Append messages to bronze as the archive does, from an offset on."""
     for stream in STREAMS:
         mine = [(offset, item) for offset, item in enumerate(items, first) if item.stream == stream]

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.engine.encode import row_hashes
 from sluice.lake.bronze import Slice, read_slice, waiting
@@ -99,10 +100,18 @@ def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Jud
         for index, mine in again:
             if mine is not None:
                 remove(plan.file("silver", index))
-        delay = int(pipeline.label.known_after) if told_in(pipeline, stream) is not None else 0
-        yield _judged(plan, checked, evidence(checked, delay=delay), marks, late)
+        yield _judged(plan, checked, evidence(checked, delay=_ahead(pipeline, stream, delivery)), marks, late)
     finally:
         remove(plan.work())
+
+
+def _ahead(pipeline: Pipeline, stream: Stream, delivery: Delivery) -> int:
+    """By how much the newest rows are ahead of their file: a label inside a row is dated when it will be known.
+
+    A topic has it no sooner than that.
+    """
+    inside = told_in(pipeline, stream) is not None and not delivery.from_bronze
+    return int(pipeline.label.known_after) if inside else 0
 
 
 def check_slices(plan: Plan, slices: Sequence[Slice]) -> list[Tally]:

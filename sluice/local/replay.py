@@ -24,6 +24,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.engine.store import TileStore
 from sluice.errors import Outage
 from sluice.lake.tables import Lake
+from sluice.local.messages import Message
 from sluice.stream.producer import Sender
 from sluice.stream.topics import stream_topic
 
@@ -43,30 +44,6 @@ FRESHNESS = pa.schema({"topic": pa.string(), "offset": pa.int64(), "latency_us":
 
 _SAMPLED = 20
 """One offset in so many is measured: enough for percentiles, and small."""
-
-
-class Item(Protocol):
-    """One message of a feed: `arrival` in event-clock microseconds; `id` is None for one that cannot be parsed."""
-
-    @property
-    def stream(self) -> str:
-        """The stream it belongs to."""
-        ...
-
-    @property
-    def arrival(self) -> int:
-        """When it arrives."""
-        ...
-
-    @property
-    def payload(self) -> bytes:
-        """What the producer sends."""
-        ...
-
-    @property
-    def id(self) -> int | None:
-        """The event's id, where one can be read."""
-        ...
 
 
 class Signal(Protocol):
@@ -99,7 +76,7 @@ class Replay:
     _asked: list[dict[str, Any]] = field(default_factory=list)
     _fresh: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, feed: Iterable[Item]) -> None:
+    def run(self, feed: Iterable[Message]) -> None:
         """Replay the whole feed, and keep what was seen."""
         try:
             with httpx.Client(base_url=self.url, timeout=30) as client:
@@ -142,7 +119,7 @@ class Replay:
         self.lake.append_rows("requests", asked, REQUESTS)
         self.lake.append_rows("freshness", fresh, FRESHNESS)
 
-    def _chosen(self, items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+    def _chosen(self, items: Sequence[Message]) -> Iterator[dict[str, Any]]:
         """The events of a slice that are asked about, under their declared names; always the same ones for a feed."""
         stream = self.pipeline.events
         limit = int(self.share * 2**64)
@@ -155,7 +132,7 @@ class Replay:
                 row = orjson.loads(item.payload)
                 yield {name: row.get(stream.source(name)) for name in stream.all_columns}
 
-    def _produce(self, items: Sequence[Item]) -> None:
+    def _produce(self, items: Sequence[Message]) -> None:
         """Produce a slice, then wait until a read of the store knows all of it."""
         waiting: deque[tuple[str, int, int]] = deque()
         for item in items:
@@ -193,8 +170,8 @@ def _noting(waiting: deque[tuple[str, int, int]], topic: str, sent: int) -> Call
     return lambda offset: waiting.append((topic, offset, sent))
 
 
-def _slices(feed: Iterable[Item], most: int) -> Iterator[list[Item]]:
-    waiting: list[Item] = []
+def _slices(feed: Iterable[Message], most: int) -> Iterator[list[Message]]:
+    waiting: list[Message] = []
     for item in feed:
         waiting.append(item)
         if len(waiting) == most:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.engine.history import settled
-from sluice.errors import UserError
+from sluice.errors import GateStopped, UserError
+from sluice.lake.contract import BRONZE
+from sluice.lake.delivery import Delivery
+from sluice.lake.tables import Lake
+from sluice.lake.workers import Here
+from spark_jobs.ingest import ingest
 from tests.spark_jobs.deliveries import AT, HOUR, MINUTE, START, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
@@ -160,3 +167,15 @@ def test_what_stands_does_not_depend_on_where_batches_begin(
         standing = [] if history is None else settled(shop.lake.read("silver/orders", columns=STANDING)).to_pylist()
         told.append((sorted(standing, key=lambda row: row["_id"]), found))
     assert told[0] == told[1]
+
+
+def test_a_label_of_the_row_that_comes_by_a_topic_is_as_fresh_as_its_own_time(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"), "handbook")
+    payload = orjson.dumps({"TRANSACTION_ID": 1, "is_fraud_time": "2026-01-01 10:39:00", "TX_FRAUD": 1})
+    place = {"source": "kafka:handbook.transactions_is_fraud", "partition": 0, "position": 0}
+    row = {"payload": payload, **place, "known": AT, "revision": 0, "op": 0, "batch": ""}
+    lake.append("events/transactions_is_fraud", pa.Table.from_pylist([row], schema=BRONZE))
+    with pytest.raises(GateStopped, match="foreign_keys"):  # nobody knows the transaction
+        ingest(Here(), Delivery("handbook", str(tmp_path / "lake"), "one", AT, from_bronze=True))
+    freshness = [each for each in lake.rows("verdicts") if each["rule"] == "freshness"]
+    assert [each["verdict"] for each in freshness] == ["pass"]

@@ -8,10 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sluice.cli.demo.plan import WHOLE, Story
+from sluice.cli.demo.plan import SHORT, WHOLE, Story
 from sluice.declare.durations import DAY
-from sluice.local.replay import Item
-from sluice.local.simulator import Injections, Simulation, World, feed, simulate, write_history
+from sluice.declare.pipeline import Pipeline
+from sluice.errors import UserError
+from sluice.local.messages import Message
+from sluice.local.own_files import LiveDays, find_files, first_live_moment, write_history_file
+from sluice.local.simulator import (
+    CHARGEBACKS,
+    TRANSACTIONS,
+    Injections,
+    Simulation,
+    World,
+    feed,
+    simulate,
+    write_history,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,7 @@ class Delivery:
 class Days(Protocol):
     """Live days, which another process can open too: a value that can be pickled."""
 
-    def between(self, first: int, until: int) -> Iterator[Item]:
+    def between(self, first: int, until: int) -> Iterator[Message]:
         """The messages that arrive from one live day to before another, in order of arrival."""
         ...
 
@@ -57,7 +69,7 @@ class SimulatedDays:
     first: int
     """The day of the world that is live day 0."""
 
-    def between(self, first: int, until: int) -> Iterator[Item]:
+    def between(self, first: int, until: int) -> Iterator[Message]:
         """The messages that arrive from one live day to before another, in order of arrival."""
         return feed(_simulation(self.world, self.injections), self.first + first, self.first + until)
 
@@ -79,6 +91,37 @@ def simulated(world: World, live_days: int, injections: Injections, folder: Path
         world.midnight(first_live),
         live_days,
         SimulatedDays(world, injections, first_live),
+    )
+
+
+def check_simulated(pipeline: Pipeline) -> None:
+    """UserError unless the simulator makes the events of this pipeline."""
+    made = {"transactions": set(TRANSACTIONS.names), "chargebacks": set(CHARGEBACKS.names)}
+    for stream in pipeline.streams:
+        needed = set(map(stream.source, stream.all_columns))
+        if not needed <= made.get(stream.name, set()):
+            raise UserError(
+                f"nobody simulates {stream.name} with {', '.join(sorted(needed))}",
+                where=f"pipeline {pipeline.name}",
+                allowed=[f"{name}: {', '.join(sorted(columns))}" for name, columns in made.items()],
+                next_step="bring its events: make demo PIPELINE=… EVENTS=file.parquet (or a folder)",
+            )
+
+
+def own(reference: str, pipeline: Pipeline, path: Path, live_days: int, folder: Path) -> Events:
+    """Events of one's own: all days but the last ones are history, in one delivery."""
+    files = find_files(pipeline, path)
+    start = first_live_moment(pipeline, files, live_days)
+    history = {
+        name: write_history_file(pipeline.stream(name), file, start, folder / name / "history.parquet")
+        for name, file in files.items()
+    }
+    return Events(
+        [Delivery("history", [(name, str(file)) for name, file in history.items()], start)],
+        start,
+        live_days,
+        LiveDays(reference, tuple((name, str(file.absolute())) for name, file in files.items()), start),
+        SHORT,
     )
 
 

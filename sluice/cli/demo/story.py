@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from sluice.cli.demo import chapters
 from sluice.cli.demo.ending import report
-from sluice.cli.demo.events import Events, simulated
+from sluice.cli.demo.events import Events, own, simulated
 from sluice.cli.demo.live import Live, callers
+from sluice.cli.demo.options import Options
 from sluice.cli.demo.plan import spans
 from sluice.cli.demo.teller import Teller
 from sluice.cli.demo.traffic import Traffic
 from sluice.cli.demo.workers import stream_workers
+from sluice.declare.loading import load_pipeline
 from sluice.local.simulator import Injections, World
 from sluice.settings import settings
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the caller asked for."""
-
-    pipeline: str
-    events: Path | None
-    report: Path | None
-    seed: int
-    customers: int
-    days: int
-    live_days: int
-    quiet: bool
 
 
 def tell(options: Options) -> None:
@@ -60,9 +47,13 @@ def tell(options: Options) -> None:
 
 def gather(options: Options) -> Events:
     """The events of this demo."""
+    folder = settings().places.at("files")
+    if options.events is not None:
+        declared = load_pipeline(options.pipeline)
+        return own(options.pipeline, declared, options.events, options.live_days, folder)
     world = World(seed=options.seed, customers=options.customers, days=options.days, terminals=2 * options.customers)
     wrong = Injections.none() if options.quiet else Injections.demo(options.days, options.live_days)
     if wrong.schema_break is not None:
         # the last day of history is a delivery of its own, so that the gate stops it alone
         wrong = replace(wrong, schema_break=replace(wrong.schema_break, day=options.days - options.live_days - 1))
-    return simulated(world, options.live_days, wrong, settings().places.at("files"))
+    return simulated(world, options.live_days, wrong, folder)

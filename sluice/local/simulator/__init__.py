@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.local.simulator.feed import FeedItem, feed
+from sluice.local.simulator.feed import feed
 from sluice.local.simulator.files import write_history, write_repair
 from sluice.local.simulator.injections import CovariateShift, Injections, NewPattern, SchemaBreak
 from sluice.local.simulator.simulation import Simulation, Tally, simulate
@@ -16,7 +16,6 @@ __all__ = [
     "SCENARIOS",
     "TRANSACTIONS",
     "CovariateShift",
-    "FeedItem",
     "Fraud",
     "Injections",
     "NewPattern",

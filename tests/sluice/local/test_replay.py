@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import pytest
@@ -18,6 +18,7 @@ from sluice.clock import FileClock, rfc3339
 from sluice.engine.store import MemoryStore
 from sluice.errors import Outage
 from sluice.lake.tables import Lake
+from sluice.local.messages import Message
 from sluice.local.replay import FRESHNESS, REQUESTS, Replay
 from sluice.stream.fold import FoldConsumer
 from sluice.stream.memory import MemoryTopics
@@ -30,17 +31,10 @@ SECOND = 1_000_000
 TOPIC = "payments.payments"
 
 
-class Item(NamedTuple):
-    stream: str
-    arrival: int
-    payload: bytes
-    id: int | None
-
-
-def paid(number: int) -> Item:
+def paid(number: int) -> Message:
     """The n-th payment, n seconds after the start."""
     row = {"payment_id": number, "paid_at": rfc3339(START + number * SECOND), "card": number % 3, "shop": "a"}
-    return Item("payments", START + number * SECOND, orjson.dumps({**row, "amount": 1, "channel": "pos"}), number)
+    return Message("payments", START + number * SECOND, orjson.dumps({**row, "amount": 1, "channel": "pos"}), number)
 
 
 @dataclass
@@ -196,7 +190,11 @@ def test_a_request_has_the_declared_columns(scene: Scene) -> None:
 
 def test_only_the_scored_stream_and_what_can_be_read_is_asked_about(scene: Scene) -> None:
     dispute = b'{"dispute_id": 1, "disputed_at": "2024-02-03", "payment_id": 0, "is_fraud": 1}'
-    feed = [paid(0), Item("disputes", START + SECOND, dispute, 1), Item("payments", START + SECOND, b'{"pay', None)]
+    feed = [
+        paid(0),
+        Message("disputes", START + SECOND, dispute, 1),
+        Message("payments", START + SECOND, b'{"pay', None),
+    ]
 
     scene.replay().run(feed)
 
