@@ -16,7 +16,7 @@ from sluice.monitor.report.markup import Markup, joined, tag
 from sluice.monitor.report.outcome import outcome
 from sluice.monitor.report.sections import answers, arrival, making, watching
 from sluice.monitor.report.sections.section import Run, Section
-from sluice.monitor.report.wording import NONE, elapsed, memory, milliseconds
+from sluice.monitor.report.wording import NONE, counted, elapsed, memory, milliseconds
 
 _SECTIONS = (
     arrival.events,
@@ -87,7 +87,7 @@ def _tiles(figures: Mapping[str, Any]) -> list[Markup]:
         "half answered within": _latency(serving),
         "vectors audited": (f"{audit['checked']:,}", f"{audit['mismatched']:,} differ"),
         "half fresh within": _latency(fresh),
-        "vectors of history": (f"{figures['vectors']:,}", f"{len(figures['models']):,} models registered"),
+        "vectors of history": (f"{figures['vectors']:,}", f"{counted(len(figures['models']), 'model')} registered"),
         "drift alarms": (f"{alarms:,}", f"{len(figures['decisions']):,} decisions"),
         "challengers promoted": (f"{taken:,}", f"{back:,} rolled back"),
         "the run took": (elapsed(figures["seconds"]), f"{memory(figures['peak_mb'])} at the peak"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from sluice.declare.durations import DAY
 from sluice.declare.loading import load_pipeline
 from sluice.engine.vectors import vectors
+from tests.sluice.engine.book import book_folder, labels, transactions
 
 pytestmark = pytest.mark.integration
 
@@ -23,10 +22,7 @@ CUSTOMERS = 12
 
 @pytest.fixture(scope="module")
 def book() -> Path:
-    folder = os.environ.get("SLUICE_HANDBOOK_DIR")
-    if not folder:
-        pytest.skip("SLUICE_HANDBOOK_DIR does not say where the Handbook's transactions are")
-    return Path(folder)
+    return book_folder()
 
 
 @pytest.fixture(scope="module")
@@ -47,32 +43,6 @@ def computed(book: Path, sample: pa.Table) -> pa.Table:
     rows = rows.filter(pc.or_(*seen))
     events = {"transactions": transactions(rows), "transactions_is_fraud": labels(rows)}
     return vectors(load_pipeline("handbook"), events, transactions(sample))
-
-
-def transactions(rows: pa.Table) -> pa.Table:
-    cents = np.rint(rows["TX_AMOUNT"].to_numpy() * 100).astype(np.int64)
-    columns = {"customer_id": rows["CUSTOMER_ID"], "terminal_id": rows["TERMINAL_ID"], "amount": pa.array(cents)}
-    return events(rows, rows["TX_DATETIME"].cast(pa.int64()), columns)
-
-
-def labels(rows: pa.Table) -> pa.Table:
-    told = pc.add(rows["TX_DATETIME"].cast(pa.int64()), 7 * DAY)
-    columns = {"transaction_id": rows["TRANSACTION_ID"], "is_fraud": rows["TX_FRAUD"].cast(pa.int64())}
-    return events(rows, told, columns)
-
-
-def events(rows: pa.Table, time: pa.ChunkedArray, columns: dict[str, pa.Array]) -> pa.Table:
-    zeros = np.zeros(len(rows), np.int64)
-    own = {
-        "_id": rows["TRANSACTION_ID"],
-        "_time": time,
-        "_revision": pa.array(zeros, pa.int32()),
-        "_op": pa.array(zeros, pa.int8()),
-        "_hash": rows["TRANSACTION_ID"],
-        "_known": time,
-        "_watermark": pa.nulls(len(rows), pa.int64()),
-    }
-    return pa.table({**own, **columns})
 
 
 def test_the_part_of_the_sample_is_no_small_one(sample: pa.Table) -> None:
