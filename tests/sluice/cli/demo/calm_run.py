@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from flows.features import backfill, load_online
+from flows.place import place
 from flows.rollout import rollout
 from flows.train import train
 from sluice.cli.demo import chapters
@@ -32,7 +34,9 @@ def main(figures: Path) -> None:
     teller = Teller()
     chapters.describe(teller, CALM, events)
     chapters.ingest_history(teller, CALM, events)
-    chapters.compute_features(teller, CALM, events)
+    base = place(CALM).lake.version("batches")
+    backfill(CALM, base, events.start)
+    load_online(CALM, base, events.start)  # and not into Feast, where pipelines share the names of their views
     chapters.train_models(teller, CALM, events)
     chapters.roll_out(teller, CALM, events.start)
     with stream_workers(settings(), CALM), Traffic(callers(CALM, events)) as traffic:
@@ -41,12 +45,15 @@ def main(figures: Path) -> None:
             live.run(span)
         live.watch(events.day(LIVE_DAYS))
         try_good_challengers(live, traffic)
+        live.watch(events.day(LIVE_DAYS + TRIAL_DAYS))
     report(teller, CALM, figures, events.day(LIVE_DAYS + TRIAL_DAYS))
 
 
 def try_good_challengers(live: Live, traffic: Traffic) -> None:
     """Models that have learnt what there is to learn, through the same rollout as the controls."""
-    train(CALM, segments=["pos", "online"])
+    at = live.events.day(LIVE_DAYS)
+    backfill(CALM, place(CALM).lake.version("batches"), at)
+    train(CALM, segments=["pos", "online"], at=at)
     for first in range(LIVE_DAYS, LIVE_DAYS + TRIAL_DAYS, 2):
         with traffic.days(first, first + 2, pace_s=0.02):
             for step in rollout(CALM):
