@@ -15,7 +15,7 @@ from flows.place import Place, moment, place
 from flows.watch import wait_for_archive
 from models.registry import Registry, Resolved
 from serve import promotions
-from serve.advance import Advanced, Audit, Candidate, advance, routing
+from serve.advance import Advanced, Audit, Candidate, advance, roll_back, routing
 from serve.control import deploy
 from serve.rollout_evidence import measure_gain
 from serve.rollout_state import Gain
@@ -48,6 +48,17 @@ def rollout(pipeline: str, at: int | None = None, variant: str = CANDIDATE) -> l
     swap(pipeline)
     mark_aliases(here)
     return steps
+
+
+@flow(name="take back")
+def take_back(pipeline: str, segment: str, reason: str, at: int | None = None) -> str:
+    """Take a segment's newest step back by hand, and serve by the routing that follows; the move in words."""
+    here, now = place(pipeline), moment(at)
+    one_of(segment, (*here.pipeline.segments, ALL), where="take back", kind="segment")
+    move = roll_back(here.lake, segment, reason, now=now)
+    swap(pipeline)
+    mark_aliases(here)
+    return f"{segment}: {move.kind.value} {move.leaving}, {move.to or 'the fallback'} answers — {reason}"
 
 
 @task(name="decide moves")

@@ -37,6 +37,10 @@ COMMANDS = {
         "sluice.cli.services:env", 'Print the environment that the engines need, for `eval "$(sluice env)"`.'
     ),
     "stream": Command("sluice.cli.stream:stream", "Create a pipeline's topics; fold them; archive them."),
+    "rollout": Command(
+        "sluice.cli.rollout:rollout",
+        "Show where every segment's models stand; move them by a step; take the newest step back.",
+    ),
     "demo": Command("sluice.cli.demo.command:demo", "Run the whole loop on simulated payments, or on a file of yours."),
 }
 """A new command is a line here; its help is the first sentence of its function."""

@@ -22,7 +22,7 @@ from sluice.cli.demo.traffic import Traffic
 from sluice.cli.demo.workers import stream_workers
 from sluice.local.simulator import Injections, World
 from sluice.settings import settings
-from tests.sluice.cli.demo.conftest import CALM
+from tests.sluice.cli.conftest import CALM
 
 STORY: Story = ((0.3, Beside.WATCH), (0.55, Beside.WATCH), (0.8, Beside.WATCH))
 DAYS, LIVE_DAYS, TRIAL_DAYS = 182, 34, 8

@@ -31,7 +31,7 @@ from sluice.monitor.audit import audit, served_rows
 from sluice.monitor.report.events import accounted, closes, event_figures
 from sluice.settings import settings
 from sluice.stream.archive import wait_until_archived
-from tests.sluice.cli.demo.conftest import CALM, Loop
+from tests.sluice.cli.conftest import CALM, Loop
 
 pytestmark = [pytest.mark.scenario, pytest.mark.timeout(1500)]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sluice.monitor.report.events import accounted, closes
-from tests.sluice.cli.demo.conftest import homely, sluice
+from tests.sluice.cli.conftest import homely, sluice
 from tests.sluice.engine.book import book_folder
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3000)]

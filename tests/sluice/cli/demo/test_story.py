@@ -12,7 +12,7 @@ import mlflow
 import pytest
 
 from sluice.monitor.report.events import accounted
-from tests.sluice.cli.demo.conftest import LEAST_AUDITED, Loop
+from tests.sluice.cli.conftest import LEAST_AUDITED, Loop
 
 pytestmark = [pytest.mark.scenario, pytest.mark.timeout(1500)]
 

@@ -23,7 +23,7 @@ from sluice.settings import Ports, settings, variable
 
 SIZE = ("--customers", "250", "--days", "200")
 LEAST_AUDITED = 5_000
-CALM = str(Path(__file__).with_name("calm.py"))
+CALM = str(Path(__file__).parent / "demo" / "calm.py")
 """The same pipeline under another name, whose world holds no surprise."""
 
 

@@ -1,0 +1,56 @@
+"""The commands around a rollout: where every segment stands, the next step, and the way back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from serve import promotions
+from sluice.clock import rfc3339
+from sluice.declare.loading import load_pipeline
+from sluice.lake.tables import Lake
+from sluice.local.environment import apply_environment
+from sluice.settings import settings
+
+rollout = typer.Typer(
+    help="Show where every segment's models stand; move them by a step; take the newest step back.",
+    no_args_is_help=True,
+)
+Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
+Segment = Annotated[str, typer.Argument(help="A segment of the pipeline, or `*` for the fallback.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the move for ever.")]
+Variant = Annotated[str, typer.Option(help="Which models wait to be let in: candidate, or shuffled for the controls.")]
+
+
+@rollout.command()
+def status(pipeline: Pipeline) -> None:
+    """Show every segment's champion, and the challenger beside it, as the promotion log tells them."""
+    declared = load_pipeline(pipeline)
+    states = promotions.state(Lake(settings().places.lake_uri, declared.name))
+    table = Table("segment", "champion", "challenger", "step", Column("since", no_wrap=True), box=None, pad_edge=False)
+    for segment, state in states.items():
+        names = [str(model) if model else "-" for model in (state.champion, state.challenger)]
+        table.add_row(segment, *names, state.step, rfc3339(state.since))
+    Console().print(table if states else "Nothing has been rolled out yet.")
+
+
+@rollout.command()
+def step(pipeline: Pipeline, variant: Variant = "candidate") -> None:
+    """Move every segment by at most one step, where its evidence allows one, and serve by what follows."""
+    apply_environment(settings())
+    from flows import rollout as flows
+
+    for line in flows.rollout(pipeline, variant=variant) or ["Nothing moved, and nothing is on trial."]:
+        typer.echo(line)
+
+
+@rollout.command()
+def back(pipeline: Pipeline, segment: Segment, reason: Reason) -> None:
+    """Take a segment's newest step back: its challenger, else its champion for the one before; no request fails."""
+    apply_environment(settings())
+    from flows import rollout as flows
+
+    typer.echo(flows.take_back(pipeline, segment, reason))

@@ -1,0 +1,84 @@
+"""The rollout by hand: what the commands show and do is what the promotion log says."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import httpx
+import orjson
+import pyarrow.dataset as ds
+import pytest
+
+from serve import promotions
+from serve.control import deploy
+from tests.sluice.cli.conftest import Loop, sluice
+
+
+@pytest.mark.unit
+def test_the_status_of_a_pipeline_without_models_says_so(tmp_path: Any) -> None:
+    shown = sluice("rollout", "status", "fraud", SLUICE_HOME=str(tmp_path))
+    assert (shown.returncode, shown.stdout.strip()) == (0, "Nothing has been rolled out yet.")
+
+
+@pytest.mark.scenario
+@pytest.mark.timeout(1500)
+def test_status_shows_every_segment_as_the_promotion_log_tells_it(loop: Loop) -> None:
+    shown = sluice("rollout", "status", "fraud")
+    assert shown.returncode == 0, shown.stderr
+    told = {line.split()[0]: line.split()[1] for line in shown.stdout.splitlines()[1:]}
+    assert told == {segment: str(state.champion) for segment, state in promotions.state(loop.here.lake).items()}
+
+
+@pytest.mark.scenario
+@pytest.mark.timeout(1500)
+def test_back_restores_the_champion_before_and_no_request_fails_meanwhile(loop: Loop) -> None:
+    lake = loop.here.lake
+    deploy("fraud", promotions.routing_of(promotions.state(lake)))
+    before = promotions.state(lake)["pos"]
+    request = lake.rows("predictions", where=ds.field("segment") == "pos")[-1]["request"]
+    statuses: list[int] = []
+    with asking(loop.here.settings.serve_url, request, statuses):
+        done = sluice("rollout", "back", "fraud", "pos", "--reason", "customers complain")
+    assert done.returncode == 0, done.stderr
+    assert before.before is not None
+    assert done.stdout.startswith(f"pos: rollback {before.champion}, {before.before} answers — customers complain")
+    after = promotions.state(lake)["pos"]
+    assert (after.champion, after.challenger) == (before.before, None)
+    assert set(statuses) == {200}
+    answer = httpx.post(f"{loop.here.settings.serve_url}/score", content=body(request), trust_env=False).json()
+    (result,) = answer["results"]
+    assert f"{result['model']}/{result['version']}" == str(before.before)
+
+
+@pytest.mark.scenario
+@pytest.mark.timeout(1500)
+def test_back_names_the_segments_when_it_is_given_none_of_them(loop: Loop) -> None:
+    done = sluice("rollout", "back", "fraud", "poss", "--reason", "x")
+    assert done.returncode == 2
+    assert "did you mean 'pos'" in done.stderr
+
+
+def body(request: str) -> bytes:
+    return orjson.dumps({"events": [orjson.loads(request)]})
+
+
+class asking:  # noqa: N801  reads as a clause of the with statement
+    """A caller who goes on asking while the block runs."""
+
+    def __init__(self, url: str, request: str, statuses: list[int]) -> None:
+        self._url, self._request, self._statuses = url, request, statuses
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=30, trust_env=False) as client:
+            while not self._done.wait(0.02):
+                self._statuses.append(client.post("/score", content=body(self._request)).status_code)
