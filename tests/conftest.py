@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from sluice.settings import known_variables, settings
+from tests.budget import lines, spent
 
 # Ray reads these when it is first imported, by whichever test comes first; every head here is on loopback
 os.environ |= {
@@ -75,6 +76,14 @@ def pytest_make_collect_report(
     if os.environ.get("CI") == "true" and report.skipped:
         _fail(report, collector.nodeid)
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What each folder took of its budget; a slow machine is no failure, so being over is only told."""
+    reports = [report for kind in ("passed", "failed", "") for report in terminalreporter.getreports(kind)]
+    terminalreporter.section("time by folder")
+    for line in lines(spent(report for report in reports if isinstance(report, pytest.TestReport))):
+        terminalreporter.write_line(line)
 
 
 def _level(item: pytest.Item) -> int:

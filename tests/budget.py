@@ -1,0 +1,45 @@
+"""How long the tests of each folder may take together, in seconds on two free cores; what they took is printed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+import pytest
+
+BUDGET = {
+    "tests/flows": 90,
+    "tests/models": 150,
+    "tests/serve": 90,
+    "tests/sluice/cli": 1_000,
+    "tests/sluice/declare": 15,
+    "tests/sluice/engine": 120,
+    "tests/sluice/feast": 60,
+    "tests/sluice/lake": 40,
+    "tests/sluice/local": 150,
+    "tests/sluice/monitor": 90,
+    "tests/sluice/scoring": 10,
+    "tests/sluice/stream": 120,
+    "tests/sluice": 10,
+    "tests/spark_jobs": 150,
+    "tests": 10,
+}
+"""The sum has to stay near twenty-five minutes; most of it is the whole loop, which runs once in tests/sluice/cli."""
+
+
+def spent(reports: Iterable[pytest.TestReport]) -> dict[str, float]:
+    """Seconds by folder of the budget, set-up and tear-down included."""
+    found: Counter[str] = Counter()
+    for report in reports:
+        parents = [str(parent) for parent in PurePosixPath(report.nodeid.split("::")[0]).parents]
+        found[next(folder for folder in parents if folder in BUDGET)] += report.duration
+    return dict(found)
+
+
+def lines(seconds: Mapping[str, float]) -> list[str]:
+    """One line for each folder that ran, the dearest first; what is over its budget says so."""
+    return [
+        f"{taken:6.0f} s of {BUDGET[folder]:5} s  {folder}{'  OVER' if taken > BUDGET[folder] else ''}"
+        for folder, taken in sorted(seconds.items(), key=lambda item: -item[1])
+    ]
