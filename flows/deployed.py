@@ -11,8 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
 
 from sluice.errors import Outage
 from sluice.local.environment import engine_environment
@@ -20,7 +26,10 @@ from sluice.settings import settings
 
 ROOT = Path(__file__).parents[1]
 """Where prefect.yaml is, and the code that a worker runs."""
+POOL = "sluice"
+"""The work pool that prefect.yaml deploys to."""
 _EVERY_S = 0.5
+_DEPLOY_PATIENCE_S = 180
 
 
 def deploy_flows() -> list[str]:
@@ -28,7 +37,14 @@ def deploy_flows() -> list[str]:
     command = [str(Path(sys.executable).with_name("prefect")), "--no-prompt", "deploy", "--all"]
     environment = {**os.environ, **engine_environment(settings())}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_DEPLOY_PATIENCE_S,
     )
     if done.returncode != 0:
         raise Outage(
@@ -37,13 +53,16 @@ def deploy_flows() -> list[str]:
             next_step="see that Prefect runs: sluice status",
         )
     with _client() as client:
-        return sorted(deployment.name for deployment in client.read_deployments())
+        return sorted(deployment.name for deployment in _ours(client))
 
 
 def pause_schedules() -> list[str]:
-    """Stop every schedule, for whoever moves the clock by hand; events still start runs. The names of what stands."""
+    """Stop our schedules, for whoever moves the clock by hand; events still start runs. The names of what stands.
+
+    `prefect deployment resume <flow>/<name>` lets one go on. What others deployed on the same server is left alone.
+    """
     with _client() as client:
-        scheduled = [deployment for deployment in client.read_deployments() if deployment.schedules]
+        scheduled = [deployment for deployment in _ours(client) if deployment.schedules]
         for deployment in scheduled:
             client.pause_deployment(deployment.id)
         return sorted(deployment.name for deployment in scheduled)
@@ -66,6 +85,11 @@ def finished_run(deployment: str, at: int, *, patience_s: float = 420.0, begin_s
     if not run.state.is_completed():
         raise _outage(deployment, f"ended as {run.state.name}: {run.state.message}")
     return run
+
+
+def _ours(client: SyncPrefectClient) -> list[DeploymentResponse]:
+    """The deployments of our work pool, whatever else is on the server."""
+    return list(client.read_deployments(work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))))
 
 
 def _run_at(client: SyncPrefectClient, deployment: str, at: int) -> FlowRun | None:

@@ -8,6 +8,7 @@ from prefect.artifacts import create_table_artifact
 
 from flows.place import Place, moment, place
 from flows.submit import submit
+from sluice.stream.archive import wait_until_archived
 
 
 @flow(name="ingest")
@@ -29,6 +30,13 @@ def ingest(
     finally:
         show_verdict(here, name, now)
     return name
+
+
+@task(name="wait for the archive")
+def wait_for_archive(pipeline: str) -> None:
+    """Wait until the lake holds what was in the topics when this was called."""
+    here = place(pipeline)
+    wait_until_archived(here.pipeline, here.lake, here.settings.kafka)
 
 
 @task(name="land and judge", retries=0)

@@ -11,14 +11,15 @@ import pyarrow.dataset as ds
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
+from flows.ingest import wait_for_archive
 from flows.place import Place, moment, place
-from flows.watch import wait_for_archive
 from models.registry import Registry, Resolved
+from models.request import SHUFFLED, Variant
 from serve import promotions
 from serve.advance import Advanced, Audit, Candidate, advance, roll_back, routing
 from serve.control import deploy
 from serve.rollout_evidence import measure_gain
-from serve.rollout_state import Gain
+from serve.rollout_state import Gain, Kind, Move, SegmentState
 from serve.routing import Model
 from sluice.declare.checks import one_of
 from sluice.declare.durations import DAY
@@ -28,7 +29,7 @@ from sluice.engine.labels import label_at
 from sluice.monitor.served import told_events
 from sluice.scoring import ModelSpec, Scorer, to_tensor
 
-CANDIDATE, CONTROL = "candidate", "shuffled"
+CANDIDATE, CONTROL = Variant().name, SHUFFLED.name
 """The aliases that training gives to the newest of each variant."""
 LIVE = 60 * DAY
 """How far back the labels of live requests are looked up."""
@@ -39,8 +40,9 @@ def rollout(pipeline: str, at: int | None = None, variant: str = CANDIDATE) -> l
     """Move every segment's rollout by at most one step, and serve by the routing that follows.
 
     `variant` is the alias of the models that wait to be let in: `shuffled` are the controls, which have to be caught;
-    in a segment they wait until nothing else is on trial. Returns every move, `<segment>: <move> <model> — <reason>`,
-    and every challenger that stays where it is, `<segment>: hold — <reason>`; the other holds are the run's artifact.
+    they come only beside a champion that they cannot replace at once, and while nothing else is on trial. Returns every
+    move in words, and every challenger that stays where it is, `<segment>: hold — <reason>`; the other holds are the
+    run's artifact.
     """
     here, now = place(pipeline), moment(at)
     wait_for_archive(pipeline)
@@ -58,7 +60,14 @@ def take_back(pipeline: str, segment: str, reason: str, at: int | None = None) -
     move = roll_back(here.lake, segment, reason, now=now)
     swap(pipeline)
     mark_aliases(here)
-    return f"{segment}: {move.kind.value} {move.leaving}, {move.to or 'the fallback'} answers — {reason}"
+    return in_words(move)
+
+
+def in_words(move: Move) -> str:
+    """A move in a line: which model comes, or which one is taken back for which."""
+    back = f"{move.leaving}, {move.to or 'the fallback'} answers"
+    what = back if move.kind is Kind.ROLLBACK else str(move.to)
+    return f"{move.segment}: {move.kind.value} {what} — {move.reason}"
 
 
 @task(name="decide moves")
@@ -73,8 +82,9 @@ def decide_moves(pipeline: str, at: int, variant: str) -> list[str]:
     )
     show(advanced)
     on_trial = {segment for segment, state in promotions.state(here.lake).items() if state.challenger is not None}
-    moved = [f"{move.segment}: {move.kind.value} {move.to} — {move.reason}" for move in advanced.moves]
-    return moved + [f"{hold.segment}: hold — {hold.reason}" for hold in advanced.holds if hold.segment in on_trial]
+    return [in_words(move) for move in advanced.moves] + [
+        f"{hold.segment}: hold — {hold.reason}" for hold in advanced.holds if hold.segment in on_trial
+    ]
 
 
 @task(name="swap models")
@@ -93,12 +103,21 @@ def candidates(here: Place, at: int, variant: str) -> dict[str, Candidate]:
     found = {}
     for segment in dict.fromkeys((*here.pipeline.segments, ALL)):
         waiting, state = registry.resolve(segment, variant), states.get(segment)
-        if waiting is None or (variant == CONTROL and state is not None and state.challenger is not None):
+        if waiting is None:
             continue
         model, champion = as_model(waiting), state.champion if state else None
+        if variant == CONTROL and not _may_be_tried(state, model):
+            continue
         known = champion is None or champion == model
         found[segment] = Candidate(model, None if known else gain(here, segment, champion, model, at))
     return found
+
+
+def _may_be_tried(state: SegmentState | None, control: Model) -> bool:
+    """Whether a control can only be tried; without a champion that reads the same vectors it would take over."""
+    if state is None or state.champion is None or state.challenger is not None:
+        return False
+    return state.champion.definition == control.definition
 
 
 def as_model(resolved: Resolved) -> Model:
@@ -158,10 +177,18 @@ def mark_aliases(here: Place) -> None:
 def show(advanced: Advanced) -> None:
     """Put every move and hold on the run's page."""
     moves = [
-        {"segment": each.segment, "move": each.kind.value, "to": str(each.to), "why": each.reason}
+        {
+            "segment": each.segment,
+            "move": each.kind.value,
+            "from": str(each.leaving),
+            "to": str(each.to),
+            "why": each.reason,
+        }
         for each in advanced.moves
     ]
-    holds = [{"segment": each.segment, "move": "hold", "to": "", "why": each.reason} for each in advanced.holds]
+    holds = [
+        {"segment": each.segment, "move": "hold", "from": "", "to": "", "why": each.reason} for each in advanced.holds
+    ]
     create_table_artifact(table=[*moves, *holds], key="rollout", description="Moves, and what was held and why")
 
 

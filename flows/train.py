@@ -12,7 +12,7 @@ from prefect.artifacts import create_table_artifact
 
 from flows.place import Place, moment, place
 from models.registry import Registry
-from models.request import ALL, LOGISTIC, NETWORK, TrainedModel, TrainingRequest, Variant
+from models.request import ALL, LOGISTIC, NETWORK, SHUFFLED, TrainedModel, TrainingRequest, Variant
 from models.split import Split
 from models.train import train as fit
 from sluice.declare.pipeline import Pipeline
@@ -21,8 +21,6 @@ from sluice.version import code_version
 
 BUCKETS = 64
 """How many codes an open category is folded into."""
-SHUFFLED = Variant("shuffled", seed=1, shuffle_labels=True)
-"""The control: it has learnt nothing, and has to be caught."""
 
 
 @flow(name="train")

@@ -12,7 +12,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from flows.champions import Champion, champions, history_of
-from flows.ingest import ingest
+from flows.ingest import ingest, wait_for_archive
 from flows.place import Place, moment, place
 from sluice.decisions import Action, Decision
 from sluice.declare.durations import DAY
@@ -27,7 +27,6 @@ from sluice.monitor.evidence import Audited, gather
 from sluice.monitor.performance import Scored, outlook_rows, performance_rows
 from sluice.monitor.served import history_columns, labelled, score_column, served, served_columns
 from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_row, drift_rows, stamped
-from sluice.stream.archive import wait_until_archived
 
 REFERENCE = 30 * DAY
 """How much history before a champion took over its traffic is compared with."""
@@ -43,20 +42,13 @@ def watch(pipeline: str, at: int | None = None) -> list[str]:
     here, now = place(pipeline), moment(at)
     since = last_watch(here.lake)
     wait_for_archive(pipeline)
-    ingest(pipeline)
+    ingest(pipeline, at=now)
     audited = audit_served(pipeline, since, now)
     look_for_drift(pipeline, since, now)
     measure_quality(pipeline, now)
     decisions = decide(pipeline, audited, now)
     announce(here, decisions, now)
     return [f"{decision.segment}: {decision.action.value}" for decision in decisions]
-
-
-@task(name="wait for the archive")
-def wait_for_archive(pipeline: str) -> None:
-    """Wait until the lake holds what was in the topics when this was called."""
-    here = place(pipeline)
-    wait_until_archived(here.pipeline, here.lake, here.settings.kafka)
 
 
 def last_watch(lake: Lake) -> int:

@@ -48,6 +48,10 @@ class Variant:
     shuffle_labels: bool = False
 
 
+SHUFFLED = Variant("shuffled", seed=1, shuffle_labels=True)
+"""The control: it has learnt nothing, and has to be caught."""
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionShare:
     """A decision label for the most suspicious share of traffic."""

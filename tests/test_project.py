@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sluice.settings import known_variables
+from tests.budget import BUDGET
 
 pytestmark = pytest.mark.unit
 
@@ -30,6 +31,10 @@ def test_every_link_leads_somewhere(paper: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", paper.read_text())
 
     assert [link for link in links if not (paper.parent / link).exists()] == []
+
+
+def test_the_budgets_of_all_folders_are_twenty_five_minutes() -> None:
+    assert sum(BUDGET.values()) <= 25 * 60
 
 
 def test_every_setting_is_in_the_table_of_settings() -> None:

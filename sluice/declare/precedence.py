@@ -132,7 +132,9 @@ def _outlook(look: Look) -> Case | None:
     if outlook.high >= expected.low or expected.value - outlook.value <= rule.max_drop:
         return None
     told = f"{_metric(look)} of the newest rows is estimated at {_interval(outlook)}"
-    return Case("outlook", Action.ALERT, f"{told}, against {_interval(expected)} on held-out rows; no label is mature")
+    return Case(
+        "outlook", Action.ALERT, f"{told}, against {_interval(expected)} on held-out rows; their labels are not mature"
+    )
 
 
 PRECEDENCE: tuple[Callable[[Look], Case | None], ...] = (
@@ -283,6 +285,7 @@ def _facts(look: Look) -> dict[str, float | int | str | bool | None]:
         "positives": measured.positives if measured else None,
         "estimated": measured.estimated if measured else None,
         "outlook": evidence.outlook.value if evidence.outlook else None,
+        "expected": evidence.expected.value if evidence.expected else None,
         "new_labels": evidence.new_labels,
         "retrains": len(evidence.retrains),
         "days_since_retrain": (look.now - max(evidence.retrains)) / DAY if evidence.retrains else None,

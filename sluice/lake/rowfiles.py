@@ -128,12 +128,12 @@ def _parquet(path: Path, group: int | None, columns: Sequence[str] | None) -> It
     file, wanted = pq.ParquetFile(path), None if group is None else [group]
     chosen = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
     for batch in file.iter_batches(CHUNK, row_groups=wanted, columns=chosen):
-        values = [_plain(column) for column in batch.columns]
+        values = [plain_values(column) for column in batch.columns]
         yield [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def _plain(column: pa.Array) -> list[Any]:
-    """A column's values as JSON can hold them: times and decimals as their exact text."""
+def plain_values(column: pa.Array) -> list[Any]:
+    """A column's values as JSON can hold them: times and decimals as their exact text, bytes as their text."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_timestamp(column.type) and column.type.tz:

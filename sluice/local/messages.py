@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from sluice.lake.rowfiles import plain_values
+
 
 class Message(NamedTuple):
     """One message: what a producer sends, and when."""
@@ -26,10 +28,9 @@ def by_arrival(message: Message) -> int:
 
 
 def json_values(column: pa.Array) -> list[object]:
-    """A column as JSON holds it; times become RFC 3339 text."""
+    """A column as JSON holds it, as in a file that is ingested; instants become RFC 3339 text."""
     if not pa.types.is_timestamp(column.type):
-        values: list[object] = column.to_pylist()
-        return values
+        return plain_values(column)
     instants = column.cast(pa.timestamp("us", column.type.tz), safe=False).to_numpy(zero_copy_only=False)
     texts = np.datetime_as_string(instants.astype("datetime64[us]"), unit="us", timezone="UTC")
     return [None if text == "NaT" else text for text in texts.tolist()]

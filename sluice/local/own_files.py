@@ -68,7 +68,13 @@ def first_live_moment(pipeline: Pipeline, files: Mapping[str, Path], live_days: 
     stream = pipeline.events
     happened = event_times(pq.read_table(files[stream.name], columns=[stream.source(stream.time)]).column(0))
     dated = happened[happened != _NO_TIME]
-    if not len(dated) or dated.max() // DAY - dated.min() // DAY < live_days:
+    if not len(dated):
+        raise DataError(
+            f"no {stream.source(stream.time)} can be read as a time",
+            where=str(files[stream.name]),
+            allowed="instants, or their text",
+        )
+    if dated.max() // DAY - dated.min() // DAY < live_days:
         raise DataError(
             f"there is no history before the last {live_days} days",
             where=str(files[stream.name]),

@@ -30,7 +30,8 @@ def report(teller: Teller, pipeline: str, path: Path | None, at: int) -> None:
     teller.console.print(f"Page: {page}\nFigures: {file}")
     teller.console.print(
         f"Every flow run: {here.settings.prefect_api.removesuffix('/api')}    Stop the services: sluice down\n"
-        f"To go on by hand: export SLUICE_CLOCK={here.settings.places.clock}, then sluice rollout status {pipeline}"
+        f"To go on by hand: export SLUICE_HOME={here.settings.places.home.absolute()} "
+        f"SLUICE_CLOCK={here.settings.places.clock}, then sluice rollout status {pipeline}"
     )
     if not said.sound:
         raise DataError(said.sentence, where=str(file), next_step=f"open {page}")

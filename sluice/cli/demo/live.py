@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow.dataset as ds
 
@@ -12,6 +13,7 @@ from flows.place import Place, place
 from flows.rollout import CONTROL, rollout
 from flows.watch import watch
 from serve import promotions
+from serve.rollout_state import Kind
 from sluice.cli.demo.clock import clock
 from sluice.cli.demo.events import Events
 from sluice.cli.demo.plan import Beside, Span
@@ -48,8 +50,16 @@ class Live:
     pipeline: str
     events: Events
     traffic: Traffic
-    retraining: int | None = None
-    """The event time of a decision whose retraining has not been seen to end."""
+    retraining: list[int] = field(default_factory=list)
+    """The event times of decisions whose retraining has not been seen to end."""
+    controls: bool = False
+    """Whether a retraining has made controls, which can be let in."""
+    _told: int = field(init=False)
+    """How many moves of models have been told."""
+
+    def __post_init__(self) -> None:
+        """What has moved by now was told when it did."""
+        self._told = len(promotions.moves(self._here.lake))
 
     def doing(self, span: Span) -> str:
         """What happens in a span, in a line."""
@@ -62,6 +72,8 @@ class Live:
         with self.traffic.days(span.first, span.until, pace_s=max((_PACE[beside] for beside in due), default=0.0)):
             for beside in due:
                 self._do(beside, self.events.day(span.first))
+            if self.traffic.answered and any(_PACE[beside] for beside in due):
+                self.teller.say("[yellow]the traffic of these days had ended before[/]")
         clock().move_to(self.events.day(span.until))
         self._tell_answers(span)
 
@@ -74,23 +86,29 @@ class Live:
         for row in lake.rows("decisions", where=ds.field("at") == at):
             self.teller.say(f"{row['segment']}: [bold]{row['action']}[/] — {row['reason']}")
             if row["action"] == "retrain":
-                self.retraining = at
+                self.retraining = sorted({*self.retraining, at})
 
     def see_retrained(self) -> None:
-        """Wait until the run that the decision's event started has ended."""
-        if self.retraining is not None:
-            before = len(promotions.moves(self._here.lake))
-            run = finished_run("retrain", self.retraining)
-            self.retraining = None
+        """Wait until the runs that the decisions' events started have ended."""
+        for at in self.retraining:
+            run = finished_run("retrain", at)
             self.teller.say(f"[bold]retrained[/] by the event of the decision: flow run {run.name}")
-            moves = promotions.moves(self._here.lake)[before:]
-            self._tell(f"{row['segment']}: {row['move']} {row['to']} — {row['reason']}" for row in moves)
+        self.controls = self.controls or bool(self.retraining)
+        self.retraining = []
+        moves = promotions.moves(self._here.lake)[self._told :]
+        self._tell_moved(f"{row['segment']}: {row['move']} {_whom(row)} — {row['reason']}" for row in moves)
 
     def _due(self, beside: Beside) -> bool:
-        """Whether there is something to do: no retraining without a decision, no rollout without a challenger."""
-        if beside is Beside.RETRAINING:
-            return self.retraining is not None
-        return beside is not Beside.ROLLOUT or self._on_trial
+        """Whether there is something to do: a decision to wait for, a challenger to move, controls to let in."""
+        match beside:
+            case Beside.WATCH:
+                return True
+            case Beside.RETRAINING:
+                return bool(self.retraining)
+            case Beside.ROLLOUT:
+                return self._on_trial
+            case Beside.CONTROL:
+                return self.controls
 
     def _do(self, beside: Beside, at: int) -> None:
         match beside:
@@ -99,9 +117,9 @@ class Live:
             case Beside.RETRAINING:
                 self.see_retrained()
             case Beside.ROLLOUT:
-                self._tell(rollout(self.pipeline))
+                self._tell_moved(rollout(self.pipeline))
             case Beside.CONTROL:
-                self._tell(rollout(self.pipeline, variant=CONTROL))
+                self._tell_moved(rollout(self.pipeline, variant=CONTROL))
 
     @property
     def _on_trial(self) -> bool:
@@ -115,13 +133,19 @@ class Live:
         failed = len(asked) - answered - refused
         self.teller.say(f"{len(asked):,} requests: {answered:,} answered, {refused:,} refused, {failed:,} failed")
 
-    def _tell(self, lines: Iterable[str]) -> None:
+    def _tell_moved(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.teller.say(line)
+        self._told = len(promotions.moves(self._here.lake))
 
     @property
     def _here(self) -> Place:
         return place(self.pipeline)
+
+
+def _whom(row: Mapping[str, Any]) -> str:
+    """The model that a row of promotions is about."""
+    return str(row["from"] if row["move"] == Kind.ROLLBACK else row["to"])
 
 
 _PACE = {Beside.WATCH: 0.0, Beside.RETRAINING: 0.25, Beside.ROLLOUT: 0.05, Beside.CONTROL: 0.05}

@@ -40,13 +40,13 @@ class Options:
     ) -> Self:
         """The options, when they go together and what they name is there; UserError or DataError otherwise."""
         from sluice.cli.demo.events import check_simulated
-        from sluice.local.own_files import find_files
+        from sluice.local.own_files import find_files, first_live_moment
 
         reference = str(Path(pipeline).absolute()) if pipeline.endswith(".py") else pipeline
         declared = load_pipeline(reference)
         live = live_days or (_OWN_DAYS if events else _SIMULATED_DAYS)
         if events is not None:
-            find_files(declared, events)
+            first_live_moment(declared, find_files(declared, events), live)
         else:
             check_simulated(declared)
             if live >= days:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import httpx
 import orjson
@@ -14,15 +13,9 @@ from serve import promotions
 from serve.control import deploy
 from tests.sluice.cli.conftest import Loop, sluice
 
-
-@pytest.mark.unit
-def test_the_status_of_a_pipeline_without_models_says_so(tmp_path: Any) -> None:
-    shown = sluice("rollout", "status", "fraud", SLUICE_HOME=str(tmp_path))
-    assert (shown.returncode, shown.stdout.strip()) == (0, "Nothing has been rolled out yet.")
+pytestmark = [pytest.mark.scenario, pytest.mark.timeout(1500)]
 
 
-@pytest.mark.scenario
-@pytest.mark.timeout(1500)
 def test_status_shows_every_segment_as_the_promotion_log_tells_it(loop: Loop) -> None:
     shown = sluice("rollout", "status", "fraud")
     assert shown.returncode == 0, shown.stderr
@@ -30,8 +23,6 @@ def test_status_shows_every_segment_as_the_promotion_log_tells_it(loop: Loop) ->
     assert told == {segment: str(state.champion) for segment, state in promotions.state(loop.here.lake).items()}
 
 
-@pytest.mark.scenario
-@pytest.mark.timeout(1500)
 def test_back_restores_the_champion_before_and_no_request_fails_meanwhile(loop: Loop) -> None:
     lake = loop.here.lake
     deploy("fraud", promotions.routing_of(promotions.state(lake)))
@@ -45,14 +36,13 @@ def test_back_restores_the_champion_before_and_no_request_fails_meanwhile(loop: 
     assert done.stdout.startswith(f"pos: rollback {before.champion}, {before.before} answers — customers complain")
     after = promotions.state(lake)["pos"]
     assert (after.champion, after.challenger) == (before.before, None)
+    assert len(statuses) > 20
     assert set(statuses) == {200}
     answer = httpx.post(f"{loop.here.settings.serve_url}/score", content=body(request), trust_env=False).json()
     (result,) = answer["results"]
     assert f"{result['model']}/{result['version']}" == str(before.before)
 
 
-@pytest.mark.scenario
-@pytest.mark.timeout(1500)
 def test_back_names_the_segments_when_it_is_given_none_of_them(loop: Loop) -> None:
     done = sluice("rollout", "back", "fraud", "poss", "--reason", "x")
     assert done.returncode == 2
@@ -81,4 +71,7 @@ class asking:  # noqa: N801  reads as a clause of the with statement
     def _ask(self) -> None:
         with httpx.Client(base_url=self._url, timeout=30, trust_env=False) as client:
             while not self._done.wait(0.02):
-                self._statuses.append(client.post("/score", content=body(self._request)).status_code)
+                try:
+                    self._statuses.append(client.post("/score", content=body(self._request)).status_code)
+                except httpx.HTTPError:
+                    self._statuses.append(0)

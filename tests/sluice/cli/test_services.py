@@ -71,3 +71,10 @@ def test_up_and_down_of_one_service_say_what_they_did(tmp_path: Path) -> None:
 
     assert "Started: mlflow." in begun.stdout
     assert "Everything ran already." in again.stdout
+
+
+@pytest.mark.unit
+def test_the_rollout_of_a_pipeline_without_models_says_so(tmp_path: Path) -> None:
+    shown = run(tmp_path, "rollout", "status", "fraud")
+
+    assert (shown.returncode, shown.stdout.strip()) == (0, "Nothing has been rolled out yet.")

@@ -140,7 +140,7 @@ def test_a_poor_outlook_without_mature_labels_alerts() -> None:
         Action.ALERT,
         (
             "average precision of the newest rows is estimated at 0.50 (0.43 to 0.57), "
-            "against 0.64 (0.58 to 0.70) on held-out rows; no label is mature"
+            "against 0.64 (0.58 to 0.70) on held-out rows; their labels are not mature"
         ),
     )
 

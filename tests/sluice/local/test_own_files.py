@@ -127,3 +127,12 @@ def test_a_folder_has_a_file_of_each_stream(tmp_path: Path) -> None:
         "transactions": tmp_path / "transactions.parquet",
         "chargebacks": tmp_path / "chargebacks.parquet",
     }
+
+
+def test_decimals_and_bytes_go_out_as_the_text_that_a_file_of_them_is_ingested_as(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(rows(40))
+    exact = pa.array([f"{number}.25" for number in range(40)]).cast(pa.decimal128(10, 2))
+    file = tmp_path / "transactions.parquet"
+    pq.write_table(table.set_column(table.schema.get_field_index("TX_AMOUNT"), "TX_AMOUNT", exact), file)
+    first = next(iter(live(file, midnight(6)).between(0, 1)))
+    assert orjson.loads(first.payload)["TX_AMOUNT"] == "12.25"

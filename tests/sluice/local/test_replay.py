@@ -150,15 +150,22 @@ def test_the_clock_stands_at_the_end_of_the_slice_that_is_asked_about(scene: Sce
     assert scene.clock.now() == START + 19 * SECOND
 
 
-def test_a_paced_replay_pauses_before_each_request_until_it_is_told_to_hurry(scene: Scene) -> None:
-    replay = scene.replay(together=1, pace_s=600.0)
-    running = threading.Thread(target=replay.run, args=(map(paid, range(10)),))
-    running.start()
-    asked_before = len(scene.service.asked)
-    replay.hurry.set()
-    running.join(timeout=30)
+@dataclass
+class Pauses:
+    """A signal that is never set, and remembers how long it was waited for."""
 
-    assert asked_before == 0
+    seconds: list[float] = field(default_factory=list)
+
+    def wait(self, timeout: float) -> bool:
+        self.seconds.append(timeout)
+        return False
+
+
+def test_a_paced_replay_pauses_before_each_request(scene: Scene) -> None:
+    pauses = Pauses()
+    scene.replay(together=1, pace_s=0.25, hurry=pauses).run(map(paid, range(10)))
+
+    assert pauses.seconds == [0.25] * 10
     assert scene.asked_ids == [[number] for number in range(10)]
 
 

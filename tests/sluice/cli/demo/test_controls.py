@@ -161,12 +161,15 @@ def flipped(home: Path, view: str, key: int, before: int) -> Iterator[None]:
     slot, state = found.fetchone()
     weight = 2 * 8  # after the last time and the latest known
     broken = state[:weight] + bytes([state[weight] ^ 1]) + state[weight + 1 :]
-    for value in (broken, state):
+    update = f"UPDATE tiles SET state = ? WHERE {tile}"  # noqa: S608  ours
+    with store:
+        store.execute(update, (broken, view, key, slot))
+    try:
+        yield
+    finally:
         with store:
-            store.execute(f"UPDATE tiles SET state = ? WHERE {tile}", (value, view, key, slot))  # noqa: S608 ours
-        if value is broken:
-            yield
-    store.close()
+            store.execute(update, (state, view, key, slot))
+        store.close()
 
 
 @dataclass(frozen=True)
@@ -208,8 +211,10 @@ def altered(lake: Lake, event: Event) -> Iterator[None]:
     ]
     at = table.schema.get_field_index("payload")
     pq.write_table(table.set_column(at, table.schema.field(at), pa.array(payloads, table.schema.field(at).type)), file)
-    yield
-    file.write_bytes(whole)
+    try:
+        yield
+    finally:
+        file.write_bytes(whole)
 
 
 def changed(payload: bytes) -> bytes:

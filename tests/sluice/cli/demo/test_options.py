@@ -25,12 +25,12 @@ def options(pipeline: str = "fraud", events: Path | None = None, **changes: Any)
 
 def handbook_file(folder: Path, **columns: Any) -> Path:
     row = {
-        "TRANSACTION_ID": [1],
-        "TX_DATETIME": ["2018-04-01T00:00:31"],
-        "CUSTOMER_ID": [1],
-        "TERMINAL_ID": [2],
-        "TX_AMOUNT": [4.5],
-        "TX_FRAUD": [0],
+        "TRANSACTION_ID": [1, 2],
+        "TX_DATETIME": ["2018-04-01T00:00:31", "2018-04-20T00:00:31"],
+        "CUSTOMER_ID": [1, 1],
+        "TERMINAL_ID": [2, 2],
+        "TX_AMOUNT": [4.5, 5.5],
+        "TX_FRAUD": [0, 0],
     }
     file = folder / "a.parquet"
     pq.write_table(pa.table({name: value for name, value in {**row, **columns}.items() if value is not None}), file)
@@ -71,6 +71,13 @@ def test_a_file_without_a_declared_column_or_without_its_label_is_refused(tmp_pa
     for name in ("TX_AMOUNT", "TX_FRAUD"):
         with pytest.raises(DataError, match=f"no column {name}"):
             options("handbook", handbook_file(tmp_path, **{name: None}))
+
+
+def test_a_file_with_too_few_days_or_without_times_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no history before the last 20 days"):
+        options("handbook", handbook_file(tmp_path), live_days=20)
+    with pytest.raises(DataError, match="no TX_DATETIME can be read as a time"):
+        options("handbook", handbook_file(tmp_path, TX_DATETIME=["soon", "later"]))
 
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
