@@ -83,7 +83,7 @@ def state_of(rows: Iterable[Row]) -> dict[str, SegmentState]:
     states: dict[str, SegmentState] = {}
     for row in rows:
         before = states.get(row["segment"], SegmentState(row["segment"]))
-        states[row["segment"]] = before.after(_move(row))
+        states[row["segment"]] = before.after(move_of(row))
     return states
 
 
@@ -139,7 +139,8 @@ def row_of(move: Move, sequence: int, previous: str) -> dict[str, Any]:
     return {**row, "hash": hash_of_row(row)}
 
 
-def _move(row: Row) -> Move:
+def move_of(row: Row) -> Move:
+    """The move that a row tells; the inverse of `row_of`."""
     models = {name: Model(**raw) for name, raw in json.loads(row["models"]).items()}
     leaving, to = (models[row[side]] if row[side] else None for side in ("from", "to"))
     evidence = json.loads(row["evidence"])

@@ -14,16 +14,8 @@ from sluice.declare.pipeline import Pipeline
 from sluice.errors import UserError
 from sluice.local.messages import Message
 from sluice.local.own_files import LiveDays, find_files, first_live_moment, write_history_file
-from sluice.local.simulator import (
-    CHARGEBACKS,
-    TRANSACTIONS,
-    Injections,
-    Simulation,
-    World,
-    feed,
-    simulate,
-    write_history,
-)
+from sluice.local.simulator import Injections, Simulation, World, feed, simulate, write_history
+from sluice.local.simulator.tables import SCHEMAS
 
 
 @dataclass(frozen=True)
@@ -96,14 +88,13 @@ def simulated(world: World, live_days: int, injections: Injections, folder: Path
 
 def check_simulated(pipeline: Pipeline) -> None:
     """UserError unless the simulator makes the events of this pipeline."""
-    made = {"transactions": set(TRANSACTIONS.names), "chargebacks": set(CHARGEBACKS.names)}
     for stream in pipeline.streams:
         needed = set(map(stream.source, stream.all_columns))
-        if not needed <= made.get(stream.name, set()):
+        if not needed <= set(SCHEMAS[stream.name].names if stream.name in SCHEMAS else ()):
             raise UserError(
                 f"nobody simulates {stream.name} with {', '.join(sorted(needed))}",
                 where=f"pipeline {pipeline.name}",
-                allowed=[f"{name}: {', '.join(sorted(columns))}" for name, columns in made.items()],
+                allowed=[f"{name}: {', '.join(schema.names)}" for name, schema in SCHEMAS.items()],
                 next_step="bring its events: make demo PIPELINE=… EVENTS=file.parquet (or a folder)",
             )
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow.dataset as ds
 
 from flows.deployed import finished_run
 from flows.place import Place, place
-from flows.rollout import CONTROL, rollout
+from flows.rollout import CONTROL, in_words, rollout
 from flows.watch import watch
 from serve import promotions
-from serve.rollout_state import Kind
 from sluice.cli.demo.clock import clock
 from sluice.cli.demo.events import Events
 from sluice.cli.demo.plan import Beside, Span
@@ -96,7 +94,7 @@ class Live:
         self.controls = self.controls or bool(self.retraining)
         self.retraining = []
         moves = promotions.moves(self._here.lake)[self._told :]
-        self._tell_moved(f"{row['segment']}: {row['move']} {_whom(row)} — {row['reason']}" for row in moves)
+        self._tell_moved(in_words(promotions.move_of(row)) for row in moves)
 
     def _due(self, beside: Beside) -> bool:
         """Whether there is something to do: a decision to wait for, a challenger to move, controls to let in."""
@@ -141,11 +139,6 @@ class Live:
     @property
     def _here(self) -> Place:
         return place(self.pipeline)
-
-
-def _whom(row: Mapping[str, Any]) -> str:
-    """The model that a row of promotions is about."""
-    return str(row["from"] if row["move"] == Kind.ROLLBACK else row["to"])
 
 
 _PACE = {Beside.WATCH: 0.0, Beside.RETRAINING: 0.25, Beside.ROLLOUT: 0.05, Beside.CONTROL: 0.05}
