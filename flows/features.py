@@ -42,10 +42,7 @@ def load_online(pipeline: str, base: int, at: int) -> None:
     """Start the online store from the tiles and the events that can still be corrected; what it held is replaced."""
     here = place(pipeline)
     declared, lake = here.pipeline, here.lake
-    tiles = {
-        view.name: lake.read(f"tiles/{view.name}", where=ds.field("slot") >= (at - view.horizon) // view.slot)
-        for view in declared.windows
-    }
+    tiles = {view.name: lake.read(f"tiles/{view.name}") for view in declared.windows}
     recent = ds.field("_time") >= at - 2 * keep(declared)
     events = {
         stream.name: encode(lake.read(f"silver/{stream.name}", where=recent), stream) for stream in declared.streams

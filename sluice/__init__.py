@@ -1,7 +1,27 @@
 """Sluice: a machine-learning pipeline declared in one Python file. These names are the vocabulary it is written in."""
 
 from sluice.declare.columns import Category, Decimal, Flag, ForeignKey, Integer, Key
-from sluice.declare.functions import count, mean, share, since_last, sum_
+from sluice.declare.conditions import col
+from sluice.declare.functions import (
+    count,
+    decayed_count,
+    decayed_mean,
+    decayed_sum,
+    distinct,
+    first,
+    last,
+    max_,
+    mean,
+    min_,
+    percentile,
+    share,
+    since_first,
+    since_last,
+    std,
+    sum_,
+    top,
+    top_share,
+)
 from sluice.declare.operate import Gates, Rollout, Training
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.request import cross, hour, is_night, is_weekend, ratio, value, weekday
@@ -37,17 +57,31 @@ __all__ = [
     "Training",
     "VolumeRule",
     "Windows",
+    "col",
     "count",
     "cross",
+    "decayed_count",
+    "decayed_mean",
+    "decayed_sum",
+    "distinct",
+    "first",
     "hour",
     "is_night",
     "is_weekend",
+    "last",
+    "max_",
     "mean",
+    "min_",
+    "percentile",
     "position",
     "ratio",
     "share",
+    "since_first",
     "since_last",
+    "std",
     "sum_",
+    "top",
+    "top_share",
     "value",
     "weekday",
 ]

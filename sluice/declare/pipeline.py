@@ -11,6 +11,7 @@ from typing import Literal
 
 from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Category, Column, Decimal, Flag, Integer, Key
+from sluice.declare.functions import Windowed
 from sluice.declare.operate import Gates, Rollout, Training
 from sluice.declare.request import RequestFeature, ViewFeature
 from sluice.declare.retraining import HybridRetraining
@@ -103,7 +104,7 @@ class Pipeline:
     @functools.cached_property
     def features(self) -> tuple[Feature, ...]:
         """The places of a vector, in declared order."""
-        windowed = [Feature(f"{view.name}__{item.name}", "number") for view in self.windows for item in view.functions]
+        windowed = [_windowed_feature(view, item) for view in self.windows for item in view.functions]
         asked = [self._request_feature(view.name, item) for view in self.requests for item in view.features]
         return (*windowed, *asked)
 
@@ -175,6 +176,12 @@ class Pipeline:
             raise DeclarationError(
                 f"key {view.of!r} is {view.key.type} in {view.stream}", where=f"{at}.of", allowed=keys[view.of].type
             )
+        if _texts(self.events) and not _texts(view.stream):
+            raise DeclarationError(
+                f"ids of {view.stream} are whole numbers, and those of {self.events} texts",
+                where=f"{at}.over",
+                next_step=f'declare id_type="text" in {view.stream}: at one moment they are compared',
+            )
         if view.label is not None and view.stream is not self.events:
             raise DeclarationError(f"a label of {view.stream}", where=f"{at}.over", allowed=f"labels of {self.events}")
         if view.include_request and view.stream is not self.events:
@@ -202,6 +209,15 @@ class Pipeline:
             "value": (Decimal, Integer, Flag, Category),
         }.get(feature.function, ())
         return [name for name, column in self.events.columns.items() if isinstance(column, kinds)]
+
+
+def _texts(stream: Stream) -> bool:
+    return stream.id_type == "text" or not stream.id_columns
+
+
+def _windowed_feature(view: Windows, feature: Windowed) -> Feature:
+    name, category = f"{view.name}__{feature.name}", view.category(feature)
+    return Feature(name, "number") if category is None else Feature(name, "category", len(category.categories) or None)
 
 
 def hash_of(description: Mapping[str, object]) -> str:

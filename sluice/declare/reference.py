@@ -66,7 +66,21 @@ EXAMPLES = {
         "sum_": 'spent = sum_("amount", "1d", fill=0)',
         "mean": 'usual = mean("amount", "30d")',
         "share": 'frauds = share("fraud", "30d", fill=0)',
+        "min_": 'least = min_("amount", "30d")',
+        "max_": 'most = max_("amount", "30d", "lifetime")',
+        "std": 'swing = std("amount", "30d")',
+        "percentile": 'high = percentile("amount", 0.95, "30d", error=0.005)',
+        "distinct": 'countries = distinct("country", "7d")',
+        "first": 'opening = first("amount", "lifetime")',
+        "last": 'before = last("channel")',
+        "top": 'home = top("country", "30d")',
+        "top_share": 'homely = top_share("country", "30d")',
+        "decayed_count": 'lately = decayed_count(half_life="1d")',
+        "decayed_sum": 'heat = decayed_sum("amount", half_life="3d")',
+        "decayed_mean": 'level = decayed_mean("amount", half_life="3d")',
         "since_last": 'idle = since_last(name="idle")',
+        "since_first": 'age = since_first("lifetime", name="age")',
+        "col": 'abroad = count("7d", where=(col("country") != "FR") & (col("amount") > 100), name="abroad")',
     },
     "Features of the request": {
         "value": 'how_much = value("amount")',
@@ -80,8 +94,16 @@ EXAMPLES = {
     "Views": {
         "Windows": """\
             spend = Windows(
-                "spend", of="card", over=payments, include_request=True, features=[made, spent, usual, idle]
+                "spend",
+                of="card",
+                over=payments,
+                include_request=True,
+                features=[
+                    made, spent, usual, idle, least, most, swing, high, countries, opening, before,
+                    home, homely, lately, heat, level, age, abroad,
+                ],
             )
+            steps = Windows("steps", of="card", over=payments, edge="slot", slot="1h", features=[count("6h")])
             risk = Windows("risk", of="card", over=fraud, delay="21d", features=[count("30d"), frauds])
             seen = Windows("seen", of="card", over=beacons, features=[count("1h")])""",
         "Request": """\
@@ -115,7 +137,7 @@ EXAMPLES = {
         "Pipeline": """\
             pipeline = Pipeline(
                 "cards",
-                views=[spend, risk, seen, moment],
+                views=[spend, steps, risk, seen, moment],
                 label=fraud,
                 segment_by="channel",
                 gates=gates,

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sluice.declare.checks import distinct, named, one_of
-from sluice.declare.columns import Column, Decimal, Flag, Integer, Key
+from sluice.declare.columns import Category, Column, Flag, Key
+from sluice.declare.conditions import Condition
 from sluice.declare.durations import DAY, HOUR, MINUTE, duration, duration_text
-from sluice.declare.functions import Windowed, flatten
+from sluice.declare.functions import LIFETIME, Windowed, flatten
 from sluice.declare.request import RequestFeature, ViewFeature
 from sluice.declare.streams import Label, Stream
+from sluice.declare.usage import check_functions
 from sluice.errors import DeclarationError
 
-SLOTS = (DAY, HOUR, 5 * MINUTE, MINUTE)
-"""The slot lengths a view can choose from; each divides the one before."""
+SLOTS = (512 * DAY, 128 * DAY, 32 * DAY, 8 * DAY, DAY, HOUR, 5 * MINUTE, MINUTE)
+"""The lengths of slots; each divides the one before."""
+_EDGES = {"1d": DAY, "1h": HOUR, "5min": 5 * MINUTE, "1min": MINUTE}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +37,17 @@ class Windows:
     over: Stream | Label = field(kw_only=True)
     """The events that are counted; a label stands at the time and id of the event it is about."""
     features: Sequence[Sequence[Windowed]] = field(kw_only=True)
-    """What is computed: a list of `count`, `sum_`, `mean`, `share` and `since_last`."""
+    """What is computed: a list of windowed functions, such as `[count("7d"), mean("amount", "30d")]`."""
     include_request: bool = field(default=False, kw_only=True)
     """Whether the request's own event counts too."""
     delay: str | int = field(default="0s", kw_only=True)
     """How long before the request every window ends; for a label at least as long as it takes to be known."""
-    edge: Literal["exact"] = field(default="exact", kw_only=True)
-    """Windows begin and end at the microsecond."""
+    edge: Literal["exact", "slot"] = field(default="exact", kw_only=True)
+    """`exact`: windows begin and end at the microsecond. `slot`: they are whole slots, the last one that has ended."""
+    slot: str | int | None = field(default=None, kw_only=True)
+    """Of `edge="slot"`, the length of a slot: `1min`, `5min`, `1h` or `1d`; every window is a multiple of it."""
+    leaf: int = field(default=512, kw_only=True)
+    """How many events of an entity are stored together; more are divided by slots. It changes no value."""
     functions: tuple[Windowed, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,9 +57,12 @@ class Windows:
             raise DeclarationError(f"over={self.over!r}", where=where, allowed="a Stream or a Label")
         object.__setattr__(self, "delay", duration(self.delay, where=f"{where}.delay"))
         object.__setattr__(self, "functions", flatten(self.features, where=where))
-        one_of(self.edge, ["exact"], where=f"{where}.edge", kind="edge")
+        one_of(self.edge, ["exact", "slot"], where=f"{where}.edge", kind="edge")
+        object.__setattr__(self, "slot", _slot(self.slot, self.edge, where))
+        if not isinstance(self.leaf, int) or self.leaf < 1:
+            raise DeclarationError(f"leaf={self.leaf!r}", where=where, allowed="1 or more events")
         _check_key(self, where)
-        _check_functions(self, where)
+        check_functions(self, where)
         if self.label is not None and self.lag < self.label.settled_after:
             raise DeclarationError(
                 f"delay {duration_text(self.lag)} is shorter than the label takes to be known",
@@ -88,8 +98,8 @@ class Windows:
 
     @functools.cached_property
     def longest(self) -> int:
-        """The longest window in microseconds."""
-        return max(feature.window or 0 for feature in self.functions)
+        """The longest window in microseconds but for lifetime; 0 when there is no other."""
+        return max((item.window for item in self.functions if item.window not in {None, LIFETIME}), default=0)
 
     @functools.cached_property
     def horizon(self) -> int:
@@ -97,15 +107,37 @@ class Windows:
         return self.longest + self.lag + self.stream.micros("accept_late")
 
     @functools.cached_property
-    def slot(self) -> int:
-        """The slot length of the view's tiles: the longest that is no longer than its shortest window."""
-        shortest = min(feature.window for feature in self.functions if feature.window)
-        return next(slot for slot in SLOTS if slot <= shortest)
+    def slots(self) -> tuple[int, ...]:
+        """The lengths of slots that its tiles may have, the longest first: it reaches as far as the longest window."""
+        top = next((slot for slot in reversed(SLOTS) if slot >= max(self.longest, DAY)), SLOTS[0])
+        finest = MINUTE if self.slot is None else int(self.slot)
+        return tuple(slot for slot in SLOTS if finest <= slot <= top)
 
     @functools.cached_property
     def value_columns(self) -> tuple[str, ...]:
-        """The columns that the functions read, in the order of first use."""
+        """The columns whose values the functions read, in the order of first use."""
         return tuple(dict.fromkeys(feature.column for feature in self.functions if feature.column))
+
+    @functools.cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The different filters of its functions, in the order of first use."""
+        return tuple(dict.fromkeys(feature.where for feature in self.functions if feature.where is not None))
+
+    @functools.cached_property
+    def request_columns(self) -> tuple[str, ...]:
+        """The columns of a request that count when it is included: those of the values and of the filters."""
+        filters = [name for condition in self.conditions for name in condition.columns]
+        return tuple(dict.fromkeys([*self.value_columns, *filters])) if self.include_request else ()
+
+    def window(self, feature: Windowed) -> int:
+        """The window of one of its features; without one of its own, the longest."""
+        return (self.longest or LIFETIME) if feature.window is None else feature.window
+
+    def category(self, feature: Windowed) -> Category | None:
+        """The category whose code is the value of one of its features; None for one that is a number."""
+        column = None if feature.column is None else self.column(feature.column)
+        picks = feature.function in {"top", "first", "last"}
+        return column if picks and isinstance(column, Category) else None
 
     def column(self, name: str) -> Column:
         """The declared column that a function reads; for a label view the label itself is one."""
@@ -125,6 +157,7 @@ class Windows:
             "include_request": self.include_request,
             "delay": self.lag,
             "edge": self.edge,
+            **({"slot": self.slot} if self.slot is not None else {}),
         }
 
 
@@ -163,39 +196,12 @@ def _check_key(view: Windows, where: str) -> None:
     one_of(view.of, [*own, *inherited], where=f"{where}.of", kind="key")
 
 
-def _check_functions(view: Windows, where: str) -> None:
-    if not any(feature.window for feature in view.functions):
-        raise DeclarationError(
-            "no feature has a window",
-            where=where,
-            next_step="since_last needs one to look back through, such as count('30d')",
-        )
-    if view.include_request and view.label is not None:
-        raise DeclarationError("a request has no label yet", where=f"{where}.include_request", allowed="False")
-    if view.label is not None and view.label.absent is None:
-        _check_no_last(view, where)
-    for feature in view.functions:
-        if feature.column is not None:
-            _check_column(view, feature, feature.column, where)
-
-
-def _check_no_last(view: Windows, where: str) -> None:
-    # a label taken back would leave the time of an event that no longer counts, and a maximum cannot be subtracted
-    for feature in view.functions:
-        if feature.function == "since_last":
-            raise DeclarationError(
-                "since_last over a label that may be unknown",
-                where=f"{where}.{feature.name}",
-                allowed="a stream, or a label with absent=0 or absent=1",
-            )
-
-
-def _check_column(view: Windows, feature: Windowed, column: str, where: str) -> None:
-    usable = (Flag,) if feature.function == "share" else (Decimal, Integer, Flag)
-    columns: dict[str, Column] = dict(view.stream.columns) if view.label is None else {view.label.name: Flag()}
-    allowed = [name for name, column in columns.items() if isinstance(column, usable)]
-    if column in columns and column not in allowed:
-        raise DeclarationError(
-            f"{feature.function} of {columns[column].kind} {column!r}", where=f"{where}.{feature.name}", allowed=allowed
-        )
-    one_of(column, allowed, where=f"{where}.{feature.name}", kind="column")
+def _slot(slot: str | int | None, edge: str, where: str) -> int | None:
+    if edge == "exact":
+        if slot is not None:
+            raise DeclarationError(f"slot={slot!r} with exact edges", where=where, allowed='slot= beside edge="slot"')
+        return None
+    length = duration(slot, where=f"{where}.slot") if slot is not None else None
+    if length not in _EDGES.values():
+        raise DeclarationError(f"slot={slot!r}", where=where, allowed=list(_EDGES))
+    return length

@@ -47,22 +47,12 @@ def to_facts(stream: Stream, events: pa.Table) -> list[Fact]:
     ids = events.column("_id").to_pylist()
     anchors = ids if stream.parent is None else events.column(stream.parent[0]).to_pylist()
     own = [events.column(name).to_pylist() for name in ("_revision", "_hash", "_op", "_time", "_known", "_watermark")]
-    values = zip(*(events.column(name).to_pylist() for name in stream.columns), strict=True)
-    rows = zip(ids, anchors, zip(*own, strict=True), values, strict=True)
+    bodies = zip(*(events.column(name).to_pylist() for name in stream.columns), strict=True)
     return [
-        Fact(
-            stream.name,
-            id_,
-            revision,
-            hash_,
-            id_ if anchor is None else anchor,
-            op,
-            time,
-            known,
-            mark,
-            orjson.dumps(body),
+        Fact(id_ if anchor is None else anchor, stream.name, id_, revision, hash_, op, time, known, mark, body)
+        for id_, anchor, revision, hash_, op, time, known, mark, body in zip(
+            ids, anchors, *own, map(orjson.dumps, bodies), strict=True
         )
-        for id_, anchor, (revision, hash_, op, time, known, mark), body in rows
     ]
 
 

@@ -11,21 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.declare.columns import Decimal
+from sluice.declare.functions import Windowed
+from sluice.declare.usage import most_values
 from sluice.declare.views import Windows
+from sluice.engine.compiled import compiled
 from sluice.engine.encode import Ints, Mask
+from sluice.engine.evaluate import Sums
+from sluice.engine.layout import Matrix
+from sluice.engine.sketches import TOO_MANY
 from sluice.errors import DataError
 
 Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 _EXACT = 2**53
-_WORD = 2**63
+_SPLIT = float(2**27 + 1)
+_AVERAGED = frozenset({"mean", "share", "top_share", "distinct", "decayed_count", "decayed_sum", "decayed_mean"})
+_ADDED = frozenset({"count", "sum", "mean", "share", "std"})
 
 
 @dataclass(frozen=True)
 class Places:
     """How exact sums become the values of a view's features, with one entry for each feature.
 
-    `unit` is how many integer steps make one of the value. An `averaged` value is divided by the number of values
-    too. A `nullable` one without values is null, or `fill` where `filled`. `most` is how many values fit an exact sum.
+    `unit` is how many integer steps make one of the value. An `averaged` value is divided by the number too. A
+    `nullable` one whose number is 0 is null, or `fill` where `filled`. `most` is how many values fit an exact sum.
+    `roots` are the features that are standard deviations, `coded` those whose total is a category's code.
     """
 
     names: tuple[str, ...]
@@ -35,19 +44,8 @@ class Places:
     fill: Floats
     filled: Mask
     most: Ints
-
-    def only(self, index: int) -> Places:
-        """The entry of one feature."""
-        one = slice(index, index + 1)
-        return Places(
-            self.names[one],
-            self.unit[one],
-            self.averaged[one],
-            self.nullable[one],
-            self.fill[one],
-            self.filled[one],
-            self.most[one],
-        )
+    roots: Ints
+    coded: Mask
 
 
 @functools.cache
@@ -57,28 +55,83 @@ def places(*views: Windows) -> Places:
     features = [feature for _, feature in pairs]
     return Places(
         tuple(f"{view.name}.{feature.name}" for view, feature in pairs),
-        np.array([_unit(view, feature.function, feature.column) for view, feature in pairs], np.int64),
-        np.array([feature.function in {"mean", "share"} for feature in features], bool),
+        np.array([_unit(view, feature) for view, feature in pairs], np.int64),
+        np.array([feature.function in _AVERAGED for feature in features], bool),
         np.array([feature.function != "count" for feature in features], bool),
         np.array([feature.fill or 0.0 for feature in features], np.float64),
         np.array([feature.fill is not None for feature in features], bool),
-        np.array([_most(view, feature.column) for view, feature in pairs], np.int64),
+        np.array([_most(view, feature) for view, feature in pairs], np.int64),
+        np.flatnonzero([feature.function == "std" for feature in features]),
+        np.array([view.category(feature) is not None for view, feature in pairs], bool),
     )
 
 
-def finalise(
-    places: Places, number: NDArray[np.int64], total: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Values and their validity from how many values there are and what they add up to; the last axis is the feature.
+def finalise(places: Places, sums: Sums) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Values and their validity, one row for each request and one column for each feature.
 
     A count is the total of events over 1, a time since the last event is microseconds over 1,000,000.
     DataError if so many values were added up that the sum could have left 64 bits.
     """
-    if (number > places.most).any():
-        _refuse(places, number)
-    empty = places.nullable & (number == 0)
-    divisor = np.where(places.averaged & ~empty, number * places.unit, places.unit)
-    return np.where(empty, places.fill, quotient(total, divisor)), ~empty | places.filled
+    values = np.empty(sums.number.shape, np.float64)
+    valid = np.empty(sums.number.shape, np.bool_)
+    rule = places.unit, places.averaged, places.nullable, places.fill, places.filled, places.most, places.coded
+    large, refused = _divided(sums.number, sums.total, *rule, values, valid)
+    if refused:
+        _refuse(places, sums.number)
+    if large:
+        _divide_exactly(places, sums, values)
+    for place, at in enumerate(places.roots.tolist()):
+        count, unit = sums.number[:, at], int(places.unit[at])
+        found = deviation(count, sums.total[:, at], sums.high[:, place], sums.low[:, place], unit)
+        values[:, at] = np.where(count > 0, found, places.fill[at])
+    return values, valid
+
+
+@compiled
+def _divided(
+    number: Matrix,
+    total: Matrix,
+    unit: Ints,
+    averaged: Mask,
+    nullable: Mask,
+    fill: Floats,
+    filled: Mask,
+    most: Ints,
+    coded: Mask,
+    values: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+) -> tuple[bool, bool]:
+    """One division each where numerator and divisor are exact as floats; whether some are not, and some too many."""
+    large = refused = False
+    for r in range(number.shape[0]):
+        for f in range(number.shape[1]):
+            count = number[r, f]
+            if nullable[f] and count == 0:
+                values[r, f], valid[r, f] = fill[f], filled[f]
+                continue
+            valid[r, f] = True
+            if coded[f]:
+                values[r, f] = 0.0
+                continue
+            divisor = count * unit[f] if averaged[f] else unit[f]
+            large |= not (_is_exact(total[r, f]) and _is_exact(divisor))
+            refused |= count > most[f]
+            values[r, f] = np.float64(total[r, f]) / np.float64(divisor)
+    return large, refused
+
+
+@compiled
+def _is_exact(number: int) -> bool:
+    """Whether a whole number is a float."""
+    return abs(number) < _EXACT or np.int64(np.float64(number)) == number
+
+
+def _divide_exactly(places: Places, sums: Sums, values: NDArray[np.float64]) -> None:
+    """The quotients whose parts are no exact floats."""
+    seen = (~places.nullable | (sums.number != 0)) & ~places.coded
+    divisor = np.where(places.averaged & seen, sums.number * places.unit, places.unit)
+    for at in zip(*np.nonzero(seen & ((np.abs(sums.total) >= _EXACT) | (divisor >= _EXACT))), strict=True):
+        values[at] = float(Fraction(int(sums.total[at]), int(divisor[at])))
 
 
 def quotient(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -95,31 +148,89 @@ def quotient(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> ND
     return result
 
 
+def deviation(count: Ints, total: Ints, high: Ints, low: Ints, unit: int) -> Floats:
+    """The standard deviation of `count` values from their sum and their sum of squares, rounded once; 0 for none.
+
+    With p = count * Σx² - (Σx)² it is √p / (count * unit). The quotient and what it leaves over are computed in pairs
+    of floats (Dekker 1971); where that cannot tell the nearest float, whole numbers can (Ziv's strategy, 1991).
+    """
+    squares = high * 2**32 + low
+    small = (count < 2**20) & (np.abs(total) < 2**31) & (high < 2**10) & (squares < 2**42)
+    spread = np.where(small, count * squares - total * total, 0)
+    divisor = np.maximum(count, 1) * unit
+    near, rest = _root(spread, divisor.astype(np.float64))
+    up, down = near + rest * (1 + 2.0**-40), near + rest * (1 - 2.0**-40)
+    result: Floats = np.where(count > 0, up, 0.0)
+    for i in np.flatnonzero((count > 0) & (~small | (divisor >= _EXACT) | (up != down))).tolist():
+        exact = int(count[i]) * ((int(high[i]) << 32) + int(low[i])) - int(total[i]) ** 2
+        result[i] = exact_root(exact, int(divisor[i]))
+    return result
+
+
+def exact_root(radicand: int, divisor: int) -> float:
+    """√radicand / divisor, rounded once to nearest-even."""
+    if radicand == 0:
+        return 0.0
+    # enough bits that what is cut off only decides between two floats, and a last one that says whether anything was
+    shift = max(0, 60 - (radicand.bit_length() // 2 - divisor.bit_length()))
+    shifted, squared = radicand << (2 * shift), divisor * divisor
+    root = math.isqrt(shifted // squared)
+    sticky = root * root * squared != shifted
+    return float(Fraction(2 * root + sticky, 2 << shift))
+
+
 def divided(over: Floats, under: Floats, valid: Mask) -> tuple[Floats, Mask]:
     """Over / under in float64; null where either is null or the divisor is zero."""
     usable = valid & (under != 0)
     return np.where(usable, over / np.where(usable, under, 1.0), 0.0), usable
 
 
-def _unit(view: Windows, function: str, column: str | None) -> int:
-    if column is None:
-        return 1_000_000 if function == "since_last" else 1
-    declared = view.column(column)
-    return 10**declared.scale if isinstance(declared, Decimal) else 1
+def _root(radicand: Ints, divisor: Floats) -> tuple[Floats, Floats]:
+    """√radicand / divisor as the nearest float and the rest, good to about 100 bits."""
+    whole = radicand.astype(np.float64)
+    left = (radicand - whole.astype(np.int64)).astype(np.float64)
+    root = np.sqrt(whole)
+    square, error = _product(root, root)
+    safe = np.where(root > 0, root, 1.0)
+    more = np.where(root > 0, ((whole - square) - error + left) / (2 * safe), 0.0)
+    near = root / divisor
+    product, error = _product(near, divisor)
+    return near, ((root - product) - error + more) / divisor
 
 
-def _most(view: Windows, column: str | None) -> int:
-    bounds = view.column(column).bounds if column else None
-    largest = math.ceil(max(abs(bound) for bound in bounds or (1,)) * _unit(view, "sum", column))
-    return (_WORD - 1) // max(largest, 1)
+def _product(left: Floats, right: Floats) -> tuple[Floats, Floats]:
+    """A product and its rounding error, exactly."""
+    product = left * right
+    a, b = _halves(left)
+    c, d = _halves(right)
+    return product, ((a * c - product) + a * d + b * c) + b * d
+
+
+def _halves(values: Floats) -> tuple[Floats, Floats]:
+    scaled = values * _SPLIT
+    upper = scaled - (scaled - values)
+    return upper, values - upper
+
+
+def _unit(view: Windows, feature: Windowed) -> int:
+    if feature.function.startswith("since"):
+        return 1_000_000
+    declared = None if feature.column is None else view.column(feature.column)
+    valued = feature.function not in {"distinct", "top", "top_share"}
+    return 10**declared.scale if valued and isinstance(declared, Decimal) else 1
+
+
+def _most(view: Windows, feature: Windowed) -> int:
+    return most_values(view, feature) if feature.function in _ADDED else TOO_MANY - 1
 
 
 def _refuse(places: Places, number: NDArray[np.int64]) -> None:
-    most = np.broadcast_to(places.most, number.shape)
-    where = tuple(int(axis[0]) for axis in np.nonzero(number > most))
+    where = tuple(int(axis[0]) for axis in np.nonzero(number > places.most))
+    many, most = int(number[where]), int(places.most[where[-1]])
+    shown = f"{many:,} values" if many < TOO_MANY else "as many values"
     raise DataError(
-        f"{int(number[where]):,} values at the declared bounds do not fit an exact sum",
+        f"{shown} at the declared bounds do not fit an exact sum",
         where=places.names[where[-1]],
-        allowed=f"at most {int(most[where]):,} values in a window",
+        allowed=f"at most {most:,} values in a window" if many < TOO_MANY else None,
         next_step="declare narrower bounds for the column, or a shorter window",
     )

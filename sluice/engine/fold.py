@@ -7,21 +7,21 @@ conflicts, corrections, deletions, late labels and replays need no code of their
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
+from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
-from sluice.engine.facts import to_facts, to_tables
+from sluice.engine.build import stored_tiles
+from sluice.engine.changes import Difference, difference
+from sluice.engine.entities import changed
+from sluice.engine.facts import encoded_schema, to_facts, to_tables
 from sluice.engine.history import keep, originals, rows
-from sluice.engine.store import Change, Fact, Partition, Position, TileStore, Wanted
-from sluice.engine.tiles import LAST, Id, Rows, Tile, matrix_of, rows_in, stored_tiles, tile, width
-
-_Row = tuple[Id, Id, tuple[int, ...]]
+from sluice.engine.store import Change, Fact, Partition, Position, TileStore
+from sluice.engine.tiles import Id, Laid, Rows, read_chunk
 
 
 @dataclass(frozen=True)
@@ -35,46 +35,45 @@ class MicroBatch:
 
 @dataclass(frozen=True)
 class Folded:
-    """What a fold did: events read, versions that were new, tiles written."""
+    """What a fold did: events read, versions that were new, entities of views written."""
 
     events: int
     fresh: int
-    tiles: int
+    entities: int
 
 
 def fold(pipeline: Pipeline, store: TileStore, batch: MicroBatch) -> Folded:
     """Fold a micro-batch into the store exactly once; LostPartition when another consumer has moved on."""
-    arrived = [fact for stream in pipeline.streams for fact in _facts(pipeline, stream.name, batch)]
-    before = _related(pipeline, store, arrived)
-    fresh = _fresh(before, arrived)
-    old, new = to_tables(pipeline, before), to_tables(pipeline, [*before, *fresh])
+    arrived = {stream.name: _arrived(stream, batch) for stream in pipeline.streams}
+    facts = [fact for stream in pipeline.streams for fact in to_facts(stream, arrived[stream.name])]
+    before = _related(pipeline, store, facts)
+    fresh = _fresh(before, facts)
+    old = to_tables(pipeline, before)
+    new = _joined(pipeline, old, arrived, facts, fresh)
     kept = keep(pipeline)
-    touched = [
-        changed
+    found = [
+        (view, key, laid)
         for view in pipeline.windows
-        for changed in _changed(view, store, *(rows(view, t, kept=kept) for t in (old, new)))
+        for key, laid in _changed(view, store, difference(view, *(rows(view, t, kept=kept) for t in (old, new))))
     ]
-    store.apply(Change(fresh, touched, batch.expected, batch.positions))
-    return Folded(len(arrived), len(fresh), len(touched))
+    heads = [(view.name, key, laid.head) for view, key, laid in found]
+    chunks = [(view.name, key, start, body) for view, key, laid in found for start, body in laid.chunks.items()]
+    store.apply(Change(fresh, heads, chunks, batch.expected, batch.positions))
+    return Folded(len(facts), len(fresh), len(heads))
 
 
 def load_base(
     pipeline: Pipeline, store: TileStore, base: int, tiles: Mapping[str, pa.Table], events: Mapping[str, pa.Table]
 ) -> None:
-    """Start the store from a base: tile tables by view (`tiles.build`) and the encoded events still correctable."""
+    """Start the store from a base: tile tables by view (`build.build`) and the encoded events still correctable."""
     facts = (fact for stream in pipeline.streams for fact in to_facts(stream, originals(events[stream.name])))
-    store.load(base, ((view, key, made) for view, table in tiles.items() for key, made in stored_tiles(table)), facts)
+    store.load(base, (tile for view, table in tiles.items() for tile in stored_tiles(view, table)), facts)
 
 
-def forget_expired(pipeline: Pipeline, store: TileStore, watermark: int) -> None:
-    """Drop what no future event or request can reach, given the least watermark of all partitions."""
-    slots = {view.name: (watermark - 2 * view.horizon) // view.slot for view in pipeline.windows}
-    store.forget(watermark - 2 * keep(pipeline), slots)
-
-
-def _facts(pipeline: Pipeline, stream: str, batch: MicroBatch) -> Sequence[Fact]:
-    events = batch.events.get(stream)
-    return to_facts(pipeline.stream(stream), events) if events is not None and len(events) else []
+def _arrived(stream: Stream, batch: MicroBatch) -> pa.Table:
+    schema = encoded_schema(stream)
+    events = batch.events.get(stream.name)
+    return schema.empty_table() if events is None else events.select(schema.names).cast(schema)
 
 
 def _related(pipeline: Pipeline, store: TileStore, arrived: Sequence[Fact]) -> list[Fact]:
@@ -101,41 +100,28 @@ def _fresh(before: Sequence[Fact], arrived: Sequence[Fact]) -> list[Fact]:
     return list(fresh.values())
 
 
-def _changed(view: Windows, store: TileStore, old: pa.Table, new: pa.Table) -> list[tuple[str, Id, Tile]]:
-    """The tiles of a view as they are after some of its rows have changed."""
-    before, after = _counted(view, old), _counted(view, new)
-    gone, came = _by_place(view, before - after), _by_place(view, after - before)
-    places = list(dict.fromkeys([*gone, *came]))
-    reading = store.read([Wanted(view.name, key, slot, slot) for key, slot in places])
-    result = []
-    for (key, slot), found in zip(places, reading.tiles, strict=True):
-        held = Counter(_listed(view, key, found[0])) if found else Counter()
-        held.subtract(gone.get((key, slot), ()))
-        held.update(came.get((key, slot), ()))
-        result.append((view.name, key, tile(slot, _rows(view, +held))))
-    return result
+def _joined(
+    pipeline: Pipeline,
+    old: Mapping[str, pa.Table],
+    arrived: Mapping[str, pa.Table],
+    facts: Sequence[Fact],
+    fresh: Sequence[Fact],
+) -> Mapping[str, pa.Table]:
+    """What was known and what is fresh, by stream; where everything that arrived is fresh it is taken as it came."""
+    if len(fresh) == len(facts):
+        return {name: pa.concat_tables([old[name], table]) for name, table in arrived.items()}
+    added = to_tables(pipeline, fresh)
+    return {name: pa.concat_tables([old[name], added[name]]) for name in arrived}
 
 
-def _counted(view: Windows, table: pa.Table) -> Counter[_Row]:
-    matrix = matrix_of(view, table)
-    keys, ids = table.column("key").to_pylist(), table.column("id").to_pylist()
-    return Counter((k, i, tuple(m)) for k, i, m in zip(keys, ids, matrix.tolist(), strict=True) if k is not None)
+def _changed(view: Windows, store: TileStore, moved: Difference) -> Iterator[tuple[Id, Laid]]:
+    if not moved.keys:
+        return iter(())
+    names = [(view.name, key) for key in moved.keys]
 
+    def fetch(key: Id, starts: Sequence[int]) -> Mapping[int, Rows]:
+        wanted = [(view.name, key, start) for start in starts]
+        read = store.read([(view.name, key)], lambda _: wanted)
+        return {start: read_chunk(view, read.chunks[view.name, key, start]) for start in starts}
 
-def _by_place(view: Windows, counted: Counter[_Row]) -> dict[tuple[Id, int], list[_Row]]:
-    """Rows by entity and slot."""
-    found: dict[tuple[Id, int], list[_Row]] = {}
-    for row in counted.elements():
-        found.setdefault((row[0], row[2][LAST] // view.slot), []).append(row)
-    return found
-
-
-def _listed(view: Windows, key: Id, held: Tile) -> list[_Row]:
-    stored = rows_in(view, held)
-    return [(key, i, tuple(m)) for i, m in zip(stored.ids, stored.matrix.tolist(), strict=True)]
-
-
-def _rows(view: Windows, counted: Counter[_Row]) -> Rows:
-    listed = list(counted.elements())
-    matrix = np.array([row[2] for row in listed], np.int64).reshape(len(listed), width(view))
-    return Rows(matrix, [row[1] for row in listed])
+    return changed(view, moved, store.read(names).heads, fetch)

@@ -1,8 +1,8 @@
 """What a view counts: from the versions of events to the rows of its windows.
 
-A row is (key, time, id, known, weight, values). A plain event is one row of weight 1. A label view has one row for what
-counts as absent and one for every change that becomes known later, so that the rows known by any moment add up to the
-label's value at that moment; count, sum, mean and share are sums of rows, whatever order they come in.
+A row is (key, time, id, flags, values), as `layout` says. A label view has one row for what counts as absent and one
+for every change that becomes known later, so that the rows known by any moment add up to the label's value at that
+moment; count, sum, mean and share are sums of rows, whatever order they come in.
 
 A version that came too late for a view is, for that view, as if it had never come: what stood before it still stands.
 """
@@ -21,10 +21,10 @@ from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Label, Stream
 from sluice.declare.views import Windows
 from sluice.engine.encode import Ints, Mask, integers
+from sluice.engine.facts import encoded_schema
+from sluice.engine.layout import columns_of, words_of
 
 PUT, DELETE = 0, 1
-ALWAYS = np.iinfo(np.int64).min
-"""The `known` of rows that every request may see (those of plain events)."""
 
 
 def keep(pipeline: Pipeline) -> int:
@@ -76,17 +76,15 @@ def rows(view: Windows, events: Mapping[str, pa.Table], *, kept: int) -> pa.Tabl
     mine = settled(unexpired(view, events[view.stream.name]))
     if view.inherits_key:
         mine = _with_key(view, mine, events, kept)
-    values = {name: mine.column(name) for name in view.value_columns}
-    ones, always = np.ones(len(mine), np.int64), np.full(len(mine), ALWAYS)
-    return _table(view, mine, values, always, ones)
+    return _table(view, mine, {name: mine.column(name) for name in view.value_columns})
 
 
-def empty_rows(view: Windows, id_type: pa.DataType) -> pa.Table:
+def empty_rows(view: Windows) -> pa.Table:
     """A table of rows without any."""
-    key = pa.string() if view.key.type == "text" else pa.int64()
-    none = pa.table({view.of: pa.array([], key), "_time": pa.array([], pa.int64()), "_id": pa.array([], id_type)})
-    values = dict.fromkeys(view.value_columns, pa.array([], pa.int64()))
-    return _table(view, none, values, np.empty(0, np.int64), np.empty(0, np.int64))
+    streams = [view.stream, *([view.stream.parent[1]] if view.stream.parent else [])]
+    if view.label is not None:
+        streams = [view.label.of, view.label.told_by]
+    return rows(view, {stream.name: encoded_schema(stream).empty_table() for stream in streams}, kept=0)
 
 
 def id_codes(ids: pa.ChunkedArray | pa.Array) -> Ints:
@@ -164,7 +162,7 @@ def _label_rows(view: Windows, label: Label, events: Mapping[str, pa.Table], kep
         times, _ = integers(about.column("_time"))
         parts.insert(0, (everything, times + int(label.after), ones, ones * label.absent))
     place, known, weight, value = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return _table(view, about.take(pa.array(place)), {label.name: pa.array(value)}, known, weight)
+    return _table(view, about.take(pa.array(place)), {label.name: pa.array(value)}, (known, weight))
 
 
 _Changes = tuple[Ints, Ints, Ints, Ints]
@@ -260,15 +258,11 @@ def _latest(place: int, standing: Mapping[int | str, _Speech], nothing: tuple[in
 
 
 def _table(
-    view: Windows, events: pa.Table, values: Mapping[str, pa.ChunkedArray], known: Ints, weight: Ints
+    view: Windows, events: pa.Table, values: Mapping[str, pa.ChunkedArray], change: tuple[Ints, Ints] | None = None
 ) -> pa.Table:
-    return pa.table(
-        {
-            "key": events.column(view.of),
-            "time": events.column("_time"),
-            "id": events.column("_id"),
-            "known": pa.array(known, pa.int64()),
-            "weight": pa.array(weight, pa.int64()),
-            **{name: values[name] for name in view.value_columns},
-        }
-    )
+    """Rows of events; `change` says of a label's from when each is known and what it adds to the weight."""
+    who = {"key": events.column(view.of), "time": events.column("_time"), "id": events.column("_id")}
+    flags, columns = columns_of(view, len(events), words_of(pa.table(dict(values))), words_of(events))
+    named = {name: pa.array(column) for name, column in zip(view.value_columns, columns, strict=True)}
+    more = {} if change is None else {"known": pa.array(change[0]), "weight": pa.array(change[1])}
+    return pa.table({**who, "flags": pa.array(flags), **named, **more})

@@ -29,7 +29,7 @@ class Moment:
     _read: dict[str, Codes] = field(default_factory=dict)
     _numbers: dict[str, Column] = field(default_factory=dict)
 
-    def compute(self, feature: RequestFeature) -> Column | Codes:
+    def compute(self, feature: RequestFeature) -> Column:
         """One feature for every request: float64 values, or int64 codes for a category."""
         if feature.function == "value":
             return self._value(str(feature.operands[0]))
@@ -41,7 +41,7 @@ class Moment:
         whole = _calendar(feature, self._column("_time")[0])
         return whole.astype(np.float64), np.ones(len(whole), bool)
 
-    def _value(self, column: str) -> Column | Codes:
+    def _value(self, column: str) -> Column:
         if isinstance(self.pipeline.events.columns[column], Category):
             return self._column(column)
         return self._number(column)

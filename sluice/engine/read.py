@@ -1,24 +1,31 @@
-"""The read path: a request's tiles and rows to its vector, in process, in one atomic read of the store."""
+"""The read path: a request's tiles to its vector, in process, in one atomic read of the store."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
-from sluice.engine.batch import Column
-from sluice.engine.encode import Ints, Mask, integers, invalid
-from sluice.engine.finalise import finalise, places
-from sluice.engine.store import Knowledge, TileStore, Wanted
-from sluice.engine.tiles import KNOWN, LAST, VALUES, WEIGHT, Id, Matrix, Tile, rows_in, width
+from sluice.engine.batch import Column, named_columns, words_of
+from sluice.engine.cold import cold_sums, is_plain
+from sluice.engine.evaluate import Sums, nears
+from sluice.engine.hot import Asked, hot_sums, seen_by, wanted
+from sluice.engine.layout import Matrix
+from sluice.engine.plan import Plan, plan_of, plans_of
+from sluice.engine.requests import Moment, Requests
+from sluice.engine.store import ChunkName, Heads, Knowledge, Reading, TileStore
+from sluice.engine.tiles import HOT, Id, Rows, read_chunk, read_head
 from sluice.engine.vectors import Values, complete
 
-_NEVER = np.iinfo(np.int64).min
+Ask = tuple[Windows, Id | None, Moment | None]
+"""A view, an entity of it, and the moment for which it is read; None where that is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -29,159 +36,155 @@ class Answer:
     knowledge: Knowledge
 
 
-@dataclass(frozen=True)
-class Moment:
-    """When a request happens: its event time and id; an id of None comes after every other."""
+class Held(NamedTuple):
+    """What a store holds of one entity, as far as a request needs it."""
 
-    time: int
-    id: Id | None
+    head: bytes | None
+    chunks: Mapping[int, bytes]
+
+
+class Windowed(NamedTuple):
+    """The features of all windowed views: 8-byte words, one row for each request, and which of them are valid."""
+
+    words: Matrix
+    valid: NDArray[np.bool_]
+    knowledge: Knowledge
 
 
 def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table) -> Answer:
     """The vectors of encoded requests from the store's tiles."""
-    moments = [
-        Moment(time, id_)
-        for time, id_ in zip(requests.column("_time").to_pylist(), requests.column("_id").to_pylist(), strict=True)
-    ]
-    wanted = [
-        _wanted(view, key, moment)
-        for view in pipeline.windows
-        for key, moment in zip(requests.column(view.of).to_pylist(), moments, strict=True)
-    ]
-    reading = store.read(wanted)
-    sums = [
-        _sums(view, reading.tiles[index * len(moments) : (index + 1) * len(moments)], moments, requests)
-        for index, view in enumerate(pipeline.windows)
-    ]
-    number, total = (np.concatenate(parts, axis=1) for parts in zip(*sums, strict=True))
-    values, valid = finalise(places(*pipeline.windows), number, total)
-    names = [place.name for place in pipeline.features[: values.shape[1]]]
-    windowed = {name: (values[:, index], valid[:, index]) for index, name in enumerate(names)}
-    return Answer(complete(pipeline, requests, windowed), reading.knowledge)
+    found = windowed(pipeline, store, Requests.of_table(requests, pipeline.keys))
+    columns: dict[str, Column] = {}
+    first = 0
+    for view in pipeline.windows:
+        part = slice(first, first + len(view.functions))
+        named = named_columns(view, found.words[:, part], found.valid[:, part])
+        columns |= {f"{view.name}__{name}": column for name, column in named.items()}
+        first = part.stop
+    return Answer(complete(pipeline, requests, columns), found.knowledge)
+
+
+def windowed(pipeline: Pipeline, store: TileStore, requests: Requests) -> Windowed:
+    """The windowed features of requests, in one atomic read."""
+    views, count = pipeline.windows, len(requests)
+    names = [(view.name, key) for view in views for key in requests.keys[view.of]]
+
+    def ask(place: int) -> Ask:
+        view = views[place // count]
+        return view, requests.keys[view.of][place % count], requests.moments[place % count]
+
+    reading = store.read(names, functools.partial(_call, ask))
+    chunks = _by_entity(reading)
+    sums = Sums.empty(count, *views)
+    for place, (view, plan) in enumerate(zip(views, plans_of(views), strict=True)):
+        first = place * count
+        heads = reading.heads[first : first + count]
+        _fill(view, plan, heads, functools.partial(_chunks, chunks, names, first), requests, sums)
+    return Windowed(*words_of(views, sums), reading.knowledge)
+
+
+def read_tiles(store: TileStore, asks: Sequence[Ask]) -> tuple[list[Held], Knowledge]:
+    """What the requests of some entities need, in one atomic read; all of an entity for a moment not known yet."""
+    names = [(view.name, key) for view, key, _ in asks]
+    reading = store.read(names, functools.partial(_call, asks.__getitem__))
+    chunks = _by_entity(reading)
+    held = [Held(head, chunks.get(name, {})) for name, head in zip(names, reading.heads, strict=True)]
+    return held, reading.knowledge
 
 
 def read_view(view: Windows, store: TileStore, keys: Sequence[Id | None], at: int) -> dict[str, Column]:
     """A view's values of some entities at a moment, without a request of their own (a plain Feast read)."""
-    moments = [Moment(at, None)] * len(keys)
-    reading = store.read([_wanted(view, key, moment) for key, moment in zip(keys, moments, strict=True)])
-    return view_values(view, reading.tiles, moments, None)
+    moment = Moment(at, None)
+    held, _ = read_tiles(store, [(view, key, moment) for key in keys])
+    return view_values(view, held, [moment] * len(keys), None)
 
 
 def view_values(
-    view: Windows, tiles: Sequence[list[Tile]], moments: Sequence[Moment], requests: pa.Table | None
+    view: Windows, held: Sequence[Held], moments: Sequence[Moment], requests: pa.Table | None
 ) -> dict[str, Column]:
-    """A view's values from the tiles of each request's entity; without requests, none is included."""
-    values, valid = finalise(places(view), *_sums(view, tiles, moments, requests))
-    if view.include_request and requests is None:
-        valid = valid & _plan(view).blind
-    return {feature.name: (values[:, index], valid[:, index]) for index, feature in enumerate(view.functions)}
+    """A view's values from what is held of each request's entity; without requests, none is included."""
+    if requests is None:
+        keys: Mapping[str, list[Id | None]] = {view.of: [None] * len(moments)}
+        asked = Requests.of(moments, keys, _nothing)
+    else:
+        asked = Requests.of_table(requests, [view.of] if view.include_request else [])
+    sums = Sums.empty(len(asked), view)
+    _fill(view, plan_of(view), [one.head for one in held], lambda at: held[at].chunks, asked, sums)
+    words, valid = words_of((view,), sums)
+    return named_columns(view, words, valid if requests is not None else valid & plan_of(view).blind)
 
 
-def _sums(
-    view: Windows, tiles: Sequence[list[Tile]], moments: Sequence[Moment], requests: pa.Table | None
-) -> tuple[Matrix, Matrix]:
-    """How many values each feature's window holds and what they add up to; without requests, none is included."""
-    plan = _plan(view)
-    merged = [_window_states(view, found, moment) for found, moment in zip(tiles, moments, strict=True)]
-    states = np.array(merged, np.int64).reshape(len(moments), len(plan.windows), width(view))
-    last = states[:, :, LAST].copy()
-    if view.include_request and requests is not None:
-        states += _own(view, requests)[:, None, :]
-    number, total = states[:, plan.window, plan.number], states[:, plan.window, plan.total]
-    times = np.array([moment.time for moment in moments], np.int64)
-    for index in plan.since:
-        seen = last[:, plan.window[index]]
-        number[:, index] = seen != _NEVER
-        total[:, index] = np.where(seen != _NEVER, times - seen, 0)
-    return number, total
+def _nothing(_: str) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros(1, np.int64), np.zeros(1, bool)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Where a view's features find their sums in the states of its windows, with one entry for each feature."""
-
-    windows: Ints
-    """The different windows in microseconds, as a column."""
-    window: Ints
-    number: Ints
-    total: Ints
-    since: list[int]
-    """The features that ask for the last event's time."""
-    blind: Mask
-    """The features that mean the same without a request of their own."""
+def _call(ask: Callable[[int], Ask], heads: Heads) -> list[ChunkName]:
+    """The chunks that heads call for; what is asked of each is told by its place."""
+    found: list[ChunkName] = []
+    for place, head in enumerate(heads):
+        if head is not None and head[0] == HOT:
+            view, key, moment = ask(place)
+            found += [(view.name, key, start) for start in _starts(view, head, moment) if key is not None]
+    return found
 
 
-@functools.cache
-def _plan(view: Windows) -> _Plan:
-    features = view.functions
-    windows = sorted({feature.window or view.longest for feature in features})
-    since = [index for index, feature in enumerate(features) if feature.function == "since_last"]
-    numbers = [
-        VALUES + 2 * view.value_columns.index(feature.column) if feature.column else WEIGHT for feature in features
-    ]
-    return _Plan(
-        np.array(windows, np.int64)[:, None],
-        np.array([windows.index(feature.window or view.longest) for feature in features], np.int64),
-        np.array(numbers, np.int64),
-        np.array(
-            [place + 1 if feature.column else place for feature, place in zip(features, numbers, strict=True)], np.int64
-        ),
-        since,
-        np.isin(np.arange(len(features)), since),
-    )
+def _chunks(
+    chunks: Mapping[tuple[str, Id | None], dict[int, bytes]],
+    names: Sequence[tuple[str, Id | None]],
+    first: int,
+    place: int,
+) -> dict[int, bytes]:
+    return chunks.get(names[first + place], {})
 
 
-def _window_states(view: Windows, tiles: list[Tile], moment: Moment) -> Matrix:
-    """The merged state of every window of `_plan` that ends at a moment, one row for each."""
-    near = moment.time - view.lag
-    far = near - _plan(view).windows
-    slots = np.array([tile.slot for tile in tiles], np.int64)
-    states = np.frombuffer(b"".join([tile.state for tile in tiles]), np.int64).reshape(len(tiles), width(view))
-    first = far // view.slot
-    whole = (slots > first) & ((slots < near // view.slot) & (states[:, KNOWN] <= moment.time))
-    ragged = np.flatnonzero(((slots >= first) & ~whole).any(axis=0))
-    if len(ragged):
-        parts = [_visible(view, tiles[index], near, moment) for index in ragged.tolist()]
-        rows = np.concatenate(parts)
-        of = np.repeat(ragged, [len(part) for part in parts])
-        states = np.concatenate([states, rows])
-        whole = np.concatenate([whole, (rows[:, LAST] > far) & ~whole[:, of]], axis=1)
-    merged: Matrix = whole.astype(np.int64) @ states
-    merged[:, LAST] = np.where(whole, states[:, LAST], _NEVER).max(axis=1, initial=_NEVER)
-    return merged
+def _by_entity(reading: Reading) -> dict[tuple[str, Id | None], dict[int, bytes]]:
+    found: dict[tuple[str, Id | None], dict[int, bytes]] = {}
+    for (name, key, start), body in reading.chunks.items():
+        found.setdefault((name, key), {})[start] = body
+    return found
 
 
-def _visible(view: Windows, stored: Tile, near: int, moment: Moment) -> Matrix:
-    """The rows of a slot that the moment may see."""
-    rows = rows_in(view, stored)
-    matrix = rows.matrix
-    seen = (matrix[:, LAST] <= near) & (matrix[:, KNOWN] <= moment.time)
-    if view.lag == 0 and len(matrix) and matrix[-1, LAST] >= moment.time:
-        for tied in np.flatnonzero(matrix[:, LAST] == moment.time).tolist():
-            seen[tied] &= _before(rows.ids[tied], moment.id)
-    return matrix[seen]
+def _fill(
+    view: Windows,
+    plan: Plan,
+    heads: Heads,
+    chunks: Callable[[int], Mapping[int, bytes]],
+    requests: Requests,
+    sums: Sums,
+) -> None:
+    """The sums of every request: of those whose rows lie in one stretch at once, of the others one by one."""
+    own = requests.own(view)
+    others = [place for place, head in enumerate(heads) if not is_plain(head)]
+    plain = heads if not others else [head if is_plain(head) else None for head in heads]
+    cold_sums(view, plan, plain, requests, own, sums)
+    for place in others:
+        mine = own[place : place + 1] if len(own) else own
+        found = _hot_sums(view, Held(heads[place], chunks(place)), requests.moments[place], mine)
+        _put(plan, place, sums, found)
 
 
-def _before(identity: Id, request: Id | None) -> bool:
-    if request is None:
-        return True
-    if isinstance(identity, str) or isinstance(request, str):
-        return str(identity).encode() < str(request).encode()
-    return identity < request
+def _put(plan: Plan, place: int, sums: Sums, found: Sums) -> None:
+    features = slice(plan.first, plan.first + found.number.shape[1])
+    roots = slice(plan.root, plan.root + found.high.shape[1])
+    sums.number[place, features], sums.total[place, features] = found.number[0], found.total[0]
+    sums.high[place, roots], sums.low[place, roots] = found.high[0], found.low[0]
 
 
-def _wanted(view: Windows, key: Id | None, moment: Moment) -> Wanted:
-    near = moment.time - view.lag
-    return Wanted(view.name, key, (near - view.longest) // view.slot, near // view.slot)
+def _starts(view: Windows, head: bytes, moment: Moment | None) -> list[int]:
+    found = read_head(view, head)
+    if moment is None:
+        return [leaf.start for leaf in found.leaves]
+    return [leaf.start for leaf in wanted(view, found, moment.time, _near(view, moment))]
 
 
-def _own(view: Windows, requests: pa.Table) -> Matrix:
-    """The state of each request's own event; an empty one where the request has no key."""
-    here = ~invalid(requests.column(view.of))
-    own = np.zeros((len(here), width(view)), np.int64)
-    own[:, WEIGHT] = here
-    for index, name in enumerate(view.value_columns):
-        value, valid = integers(requests.column(name))
-        own[:, VALUES + 2 * index] = here & valid
-        own[:, VALUES + 2 * index + 1] = np.where(here & valid, value, 0)
-    return own
+def _near(view: Windows, moment: Moment) -> int:
+    return int(nears(view, np.array([moment.time], np.int64))[0])
+
+
+def _hot_sums(view: Windows, held: Held, moment: Moment, own: Matrix) -> Sums:
+    head, near = read_head(view, held.head), _near(view, moment)
+    needed = {leaf.start for leaf in wanted(view, head, moment.time, near)}
+    rows = {start: seen_by(view, read_chunk(view, held.chunks[start]), moment) for start in needed}
+    if head.rows is not None:
+        head = head._replace(rows=Rows(seen_by(view, head.rows, moment), None))
+    return hot_sums(view, head, rows, Asked(moment.time, near, own))

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sluice.engine.store import Change, Fact, Knowledge, LostPartition, Partition, Position, Reading, Wanted
-from sluice.engine.tiles import Id, Tile
+import orjson
+
+from sluice.engine.store import (
+    Call,
+    Change,
+    Fact,
+    Knowledge,
+    LostPartition,
+    Name,
+    Position,
+    Reading,
+    nothing,
+)
+from sluice.engine.tiles import Id
 from sluice.errors import Outage
 
+# a table of heads for each view, because a lookup by one whole-number key is twice as fast as by view and key
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS base (version INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS positions (
-    topic TEXT, part INTEGER, offset INTEGER NOT NULL, watermark INTEGER, PRIMARY KEY (topic, part)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tiles (
-    view TEXT, key, slot INTEGER, state BLOB NOT NULL, rows BLOB NOT NULL, ids BLOB NOT NULL,
-    PRIMARY KEY (view, key, slot)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS knowledge (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS views (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS chunks (
+    view TEXT, key, start INTEGER, body BLOB NOT NULL, PRIMARY KEY (view, key, start)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (
     anchor, stream TEXT, id, revision INTEGER, hash INTEGER, op INTEGER, time INTEGER NOT NULL,
     known INTEGER NOT NULL, watermark INTEGER, body BLOB NOT NULL,
     PRIMARY KEY (anchor, stream, id, revision, hash, op)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS facts_by_time ON facts (time);
-CREATE INDEX IF NOT EXISTS facts_by_id ON facts (stream, id);
+CREATE INDEX IF NOT EXISTS facts_elsewhere ON facts (stream, id) WHERE anchor IS NOT id;
 """
-_TILES = "SELECT slot, state, rows, ids FROM tiles WHERE view = ? AND key = ? AND slot BETWEEN ? AND ? ORDER BY slot"
-_FACTS = "SELECT stream, id, revision, hash, anchor, op, time, known, watermark, body FROM facts WHERE "
-_PUT_TILE = "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?)"
+_FACTS = "SELECT * FROM facts WHERE anchor IN (SELECT value FROM json_each(?))"
+_OWN = "SELECT * FROM facts WHERE anchor = ? AND stream = ? AND id = ?"
+_ELSEWHERE = "SELECT * FROM facts WHERE stream = ? AND id = ? AND anchor IS NOT id"
 _PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_FORMAT = 2
+_FEW = 8
+"""Up to so many heads are asked for one by one."""
+_PAGE = 8192
+_CHECKPOINT_PAGES = 8192
+"""How long the log grows before its pages go to their places: longer, so that pages written often go there once."""
+_CACHE_KB = 32_768
 
 
 class SqliteStore:
@@ -39,63 +56,96 @@ class SqliteStore:
             raise Outage("the online store is not there yet", where=str(path), next_step="run the backfill first")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+        self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+        self._check_format(path)
         if read_only:
             self._connection.execute("PRAGMA query_only = 1")
         else:
+            self._connection.execute(f"PRAGMA page_size = {_PAGE}")
             # WAL with NORMAL loses no committed batch when a process dies; a power cut may, and Kafka replays it
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             self._connection.executescript(_SCHEMA)
+            self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
+        self._views: set[str] = set()
+        self._known = (b"", Knowledge(-1, {}))
 
-    def load(self, base: int, tiles: Iterable[tuple[str, Id, Tile]], facts: Iterable[Fact]) -> None:
-        """Replace everything by the tiles and facts of a base version; positions start empty."""
+    def load(self, base: int, tiles: Iterable[tuple[str, Id, int | None, bytes]], facts: Iterable[Fact]) -> None:
+        """Replace everything by a base version; a tile without start is a head, and positions start empty."""
         with self._transaction("IMMEDIATE") as connection:
-            for table in ("base", "positions", "tiles", "facts"):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608 the four names above
-            connection.execute("INSERT INTO base VALUES (?)", (base,))
-            self._write(facts, tiles)
+            for (view,) in connection.execute("SELECT name FROM views").fetchall():
+                connection.execute(f"DELETE FROM {_heads(view)}")  # noqa: S608 a declared name
+            connection.execute("DELETE FROM chunks")
+            connection.execute("DELETE FROM facts")
+            for view, key, start, body in tiles:
+                if start is None:
+                    self._put_head(view, key, body)
+                else:
+                    connection.execute("INSERT INTO chunks VALUES (?, ?, ?, ?)", (view, key, start, body))
+            connection.executemany(_PUT_FACT, facts)
+            self._write_knowledge(Knowledge(base, {}))
 
-    def read(self, wanted: Sequence[Wanted]) -> Reading:
-        """The tiles of several entities and the knowledge that they were read at."""
+    def read(self, names: Sequence[tuple[str, Id | None]], call: Call | None = None) -> Reading:
+        """The heads of some entities (nobody's is None), the chunks they call for, and what they know."""
         with self._transaction("DEFERRED") as connection:
-            found = []
-            for want in wanted:
-                rows = (
-                    connection.execute(_TILES, (want.view, want.key, want.first, want.last))
-                    if want.key is not None
-                    else ()
-                )
-                found.append([Tile(*row) for row in rows])
-            return Reading(found, self._knowledge())
+            heads = self._many(names) if len(names) > _FEW else [self._head(view, key) for view, key in names]
+            chunks = {}
+            for name in (call or nothing)(heads):
+                found = connection.execute("SELECT body FROM chunks WHERE view = ? AND key = ? AND start = ?", name)
+                chunks[name] = found.fetchone()[0]
+            return Reading(heads, chunks, self._knowledge())
+
+    def scan(self, view: str) -> Iterator[tuple[Id, bytes]]:
+        """Every head of a view."""
+        if self._has(view):
+            yield from self._connection.execute(f"SELECT key, head FROM {_heads(view)}")  # noqa: S608 a declared name
 
     def facts(self, anchors: Sequence[Id]) -> list[Fact]:
         """Every kept version that was anchored at the given ids."""
-        return self._found("anchor = ?", [(anchor,) for anchor in dict.fromkeys(anchors)])
+        if not anchors:
+            return []
+        return [Fact(*row) for row in self._connection.execute(_FACTS, (orjson.dumps(list(dict.fromkeys(anchors))),))]
 
-    def versions(self, names: Sequence[tuple[str, Id]]) -> list[Fact]:
+    def versions(self, names: Sequence[Name]) -> list[Fact]:
         """Every kept version of the events with these streams and ids, wherever they are anchored."""
-        return self._found("stream = ? AND id = ?", list(dict.fromkeys(names)))
+        found: list[Fact] = []
+        for stream, identity in dict.fromkeys(names):
+            found += [Fact(*row) for row in self._connection.execute(_OWN, (identity, stream, identity))]
+            found += [Fact(*row) for row in self._connection.execute(_ELSEWHERE, (stream, identity))]
+        return found
 
-    def apply(self, change: Change) -> None:
-        """Write a change, or raise LostPartition and write nothing."""
+    def apply(self, change: Change, *, forget: int | None = None) -> None:
+        """Write a change and drop the facts before a time, or raise LostPartition and write nothing."""
         with self._transaction("IMMEDIATE") as connection:
+            known = self._knowledge()
             for partition, expected in change.expected.items():
-                self._expect(partition, expected)
-            self._write(change.facts, change.tiles)
-            connection.executemany(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)",
-                [(topic, part, at.offset, at.watermark) for (topic, part), at in change.positions.items()],
-            )
-
-    def forget(self, before: int, slots: Mapping[str, int]) -> None:
-        """Drop facts with a time before `before` and each view's tiles before its given slot."""
-        with self._transaction("IMMEDIATE") as connection:
-            connection.execute("DELETE FROM facts WHERE time < ?", (before,))
-            connection.executemany("DELETE FROM tiles WHERE view = ? AND slot < ?", list(slots.items()))
+                held = known.positions.get(partition)
+                found = held.offset if held else None
+                if found != expected:
+                    raise LostPartition.at(partition, expected, found)
+            connection.executemany(_PUT_FACT, change.facts)
+            self._put_heads(change.heads)
+            for view, key, start, body in change.chunks:
+                self._put_chunk(view, key, start, body)
+            if change.positions:
+                self._write_knowledge(Knowledge(known.base, {**known.positions, **change.positions}))
+            if forget is not None:
+                connection.execute("DELETE FROM facts WHERE time < ?", (forget,))
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _check_format(self, path: Path) -> None:
+        (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and found != _FORMAT:
+            raise Outage(
+                f"the online store has format {found}, and this version reads {_FORMAT}",
+                where=str(path),
+                next_step="remove the file, and run the flow `features`: it is made again from history",
+            )
 
     @contextmanager
     def _transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
@@ -103,42 +153,79 @@ class SqliteStore:
         try:
             yield self._connection
         except BaseException:
+            self._views.clear()
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 
-    def _found(self, where: str, places: Sequence[tuple[Id, ...]]) -> list[Fact]:
-        found: list[Fact] = []
-        for place in places:
-            found.extend(Fact(*row) for row in self._connection.execute(_FACTS + where, place))
-        return found
+    def _has(self, view: str) -> bool:
+        if view not in self._views:
+            self._views = {name for (name,) in self._connection.execute("SELECT name FROM views")}
+        return view in self._views
 
-    def _expect(self, partition: Partition, expected: int | None) -> None:
-        row = self._connection.execute(
-            "SELECT offset FROM positions WHERE topic = ? AND part = ?", partition
-        ).fetchone()
-        found = row[0] if row else None
-        if found != expected:
-            raise LostPartition.at(partition, expected, found)
+    def _head(self, view: str, key: Id | None) -> bytes | None:
+        if key is None or not (view in self._views or self._has(view)):
+            return None
+        found = self._connection.execute(f"SELECT head FROM {_heads(view)} WHERE key = ?", (key,)).fetchone()  # noqa: S608
+        return found[0] if found else None
+
+    def _many(self, names: Sequence[tuple[str, Id | None]]) -> list[bytes | None]:
+        """The heads of many entities, with one question for each view."""
+        keys: dict[str, list[Id]] = {}
+        for view, key in names:
+            if key is not None:
+                keys.setdefault(view, []).append(key)
+        found: dict[str, dict[Id, bytes]] = {}
+        for view, listed in keys.items():
+            if self._has(view):
+                wanted = (orjson.dumps(listed),)
+                held = f"SELECT key, head FROM {_heads(view)} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
+                found[view] = dict(self._connection.execute(held, wanted).fetchall())
+        return [None if key is None else found.get(view, {}).get(key) for view, key in names]
+
+    def _put_heads(self, heads: Sequence[tuple[str, Id, bytes | None]]) -> None:
+        by_view: dict[str, list[tuple[Id, bytes | None]]] = {}
+        for view, key, head in heads:
+            by_view.setdefault(view, []).append((key, head))
+        for view, changed in by_view.items():
+            self._make_table(view, changed[0][0])
+            table = _heads(view)
+            put = [(key, head) for key, head in changed if head is not None]
+            self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", put)  # noqa: S608
+            gone = [(key,) for key, head in changed if head is None]
+            self._connection.executemany(f"DELETE FROM {table} WHERE key = ?", gone)  # noqa: S608
+
+    def _put_head(self, view: str, key: Id, head: bytes) -> None:
+        self._make_table(view, key)
+        self._connection.execute(f"INSERT INTO {_heads(view)} VALUES (?, ?)", (key, head))  # noqa: S608
+
+    def _put_chunk(self, view: str, key: Id, start: int, body: bytes | None) -> None:
+        if body is None:
+            self._connection.execute("DELETE FROM chunks WHERE view = ? AND key = ? AND start = ?", (view, key, start))
+        else:
+            self._connection.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?)", (view, key, start, body))
+
+    def _make_table(self, view: str, key: Id) -> None:
+        if not self._has(view):
+            kind = "INTEGER PRIMARY KEY" if isinstance(key, int) else "TEXT PRIMARY KEY"
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_heads(view)} (key {kind}, head BLOB NOT NULL)")
+            self._connection.execute("INSERT OR IGNORE INTO views VALUES (?)", (view,))
+            self._views.add(view)
 
     def _knowledge(self) -> Knowledge:
-        base = self._connection.execute("SELECT version FROM base").fetchone()
-        rows = self._connection.execute("SELECT topic, part, offset, watermark FROM positions")
-        positions = {(topic, part): Position(offset, watermark) for topic, part, offset, watermark in rows}
-        return Knowledge(base[0] if base else -1, positions)
+        found = self._connection.execute("SELECT body FROM knowledge").fetchone()
+        body = found[0] if found else b""
+        if body != self._known[0]:
+            base, positions = orjson.loads(body)
+            known = Knowledge(base, {(topic, part): Position(*at) for topic, part, *at in positions})
+            self._known = body, known
+        return self._known[1] if body else Knowledge(-1, {})
 
-    def _write(self, facts: Iterable[Fact], tiles: Iterable[tuple[str, Id, Tile]]) -> None:
-        self._connection.executemany(
-            _PUT_FACT,
-            (
-                (f.anchor, f.stream, f.id, f.revision, f.hash, f.op, f.time, f.known, f.watermark, f.values)
-                for f in facts
-            ),
-        )
-        self._connection.executemany(
-            _PUT_TILE, ((view, key, made.slot, made.state, made.rows, made.ids) for view, key, made in tiles)
-        )
+    def _write_knowledge(self, known: Knowledge) -> None:
+        positions = [[topic, part, *at] for (topic, part), at in known.positions.items()]
+        body = orjson.dumps([known.base, positions])
+        self._connection.execute("INSERT OR REPLACE INTO knowledge VALUES (1, ?)", (body,))
 
 
 def open_store(uri: str, pipeline: str, *, read_only: bool = False) -> SqliteStore:
@@ -148,3 +235,7 @@ def open_store(uri: str, pipeline: str, *, read_only: bool = False) -> SqliteSto
         raise Outage(f"no online store speaks {scheme!r}", where="SLUICE_ONLINE", allowed=["sqlite:///<folder>"])
     folder = Path(place[1:] if place.startswith("//") else place)
     return SqliteStore(folder / f"{pipeline}.db", read_only=read_only)
+
+
+def _heads(view: str) -> str:
+    return f'"heads {view}"'

@@ -1,22 +1,30 @@
-"""The port of the online store, what passes through it, and its in-memory twin."""
+"""The port of the online store, what passes through it, and its in-memory twin.
+
+A store keeps bytes: a head for each entity of a view, chunks of rows beside the heads of those with many, the facts
+that may still be corrected, and how far each partition has been folded. What the bytes mean is told in `tiles`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
-from sluice.engine.tiles import Id, Tile
+from sluice.engine.tiles import Id
 from sluice.errors import Outage
 
 Partition = tuple[str, int]
 """A topic and a partition of it."""
 Version = tuple[str, Id, int, int, int]
 """Stream, id, revision, canonical hash and operation."""
+Name = tuple[str, Id]
+"""A view and an entity of it; or a stream and an event of it."""
+ChunkName = tuple[str, Id, int]
+"""A view, an entity, and where the chunk's slot begins."""
+Heads = Sequence[bytes | None]
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """How far a partition has been folded: the next offset, and the greatest event time before it."""
 
     offset: int
@@ -38,16 +46,15 @@ class Knowledge:
         }
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """One version of one event, kept while it may still be corrected: its values as JSON in declared order."""
 
+    anchor: Id
+    """The id of the event that it is about: its own, or its parent's."""
     stream: str
     id: Id
     revision: int
     hash: int
-    anchor: Id
-    """The id of the event that it is about: its own, or its parent's."""
     op: int
     time: int
     known: int
@@ -55,7 +62,7 @@ class Fact:
     values: bytes
 
     @property
-    def name(self) -> tuple[str, Id]:
+    def name(self) -> Name:
         """The event that it is a version of."""
         return self.stream, self.id
 
@@ -71,31 +78,30 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A range of slots of one entity, both ends included; a key of None is the empty state."""
-
-    view: str
-    key: Id | None
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
 class Change:
-    """What one micro-batch writes: all of it or nothing, and only if every partition stands where it is expected."""
+    """What one micro-batch writes: all of it or nothing, and only if every partition stands where it is expected.
 
-    facts: Sequence[Fact]
-    tiles: Sequence[tuple[str, Id, Tile]]
-    expected: Mapping[Partition, int | None]
-    positions: Mapping[Partition, Position]
+    Heads and chunks of None are removed.
+    """
+
+    facts: Sequence[Fact] = ()
+    heads: Sequence[tuple[str, Id, bytes | None]] = ()
+    chunks: Sequence[tuple[str, Id, int, bytes | None]] = ()
+    expected: Mapping[Partition, int | None] = field(default_factory=dict)
+    positions: Mapping[Partition, Position] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The tiles wanted, in the order asked, and what they know; one atomic read."""
+    """The heads asked for, the chunks that they called for, and what all of it knows: one atomic read."""
 
-    tiles: list[list[Tile]]
+    heads: Heads
+    chunks: Mapping[ChunkName, bytes]
     knowledge: Knowledge
+
+
+Call = Callable[[Heads], Sequence[ChunkName]]
+"""Which chunks some heads call for."""
 
 
 class LostPartition(Outage):
@@ -112,34 +118,34 @@ class LostPartition(Outage):
 
 
 class TileStore(Protocol):
-    """Keeps tiles, facts and positions; a reader never sees half of a change.
+    """Keeps heads, chunks, facts and positions; a reader never sees half of a change.
 
     `load` replaces everything by a base. `apply` is one transaction: it raises `LostPartition` and stores nothing when
     a partition does not stand at its expected offset, so that a batch has its effect once, however often it is tried.
     """
 
-    def load(self, base: int, tiles: Iterable[tuple[str, Id, Tile]], facts: Iterable[Fact]) -> None:
-        """Replace everything by the tiles and facts of a base version; positions start empty."""
+    def load(self, base: int, tiles: Iterable[tuple[str, Id, int | None, bytes]], facts: Iterable[Fact]) -> None:
+        """Replace everything by a base version; a tile without start is a head, and positions start empty."""
         ...
 
-    def read(self, wanted: Sequence[Wanted]) -> Reading:
-        """The tiles of several entities and the knowledge that they were read at."""
+    def read(self, names: Sequence[tuple[str, Id | None]], call: Call | None = None) -> Reading:
+        """The heads of some entities (nobody's is None), the chunks they call for, and what they know."""
+        ...
+
+    def scan(self, view: str) -> Iterator[tuple[Id, bytes]]:
+        """Every head of a view."""
         ...
 
     def facts(self, anchors: Sequence[Id]) -> list[Fact]:
         """Every kept version that was anchored at the given ids."""
         ...
 
-    def versions(self, names: Sequence[tuple[str, Id]]) -> list[Fact]:
+    def versions(self, names: Sequence[Name]) -> list[Fact]:
         """Every kept version of the events with these streams and ids, wherever they are anchored."""
         ...
 
-    def apply(self, change: Change) -> None:
-        """Write a change, or raise LostPartition and write nothing."""
-        ...
-
-    def forget(self, before: int, slots: Mapping[str, int]) -> None:
-        """Drop facts with a time before `before` and each view's tiles before its given slot."""
+    def apply(self, change: Change, *, forget: int | None = None) -> None:
+        """Write a change and drop the facts before a time, or raise LostPartition and write nothing."""
         ...
 
     def close(self) -> None:
@@ -147,67 +153,85 @@ class TileStore(Protocol):
         ...
 
 
+def nothing(_: Heads) -> Sequence[ChunkName]:
+    """The chunks of a reader that wants none."""
+    return ()
+
+
 @dataclass
 class MemoryStore:
-    """The in-memory twin: a dictionary, for unit tests and embedded use."""
+    """The in-memory twin: dictionaries, for unit tests and embedded use."""
 
     base: int = -1
     positions: dict[Partition, Position] = field(default_factory=dict)
-    _tiles: dict[tuple[str, Id], dict[int, Tile]] = field(default_factory=dict)
+    _heads: dict[Name, bytes] = field(default_factory=dict)
+    _chunks: dict[ChunkName, bytes] = field(default_factory=dict)
     _facts: dict[Id, dict[Version, Fact]] = field(default_factory=dict)
-    _anchors: dict[tuple[str, Id], set[Id]] = field(default_factory=dict)
+    _anchors: dict[Name, set[Id]] = field(default_factory=dict)
 
-    def load(self, base: int, tiles: Iterable[tuple[str, Id, Tile]], facts: Iterable[Fact]) -> None:
-        """Replace everything by the tiles and facts of a base version; positions start empty."""
+    def load(self, base: int, tiles: Iterable[tuple[str, Id, int | None, bytes]], facts: Iterable[Fact]) -> None:
+        """Replace everything by a base version; a tile without start is a head, and positions start empty."""
         self.base, self.positions = base, {}
-        for held in (self._tiles, self._facts, self._anchors):
+        for held in (self._heads, self._chunks, self._facts, self._anchors):
             held.clear()
-        self._write(facts, tiles)
+        for view, key, start, body in tiles:
+            if start is None:
+                self._heads[view, key] = body
+            else:
+                self._chunks[view, key, start] = body
+        self._remember(facts)
 
-    def read(self, wanted: Sequence[Wanted]) -> Reading:
-        """The tiles of several entities and the knowledge that they were read at."""
-        found = []
-        for want in wanted:
-            slots = self._tiles.get((want.view, want.key), {}) if want.key is not None else {}
-            found.append([slots[slot] for slot in sorted(slots) if want.first <= slot <= want.last])
-        return Reading(found, Knowledge(self.base, dict(self.positions)))
+    def read(self, names: Sequence[tuple[str, Id | None]], call: Call | None = None) -> Reading:
+        """The heads of some entities (nobody's is None), the chunks they call for, and what they know."""
+        heads = [self._heads.get((view, key)) if key is not None else None for view, key in names]
+        wanted = (call or nothing)(heads)
+        chunks = {name: self._chunks[name] for name in wanted}
+        return Reading(heads, chunks, Knowledge(self.base, dict(self.positions)))
+
+    def scan(self, view: str) -> Iterator[tuple[Id, bytes]]:
+        """Every head of a view."""
+        yield from [(key, head) for (name, key), head in self._heads.items() if name == view]
 
     def facts(self, anchors: Sequence[Id]) -> list[Fact]:
         """Every kept version that was anchored at the given ids."""
         return [fact for anchor in dict.fromkeys(anchors) for fact in self._facts.get(anchor, {}).values()]
 
-    def versions(self, names: Sequence[tuple[str, Id]]) -> list[Fact]:
+    def versions(self, names: Sequence[Name]) -> list[Fact]:
         """Every kept version of the events with these streams and ids, wherever they are anchored."""
         wanted = dict.fromkeys(names)
         anchors = [anchor for name in wanted for anchor in self._anchors.get(name, ())]
         return [fact for fact in self.facts(anchors) if fact.name in wanted]
 
-    def apply(self, change: Change) -> None:
-        """Write a change, or raise LostPartition and write nothing."""
+    def apply(self, change: Change, *, forget: int | None = None) -> None:
+        """Write a change and drop the facts before a time, or raise LostPartition and write nothing."""
         for partition, expected in change.expected.items():
             held = self.positions.get(partition)
             found = held.offset if held else None
             if found != expected:
                 raise LostPartition.at(partition, expected, found)
-        self._write(change.facts, change.tiles)
+        for view, key, head in change.heads:
+            _put(self._heads, (view, key), head)
+        for view, key, start, chunk in change.chunks:
+            _put(self._chunks, (view, key, start), chunk)
+        self._remember(change.facts)
         self.positions.update(change.positions)
-
-    def forget(self, before: int, slots: Mapping[str, int]) -> None:
-        """Drop facts with a time before `before` and each view's tiles before its given slot."""
-        kept = [fact for facts in self._facts.values() for fact in facts.values() if fact.time >= before]
-        self._facts.clear()
-        self._anchors.clear()
-        self._write(kept, ())
-        for (view, _), tiles in self._tiles.items():
-            for slot in [slot for slot in tiles if slot < slots.get(view, slot)]:
-                del tiles[slot]
+        if forget is not None:
+            kept = [fact for facts in self._facts.values() for fact in facts.values() if fact.time >= forget]
+            self._facts.clear()
+            self._anchors.clear()
+            self._remember(kept)
 
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _write(self, facts: Iterable[Fact], tiles: Iterable[tuple[str, Id, Tile]]) -> None:
+    def _remember(self, facts: Iterable[Fact]) -> None:
         for fact in facts:
             self._facts.setdefault(fact.anchor, {})[fact.version] = fact
             self._anchors.setdefault(fact.name, set()).add(fact.anchor)
-        for view, key, made in tiles:
-            self._tiles.setdefault((view, key), {})[made.slot] = made
+
+
+def _put(held: dict[Any, bytes], name: object, value: bytes | None) -> None:
+    if value is None:
+        held.pop(name, None)
+    else:
+        held[name] = value

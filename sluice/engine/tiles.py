@@ -1,150 +1,178 @@
-"""Tiles: the exact partial state of one (view, entity, slot), and the slot's rows for windows that end inside it.
+"""Tiles: what a store keeps of one entity in one view, as bytes.
 
-A state is a vector of int64 that merges by addition (the first two words by maximum), in any order:
+An entity with few rows is **cold**: its head holds all of them. One with many is **hot**: its rows lie in leaves, a
+chunk of rows for each, and its head holds where the leaves are and the state of the large ones, so that a read opens
+only those that a window cuts. In whole numbers of 8 bytes:
 
-    last time | latest known | weight | number, total of each value column
+    head of a cold entity    COLD | words of the base | rows | base … | rows …                                 ids
+    head of a hot entity     HOT | words of the base | leaves | base … | start span rows known state … each
+    chunk of a leaf          rows | rows …                                                                     ids
 
-A chunk is the slot's rows in (time, id) order, one int64 vector each:
-
-    time | known | weight | number, total of each value column          and the ids beside them
+Ids are a JSON list where they are texts; whole numbers stand in the rows. The base is the state of what was forgotten,
+kept for lifetime windows. Which leaves there are depends on the rows alone: a slot with more of them than `view.leaf`
+is divided into shorter ones, down to the view's shortest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import orjson
-import pyarrow as pa
 
 from sluice.declare.views import Windows
-from sluice.engine.encode import Ints, integers
+from sluice.engine.encode import Ints
+from sluice.engine.layout import ALWAYS, ID, TIME, Matrix, known_word, width
+from sluice.engine.plan import has_texts
+from sluice.engine.states import state_of
 
-Matrix = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 Id = int | str
-LAST, KNOWN, WEIGHT, VALUES = 0, 1, 2, 3
-"""Places in a state; a row has its time in place of LAST."""
+_FEW = 8
+"""Leaves with at most one in so many of a full leaf's rows have no state: their rows are read."""
+COLD, HOT = 1, 2
+_WORD = 8
+_HEAD = 3
+_NO_WORDS = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True)
-class Tile:
-    """One slot of one entity: `rows` is the chunk, `ids` their ids, `state` what a whole slot adds to a window."""
-
-    slot: int
-    state: bytes
-    rows: bytes
-    ids: bytes
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows outside a store: a matrix (see the module) and the ids."""
+class Rows(NamedTuple):
+    """Rows in order, with their ids where these are texts."""
 
     matrix: Matrix
-    ids: list[Id]
+    ids: list[str] | None
 
 
-def width(view: Windows) -> int:
-    """Words of a state and of a row."""
-    return VALUES + 2 * len(view.value_columns)
+class Leaf(NamedTuple):
+    """One slot of a hot entity; `rows` is None where they were not read."""
+
+    start: int
+    span: int
+    size: int
+    """How many rows it has."""
+    known: int
+    """The latest moment from which a row is known."""
+    state: Ints
+    """What the whole slot adds to a window; no words for a small one."""
+    rows: Rows | None = None
+
+    @property
+    def end(self) -> int:
+        """The first microsecond after it."""
+        return self.start + self.span
 
 
-def matrix_of(view: Windows, rows: pa.Table) -> Matrix:
-    """The rows of a view (as `history.rows` gives them) as one matrix."""
-    matrix = np.empty((len(rows), width(view)), np.int64)
-    for place, name in ((LAST, "time"), (KNOWN, "known"), (WEIGHT, "weight")):
-        matrix[:, place] = integers(rows.column(name))[0]
-    for index, name in enumerate(view.value_columns):
-        value, valid = integers(rows.column(name))
-        matrix[:, VALUES + 2 * index] = np.where(valid, matrix[:, WEIGHT], 0)
-        matrix[:, VALUES + 2 * index + 1] = value
-    return matrix
+class Head(NamedTuple):
+    """What a head says: the base, and all rows or the leaves."""
+
+    base: Ints
+    rows: Rows | None
+    leaves: list[Leaf]
 
 
-def state_of(matrix: Matrix) -> Matrix:
-    """The merged state of rows or of states, as a one-row matrix; the empty one when there are none."""
-    if len(matrix) == 0:
-        return empty_state(matrix.shape[1])
-    merged: Matrix = matrix.sum(axis=0, keepdims=True)
-    merged[0, :WEIGHT] = matrix[:, :WEIGHT].max(axis=0)
-    return merged
+class Laid(NamedTuple):
+    """An entity as it is stored: its head, and its chunks by start; None for what is to be removed."""
+
+    head: bytes | None
+    chunks: Mapping[int, bytes | None]
 
 
-def empty_state(words: int) -> Matrix:
-    """The neutral state: it changes nothing that it is merged with."""
-    state = np.zeros((1, words), np.int64)
-    state[0, :WEIGHT] = np.iinfo(np.int64).min
-    return state
+def read_head(view: Windows, head: bytes | None) -> Head:
+    """A head from its bytes; without any, that of an entity without events."""
+    if head is None:
+        return Head(_NO_WORDS, Rows(np.empty((0, width(view)), np.int64), [] if has_texts(view) else None), [])
+    words = np.frombuffer(head, np.int64, len(head) // _WORD)
+    kind, based, count = words[:_HEAD].tolist()
+    base = words[_HEAD : _HEAD + based]
+    if kind == COLD:
+        return Head(base, _rows(view, head, _HEAD + based, count), [])
+    return Head(base, None, list(_leaves(words, _HEAD + based, count)))
 
 
-def tile(slot: int, rows: Rows) -> Tile:
-    """The tile of a slot from its rows, in whatever order they come."""
-    words = rows.matrix.tolist()
-    order = sorted(range(len(words)), key=lambda i: (words[i][LAST], _comparable(rows.ids[i]), words[i]))
-    matrix = rows.matrix[order]
-    ids = [rows.ids[i] for i in order]
-    return Tile(slot, state_of(matrix).tobytes(), np.ascontiguousarray(matrix).tobytes(), orjson.dumps(ids))
+def read_chunk(view: Windows, chunk: bytes) -> Rows:
+    """The rows of a chunk."""
+    return _rows(view, chunk, 1, int.from_bytes(chunk[:_WORD], "little"))
 
 
-def rows_in(view: Windows, stored: Tile) -> Rows:
-    """The rows of a stored tile."""
-    matrix = np.frombuffer(stored.rows, np.int64).reshape(-1, width(view))
-    return Rows(matrix, orjson.loads(stored.ids))
+def id_word(identity: Id) -> int:
+    """The word of an id: itself, or the first bytes of a text, ordered as the texts are."""
+    if isinstance(identity, int):
+        return identity
+    return int.from_bytes(identity.encode()[:_WORD].ljust(_WORD, b"\0"), "big") - 2**63
 
 
-def build(view: Windows, rows: pa.Table) -> pa.Table:
-    """The tiles of many entities at once: `key`, `slot`, `state`, `rows`, `ids`, in (key, slot) order.
-
-    `rows` comes from `history.rows`; rows without key belong to no entity and give no tile.
-    """
-    present = rows.filter(rows.column("key").is_valid())
-    table = present.sort_by([(name, "ascending") for name in ("key", "time", "id", "known", "weight")])
-    matrix = matrix_of(view, table)
-    slots = matrix[:, LAST] // view.slot
-    keys = table.column("key").combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    starts = _starts(keys, slots)
-    states = _merged_from(matrix, starts)
-    bounds = np.append(starts, len(table))
-    ids = table.column("id").to_pylist()
-    listed = [orjson.dumps(ids[start:end]) for start, end in pairwise(bounds)]
-    return pa.table(
-        {
-            "key": table.column("key").take(pa.array(starts, pa.int64())),
-            "slot": pa.array(slots[starts], pa.int64()),
-            "state": _binary(states, np.arange(len(states) + 1)),
-            "rows": _binary(matrix, bounds),
-            "ids": pa.array(listed, pa.binary()),
-        }
-    )
+def cold(rows: Rows, base: Ints = _NO_WORDS) -> bytes:
+    """The head of a cold entity."""
+    header = np.array([COLD, len(base), len(rows.matrix)], np.int64)
+    return b"".join([header.tobytes(), base.tobytes(), *_body(rows)])
 
 
-def stored_tiles(table: pa.Table) -> Sequence[tuple[Id, Tile]]:
-    """The rows of a tile table as (key, tile)."""
-    columns = [table.column(name).to_pylist() for name in ("key", "slot", "state", "rows", "ids")]
-    return [(key, Tile(*rest)) for key, *rest in zip(*columns, strict=True)]
+def hot(leaves: Sequence[Leaf], base: Ints = _NO_WORDS) -> bytes:
+    """The head of a hot entity."""
+    parts = [np.array([HOT, len(base), len(leaves)], np.int64), base]
+    for leaf in leaves:
+        parts += [np.array([leaf.start, leaf.span, leaf.size, leaf.known, len(leaf.state)], np.int64), leaf.state]
+    return np.concatenate(parts).tobytes()
 
 
-def _starts(keys: Ints, slots: Ints) -> Ints:
-    changes = (np.diff(keys) != 0) | (np.diff(slots) != 0)
-    return np.flatnonzero(np.concatenate([np.ones(min(len(keys), 1), bool), changes]))
+def chunk(rows: Rows) -> bytes:
+    """The chunk of a leaf."""
+    return b"".join([len(rows.matrix).to_bytes(_WORD, "little"), *_body(rows)])
 
 
-def _merged_from(matrix: Matrix, starts: np.ndarray) -> Matrix:
-    if len(starts) == 0:
-        return np.empty((0, matrix.shape[1]), np.int64)
-    merged = np.add.reduceat(matrix, starts, axis=0)
-    merged[:, :WEIGHT] = np.maximum.reduceat(matrix[:, :WEIGHT], starts, axis=0)
-    return merged
+def lay_out(view: Windows, rows: Rows, base: Ints = _NO_WORDS) -> Laid:
+    """An entity from all of its rows, in order."""
+    if len(rows.matrix) <= view.leaf:
+        return Laid(cold(rows, base) if len(rows.matrix) or len(base) else None, {})
+    leaves = list(divided(view, rows, 0))
+    return Laid(hot(leaves, base), {leaf.start: chunk(leaf.rows) for leaf in leaves if leaf.rows is not None})
 
 
-def _binary(matrix: Matrix, bounds: np.ndarray) -> pa.Array:
-    offsets = (np.asarray(bounds, np.int64) * matrix.shape[1] * 8).astype(np.int64)
-    body = pa.py_buffer(np.ascontiguousarray(matrix).tobytes())
-    large = pa.Array.from_buffers(pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets.tobytes()), body])
-    return large.cast(pa.binary()) if len(body) < 2**31 else large
+def divided(view: Windows, rows: Rows, level: int) -> Iterator[Leaf]:
+    """The leaves of rows in order, none longer than the view's slot of that level."""
+    span = view.slots[level]
+    slots = rows.matrix[:, TIME] // span
+    bounds = [0, *(np.flatnonzero(np.diff(slots)) + 1).tolist(), len(slots)] if len(slots) else []
+    for begin, end in pairwise(bounds):
+        part = Rows(rows.matrix[begin:end], None if rows.ids is None else rows.ids[begin:end])
+        if end - begin > view.leaf and level + 1 < len(view.slots):
+            yield from divided(view, part, level + 1)
+        else:
+            yield leaf_of(view, int(slots[begin]) * span, span, part)
 
 
-def _comparable(identity: Id) -> tuple[int, bytes]:
-    return (identity, b"") if isinstance(identity, int) else (0, identity.encode())
+def leaf_of(view: Windows, start: int, span: int, rows: Rows) -> Leaf:
+    """A leaf from its rows."""
+    known = int(rows.matrix[:, known_word(view)].max()) if view.label else ALWAYS
+    state = state_of(view, rows.matrix) if len(rows.matrix) > view.leaf // _FEW else _NO_WORDS
+    return Leaf(start, span, len(rows.matrix), known, state, rows)
+
+
+def in_order(rows: Rows) -> Rows:
+    """Rows by (time, id), then by their other words."""
+    matrix, ids = rows
+    if ids is None:
+        return Rows(matrix[np.lexsort(matrix.T[::-1])], None)
+    listed = matrix.tolist()
+    order = sorted(range(len(listed)), key=lambda i: (listed[i][TIME], ids[i].encode(), listed[i][ID + 1 :]))
+    return Rows(matrix[order], [ids[i] for i in order])
+
+
+def _body(rows: Rows) -> list[bytes]:
+    texts = [] if rows.ids is None else [orjson.dumps(rows.ids)]
+    return [np.ascontiguousarray(rows.matrix).tobytes(), *texts]
+
+
+def _rows(view: Windows, body: bytes, first: int, count: int) -> Rows:
+    words = count * width(view)
+    matrix = np.frombuffer(body, np.int64, words, first * _WORD).reshape(count, width(view))
+    ids = orjson.loads(body[(first + words) * _WORD :]) if has_texts(view) else None
+    return Rows(matrix, ids)
+
+
+def _leaves(words: Ints, at: int, count: int) -> Iterator[Leaf]:
+    for _ in range(count):
+        start, span, rows, known, size = words[at : at + 5].tolist()
+        yield Leaf(start, span, rows, known, words[at + 5 : at + 5 + size])
+        at += 5 + size

@@ -11,17 +11,25 @@ import pyarrow as pa
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
 from sluice.engine.batch import Column, compute
+from sluice.engine.encode import invalid
 from sluice.engine.history import keep, rows
-from sluice.engine.moment import Codes, Moment
+from sluice.engine.layout import columns_of, words_of
+from sluice.engine.moment import Moment
 
-Values = Mapping[str, Column | Codes]
+Values = Mapping[str, Column]
 
 
 def requests_of(view: Windows, events: pa.Table) -> pa.Table:
-    """What a view needs of each request: `key`, `time`, `id` and the value columns it includes."""
+    """What a view needs of each request: `key`, `time`, `id`, and its own row where it is included.
+
+    One without key has no flags, so that it counts for nobody.
+    """
     columns = {"key": events.column(view.of), "time": events.column("_time"), "id": events.column("_id")}
     if view.include_request:
-        columns |= {name: events.column(name) for name in view.value_columns}
+        flags, own = columns_of(view, len(events), words_of(events), words_of(events))
+        flags = np.where(invalid(columns["key"]), 0, flags)
+        columns |= {"flags": pa.array(flags)}
+        columns |= {name: pa.array(column) for name, column in zip(view.value_columns, own, strict=True)}
     return pa.table(columns)
 
 
@@ -89,7 +97,7 @@ def _array(values: np.ndarray, valid: np.ndarray) -> pa.Array:
     return pa.array(values, mask=~valid)
 
 
-def _column(column: pa.ChunkedArray, kind: str) -> Column | Codes:
+def _column(column: pa.ChunkedArray, kind: str) -> Column:
     array = column.combine_chunks()
     valid = ~np.asarray(array.is_null().to_numpy(zero_copy_only=False), bool)
     target = pa.float64() if kind == "number" else pa.int64()

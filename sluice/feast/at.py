@@ -14,9 +14,9 @@ import pyarrow as pa
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Request, Windows
 from sluice.engine.batch import Column
-from sluice.engine.moment import Codes
 from sluice.engine.moment import Moment as Features
-from sluice.engine.read import Moment, view_values
+from sluice.engine.read import view_values
+from sluice.engine.requests import Moment
 from sluice.errors import UserError
 from sluice.feast.declared import Declared
 from sluice.feast.fields import tiles_name
@@ -74,7 +74,7 @@ def _windowed(view: Windows, inputs: Inputs, requests: pa.Table) -> dict[str, Co
     return view_values(view, tiles, moments, requests)
 
 
-def _outputs(called: str, columns: Mapping[str, Column | Codes]) -> Outputs:
+def _outputs(called: str, columns: Mapping[str, Column]) -> Outputs:
     """The values under their short names and under the full ones: Feast picks by the caller's choice."""
     listed = {name: _listed(*column) for name, column in columns.items()}
     return {**listed, **{f"{called}__{name}": values for name, values in listed.items()}}

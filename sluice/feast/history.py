@@ -72,5 +72,5 @@ def _alone(view: Windows) -> Windows:
 
 def _seen(view: Windows, name: str, column: Column) -> Column:
     """A value that counts the request's own event is null without one; the time since the last event is not."""
-    needs_request = view.include_request and name in {f.name for f in view.functions if f.function != "since_last"}
+    needs_request = view.include_request and name in {f.name for f in view.functions if f.counts_request}
     return (column[0], np.zeros(len(column[1]), bool)) if needs_request else column

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.Value_pb2 import Value
@@ -17,15 +18,16 @@ from feast.utils import _populate_response_from_feature_data
 from sluice.clock import open_clock, to_datetime
 from sluice.declare.views import Windows
 from sluice.engine.batch import Column
-from sluice.engine.read import Moment, view_values
+from sluice.engine.read import Held, read_tiles, view_values
+from sluice.engine.requests import Moment
 from sluice.engine.sqlite import open_store
-from sluice.engine.store import TileStore, Wanted
-from sluice.engine.tiles import Id, Tile
+from sluice.engine.store import TileStore
+from sluice.engine.tiles import Id
 from sluice.errors import UserError
 from sluice.feast.declared import Declared, declared_by
 from sluice.feast.fields import tiles_name
 from sluice.feast.place import places_of
-from sluice.feast.state import pack_tiles, wanted
+from sluice.feast.state import pack_tiles
 
 Row = tuple[Any, dict[str, Value]]
 
@@ -134,11 +136,11 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
         found: dict[int, list[Row]] = {}
         for pipeline in dict.fromkeys(ask.made_from.pipeline for ask in asks):
             mine = [index for index, ask in enumerate(asks) if ask.made_from.pipeline == pipeline]
-            ranges = [place for index in mine for place in _wanted(asks[index], at)]
+            wanted = [one for index in mine for one in _wanted(asks[index], at)]
             with self._lock:
-                tiles = iter(self._store(chosen.uri or places.online_uri, pipeline).read(ranges).tiles)
+                held = iter(read_tiles(self._store(chosen.uri or places.online_uri, pipeline), wanted)[0])
             for index in mine:
-                found[index] = _answer(asks[index], [next(tiles) for _ in asks[index].keys], at)
+                found[index] = _answer(asks[index], [next(held) for _ in asks[index].keys], at)
         return [found[index] for index in range(len(asks))]
 
     def _store(self, uri: str, pipeline: str) -> TileStore:
@@ -156,10 +158,10 @@ def _ask(table: Any, names: Sequence[str], join_keys: Mapping[str, Sequence[Any]
     return _Ask(made_from, [_key(value) for value in values], names)
 
 
-def _wanted(ask: _Ask, at: int) -> list[Wanted]:
+def _wanted(ask: _Ask, at: int) -> list[tuple[Windows, Id | None, Moment | None]]:
     view = ask.made_from.windows()
-    moment = None if tiles_name(view) in ask.features else at
-    return [wanted(view, key, moment) for key in ask.keys]
+    moment = None if tiles_name(view) in ask.features else Moment(at, None)
+    return [(view, key, moment) for key in ask.keys]
 
 
 def _made_from(table: Any) -> Declared:
@@ -179,7 +181,7 @@ def _key(value: Any) -> Id | None:
     return found
 
 
-def _answer(ask: _Ask, tiles: Sequence[list[Tile]], at: int) -> list[Row]:
+def _answer(ask: _Ask, tiles: Sequence[Held], at: int) -> list[Row]:
     view = ask.made_from.windows()
     state, values = tiles_name(view), _values(view, ask, tiles, at)
     moment = to_datetime(at)
@@ -187,7 +189,7 @@ def _answer(ask: _Ask, tiles: Sequence[list[Tile]], at: int) -> list[Row]:
         (
             moment,
             {
-                name: _proto(values[name], row) if name != state else Value(bytes_val=pack_tiles(held))
+                name: _proto(*values[name], row) if name != state else Value(bytes_val=pack_tiles(held))
                 for name in ask.features
             },
         )
@@ -195,12 +197,14 @@ def _answer(ask: _Ask, tiles: Sequence[list[Tile]], at: int) -> list[Row]:
     ]
 
 
-def _values(view: Windows, ask: _Ask, tiles: Sequence[list[Tile]], at: int) -> Mapping[str, Column]:
+def _values(view: Windows, ask: _Ask, tiles: Sequence[Held], at: int) -> Mapping[str, Column]:
     if set(ask.features) <= {tiles_name(view)}:
         return {}
     return view_values(view, tiles, [Moment(at, None)] * len(ask.keys), None)
 
 
-def _proto(column: Column, row: int) -> Value:
-    values, valid = column
-    return Value(double_val=float(values[row])) if valid[row] else Value()
+def _proto(values: np.ndarray, valid: np.ndarray, row: int) -> Value:
+    if not valid[row]:
+        return Value()
+    number = values[row].item()
+    return Value(int64_val=number) if isinstance(number, int) else Value(double_val=number)

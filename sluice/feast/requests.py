@@ -22,7 +22,7 @@ from sluice.lake.typing import id_of, times, type_column
 def columns_of(pipeline: Pipeline, view: Windows | Request) -> tuple[str, ...]:
     """The declared columns of a request that a view computes with, besides its time."""
     if isinstance(view, Windows):
-        included = (view.of, *view.value_columns) if view.include_request else ()
+        included = (view.of, *view.request_columns) if view.include_request else ()
         return tuple(dict.fromkeys((*pipeline.events.id_columns, *included)))
     own = [operand for feature in view.features for operand in feature.operands if isinstance(operand, str)]
     others = [name for source in sources_of(pipeline, view) for name in columns_of(pipeline, source)]

@@ -1,55 +1,42 @@
-"""The tiles of one entity as bytes: what a Feast view hands to its `_at` view.
+"""What the store holds of one entity as bytes: what a Feast view hands to its `_at` view.
 
-magic | number of tiles | slot, bytes of state, rows and ids of each | all states, rows and ids
+magic | bytes of the head, number of chunks | start and bytes of each | the head, the chunks
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
-from sluice.declare.views import Windows
-from sluice.engine.store import Wanted
-from sluice.engine.tiles import Id, Tile
+from sluice.engine.read import Held
 from sluice.errors import DataError
 
-_MAGIC = b"SLT1"
-_NUMBER = struct.Struct("<I")
-_TILE = struct.Struct("<qIII")
-_EVER = 2**62
+_MAGIC = b"SLT2"
+_SIZES = struct.Struct("<II")
+_CHUNK = struct.Struct("<qI")
 
 
-def wanted(view: Windows, key: Id | None, at: int | None) -> Wanted:
-    """The tiles of an entity that a moment can need; every one that is kept when the moment is not known yet."""
-    if at is None:
-        return Wanted(view.name, key, -_EVER, _EVER)
-    near = at - view.lag
-    return Wanted(view.name, key, (near - view.longest) // view.slot, near // view.slot)
+def pack_tiles(held: Held) -> bytes:
+    """An entity's head and chunks as bytes."""
+    head = held.head or b""
+    listed = [_CHUNK.pack(start, len(body)) for start, body in held.chunks.items()]
+    return b"".join([_MAGIC, _SIZES.pack(len(head), len(listed)), *listed, head, *held.chunks.values()])
 
 
-def pack_tiles(tiles: Sequence[Tile]) -> bytes:
-    """Tiles as bytes."""
-    heads = [_TILE.pack(tile.slot, len(tile.state), len(tile.rows), len(tile.ids)) for tile in tiles]
-    bodies = [part for tile in tiles for part in (tile.state, tile.rows, tile.ids)]
-    return b"".join([_MAGIC, _NUMBER.pack(len(tiles)), *heads, *bodies])
-
-
-def unpack_tiles(packed: bytes | None, *, where: str) -> list[Tile]:
-    """The tiles of `pack_tiles`, bit for bit; DataError for other bytes."""
+def unpack_tiles(packed: bytes | None, *, where: str) -> Held:
+    """The inverse of `pack_tiles`, bit for bit; DataError for other bytes."""
     if packed is None or packed[:4] != _MAGIC:
         raise DataError(
             "these are not the tiles of an entity",
             where=where,
             next_step="let SluiceOnlineStore be the online store in feature_store.yaml",
         )
-    (number,) = _NUMBER.unpack_from(packed, 4)
-    first = 4 + _NUMBER.size
-    at = first + number * _TILE.size
-    tiles = []
-    for place in range(first, at, _TILE.size):
-        slot, *lengths = _TILE.unpack_from(packed, place)
-        ends = [at + sum(lengths[:end]) for end in range(4)]
-        state, rows, ids = (packed[ends[i] : ends[i + 1]] for i in range(3))
-        tiles.append(Tile(slot, state, rows, ids))
-        at = ends[3]
-    return tiles
+    size, number = _SIZES.unpack_from(packed, 4)
+    first = 4 + _SIZES.size
+    at = first + number * _CHUNK.size
+    head, at = packed[at : at + size], at + size
+    chunks = {}
+    for place in range(first, first + number * _CHUNK.size, _CHUNK.size):
+        start, length = _CHUNK.unpack_from(packed, place)
+        chunks[start] = packed[at : at + length]
+        at += length
+    return Held(head or None, chunks)

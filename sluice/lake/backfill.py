@@ -23,14 +23,15 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.fs
 
+from sluice.declare.functions import Windowed
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import ALL, Pipeline, hash_of
 from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
-from sluice.engine import tiles
 from sluice.engine.batch import Column, compute
+from sluice.engine.build import build
 from sluice.engine.encode import Ints, encode, integers, invalid, row_hashes
-from sluice.engine.facts import encoded_schema, id_type
+from sluice.engine.facts import encoded_schema
 from sluice.engine.history import empty_rows, id_codes, keep, rows, settled
 from sluice.engine.labels import label_at
 from sluice.engine.vectors import as_table, complete, requests_of
@@ -152,8 +153,8 @@ def count(plan: Plan, part: int) -> None:
 def compute_part(plan: Plan, place: tuple[str, int]) -> None:
     """The values of one view for some entities, dealt by event, and the entities' tiles."""
     view, part = plan.declared().view(place[0]), place[1]
-    counted = read_folder(plan.work("rows", view.name, part)) or empty_rows(view, id_type(view.stream))
-    built = tiles.build(view, counted)
+    counted = read_folder(plan.work("rows", view.name, part)) or empty_rows(view)
+    built = build(view, counted, since=plan.at - view.horizon)
     write_parquet(plan.tables().uri(f"tiles/{view.name}/{plan.folder}/{part:05}.parquet"), [built], built.schema)
     asked = read_folder(plan.work("requests", view.name, part))
     if asked is not None:
@@ -200,14 +201,19 @@ def _segments(pipeline: Pipeline, scored: pa.Table) -> pa.Array:
 def _aligned(scored: pa.Table, values: pa.Table | None, view: Windows) -> dict[str, Column]:
     """A view's values in the order of the events."""
     if values is None:
-        values = pa.table({"_id": scored.column("_id"), **{f.name: pa.array([], pa.float64()) for f in view.functions}})
+        nothing = {feature.name: pa.array([], _kind(view, feature)) for feature in view.functions}
+        values = pa.table({"_id": scored.column("_id"), **nothing})
     taken = values.take(pc.index_in(scored.column("_id").combine_chunks(), value_set=_one(values.column("_id"))))
-    result = {}
+    result: dict[str, Column] = {}
     for feature in view.functions:
-        column = _one(taken.column(feature.name))
-        numbers = np.asarray(column.fill_null(0.0).to_numpy(zero_copy_only=False), np.float64)
+        column = _one(taken.column(feature.name)).cast(_kind(view, feature))
+        numbers = column.fill_null(0).to_numpy(zero_copy_only=False)
         result[f"{view.name}__{feature.name}"] = (numbers, ~invalid(column))
     return result
+
+
+def _kind(view: Windows, feature: Windowed) -> pa.DataType:
+    return pa.float64() if view.category(feature) is None else pa.int64()
 
 
 def _facts(plan: Plan, kind: str, stream: Stream, part: int) -> pa.Table:

@@ -15,7 +15,8 @@ import pyarrow as pa
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.engine.encode import encode
-from sluice.engine.fold import MicroBatch, fold, forget_expired
+from sluice.engine.fold import MicroBatch, fold
+from sluice.engine.forget import forget_expired
 from sluice.engine.store import Partition, Position, TileStore
 from sluice.lake.contract import check
 from sluice.lake.watermarks import with_watermarks

@@ -183,10 +183,10 @@ class FailingStore(MemoryStore):
 
     broken = False
 
-    def read(self, wanted: Any) -> Any:
+    def read(self, names: Any, call: Any = None) -> Any:
         if self.broken:
             raise Outage("disk on fire")
-        return super().read(wanted)
+        return super().read(names, call)
 
 
 def test_without_the_store_answers_are_degraded_and_know_nothing(log: MemoryLog, model: Callable[..., Model]) -> None:

@@ -62,7 +62,7 @@ def plan(history: History, parts: int = 2) -> Plan:
 
 def everything(history: History) -> dict[str, list[dict[str, object]]]:
     """The rows of every table that a backfill writes."""
-    keys = {table: ["event_id"] if table == "vectors" else ["key", "slot"] for table in TABLES}
+    keys = {table: ["event_id"] if table == "vectors" else ["key", "start"] for table in TABLES}
     return {
         table: history.lake.read(table).sort_by([(key, "ascending") for key in keys[table]]).to_pylist()
         for table in TABLES

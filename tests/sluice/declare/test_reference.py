@@ -29,6 +29,13 @@ def test_the_examples_are_one_program_that_declares_a_pipeline() -> None:
         "spend__sum_amount_1d",
         "spend__mean_amount_30d",
         "spend__idle",
+        "spend__min_amount_30d",
+        *(f"spend__max_amount_{window}" for window in ("30d", "lifetime")),
+        *(f"spend__{name}" for name in ("std_amount_30d", "p95_amount_30d", "distinct_country_7d")),
+        *(f"spend__{name}" for name in ("first_amount_lifetime", "last_channel", "top_country_30d")),
+        *(f"spend__{name}" for name in ("top_share_country_30d", "decayed_count_1d", "decayed_sum_amount_3d")),
+        *(f"spend__{name}" for name in ("decayed_mean_amount_3d", "age", "abroad")),
+        "steps__count_6h",
         "risk__count_30d",
         "risk__share_fraud_30d",
         "seen__count_1h",
@@ -51,8 +58,8 @@ def test_every_name_has_a_signature_a_sentence_and_an_example() -> None:
 
 def test_a_name_without_example_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grown = ModuleType("sluice")
-    grown.__all__ = [*sluice.__all__, "percentile"]  # type: ignore[attr-defined]
-    with pytest.raises(KeyError, match="percentile"):
+    grown.__all__ = [*sluice.__all__, "entropy"]  # type: ignore[attr-defined]
+    with pytest.raises(KeyError, match="entropy"):
         page(grown)
     monkeypatch.setattr("sys.argv", ["reference", str(tmp_path / "declare.md")])
     main()

@@ -4,13 +4,38 @@ from collections.abc import Callable
 
 import pytest
 
-from sluice import Label, Request, Windows, count, hour, mean, share, since_last, value
+from sluice import (
+    Category,
+    Integer,
+    Key,
+    Label,
+    Request,
+    Stream,
+    Windows,
+    col,
+    count,
+    decayed_sum,
+    hour,
+    last,
+    max_,
+    mean,
+    percentile,
+    share,
+    since_first,
+    since_last,
+    std,
+    top,
+    top_share,
+    value,
+)
 from sluice.declare.durations import DAY, HOUR, MINUTE
+from sluice.declare.functions import LIFETIME
 from sluice.declare.request import ViewFeature
 from tests.sluice.declare.examples import CHARGEBACKS, FRAUD, TRANSACTIONS, refusal, windows
 
 pytestmark = pytest.mark.unit
 
+WIDE = Stream("wide", id="wide_id", time="at", columns={"customer_id": Key(), "size": Integer(max=2**53 - 1)})
 RISK = [count("1d", "30d"), share("is_fraud", "7d")]
 TOLD = Label("is_fraud", of=TRANSACTIONS, told_by=CHARGEBACKS)
 
@@ -44,7 +69,68 @@ TOLD = Label("is_fraud", of=TRANSACTIONS, told_by=CHARGEBACKS)
                 "  allowed: a whole number and a unit: us, ms, s, min, h, d\n  next: write it like '30d' or '5min'"
             ),
         ),
-        (lambda: windows(edge="slot"), "Windows('spend').edge: unknown edge 'slot'\n  allowed: exact"),
+        (
+            lambda: windows(edge="slots"),
+            "Windows('spend').edge: unknown edge 'slots'\n  allowed: exact, slot\n  next: did you mean 'slot'?",
+        ),
+        (lambda: windows(edge="slot"), "Windows('spend'): slot=None\n  allowed: 1d, 1h, 5min, 1min"),
+        (lambda: windows(edge="slot", slot="2h"), "Windows('spend'): slot='2h'\n  allowed: 1d, 1h, 5min, 1min"),
+        (
+            lambda: windows(slot="1h"),
+            "Windows('spend'): slot='1h' with exact edges\n  allowed: slot= beside edge=\"slot\"",
+        ),
+        (
+            lambda: windows(edge="slot", slot="1h", features=[count("90min")]),
+            "Windows('spend').count_90min: window 90min is no multiple of the slot\n  allowed: multiples of 1h",
+        ),
+        (lambda: windows(leaf=0), "Windows('spend'): leaf=0\n  allowed: 1 or more events"),
+        (
+            lambda: windows(features=[max_("channel", "1d")]),
+            "Windows('spend').max_channel_1d: max of category 'channel'\n  allowed: amount, flag",
+        ),
+        (
+            lambda: windows(features=[top("amount", "1d")]),
+            "Windows('spend').top_amount_1d: top of decimal 'amount'\n  allowed: channel, country",
+        ),
+        (
+            lambda: windows(features=[last("channel", "1d", fill=0)]),
+            "Windows('spend').last_channel_1d: fill=0.0 for a category\n  allowed: None: it stays null",
+        ),
+        (
+            lambda: windows(features=[count("1d", where=col("chanel") == "pos", name="pos")]),
+            (
+                "Windows('spend').pos: unknown column 'chanel'\n"
+                "  allowed: amount, channel, country, customer_id, flag, name\n  next: did you mean 'channel'?"
+            ),
+        ),
+        (
+            lambda: windows(features=[count("1d", where=col("channel") == "onlin", name="online")]),
+            (
+                "Windows('spend').online, (channel == 'onlin'): unknown category 'onlin'\n"
+                "  allowed: online, pos\n  next: did you mean 'online'?"
+            ),
+        ),
+        (
+            lambda: windows(over=FRAUD, delay="21d", features=[count("1d"), max_("is_fraud", "1d")]),
+            (
+                "Windows('spend').max_is_fraud_1d: max over a label\n"
+                "  allowed: count, mean, share, since_first, since_last, sum"
+            ),
+        ),
+        (
+            lambda: windows(over=WIDE, features=[std("size", "1d")]),
+            (
+                "Windows('spend').std_size_1d: std of 'size' does not fit exact arithmetic at its bounds\n"
+                "  next: declare narrower bounds for the column"
+            ),
+        ),
+        (
+            lambda: windows(over=WIDE, features=[count("1d"), decayed_sum("size", half_life="1h")]),
+            (
+                "Windows('spend').decayed_sum_size_1h: decayed_sum of 'size' does not fit exact arithmetic at its "
+                "bounds\n  next: declare narrower bounds for the column"
+            ),
+        ),
         (
             lambda: windows(features=count("1d")),
             "Windows('spend').features: Windowed in it\n  allowed: a list such as [count('7d'), since_last()]",
@@ -133,11 +219,44 @@ def test_a_horizon_is_the_longest_window_and_the_delay_and_what_may_still_come()
 
 
 @pytest.mark.parametrize(
-    ("shortest", "slot"),
-    [("1min", MINUTE), ("4min", MINUTE), ("5min", 5 * MINUTE), ("59min", 5 * MINUTE), ("1h", HOUR), ("36h", DAY)],
+    ("longest", "slot"),
+    [("1min", DAY), ("1d", DAY), ("2d", 8 * DAY), ("30d", 32 * DAY), ("200d", 512 * DAY), ("900d", 512 * DAY)],
 )
-def test_a_slot_is_the_longest_that_fits_the_shortest_window(shortest: str, slot: int) -> None:
-    assert windows(features=[count(shortest, "30d")]).slot == slot
+def test_the_longest_slot_reaches_as_far_as_the_longest_window(longest: str, slot: int) -> None:
+    assert windows(features=[count(longest, "lifetime")]).slots[0] == slot
+
+
+def test_slots_end_with_a_minute_or_with_the_slot_that_edges_keep_to() -> None:
+    assert windows().slots == (DAY, HOUR, 5 * MINUTE, MINUTE)
+    assert windows(edge="slot", slot="1h").slots == (DAY, HOUR)
+
+
+def test_a_lifetime_does_not_lengthen_the_horizon() -> None:
+    view = windows(features=[count("7d", "lifetime"), since_last(), since_first("lifetime")])
+    assert (view.longest, view.horizon) == (7 * DAY, 7 * DAY + TRANSACTIONS.micros("accept_late"))
+    assert [view.window(item) for item in view.functions] == [7 * DAY, LIFETIME, 7 * DAY, LIFETIME]
+    alone = windows(features=[count("lifetime"), since_last()])
+    assert [alone.window(item) for item in alone.functions] == [LIFETIME, LIFETIME]
+
+
+def test_what_only_says_how_rows_are_stored_changes_no_meaning() -> None:
+    assert windows(leaf=7).describe() == windows().describe()
+
+
+def test_filters_slots_and_parameters_change_the_meaning() -> None:
+    online, pos = (count("1d", where=col("channel") == kind, name="n") for kind in ("online", "pos"))
+    one, other = (percentile("amount", 0.9, "1d", error=error, name="n") for error in (0.01, 0.1))
+    views = [windows(features=[group]) for group in (online, pos, one, other, count("1d", name="n"))]
+    described = [view.describe() for view in [*views, windows(edge="slot", slot="1h"), windows(edge="slot", slot="1d")]]
+    assert all(described.count(one) == 1 for one in described)
+
+
+def test_the_value_of_a_picked_category_is_its_code() -> None:
+    view = windows(
+        features=[top("country", "1d"), last("channel", "1d"), last("amount", "1d"), top_share("country", "1d")]
+    )
+    kinds = [view.category(feature) for feature in view.functions]
+    assert kinds == [Category(), Category("pos", "online"), None, None]
 
 
 def test_a_feature_of_a_view_is_an_operand() -> None:

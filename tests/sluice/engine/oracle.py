@@ -8,16 +8,25 @@ Nothing here is shared with the code under test but the declaration itself.
 from __future__ import annotations
 
 import datetime as dt
+import decimal
+import functools
+import itertools
+import math
 import struct
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from sluice.declare.columns import Category
-from sluice.declare.functions import Windowed
+import xxhash
+
+from sluice.declare.columns import Category, Decimal, Key
+from sluice.declare.conditions import Condition
+from sluice.declare.functions import LIFETIME, Windowed
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.request import RequestFeature, ViewFeature
+from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
 
 PUT, DELETE = 0, 1
@@ -56,6 +65,9 @@ class Counted:
     time: int
     id: int | str
     values: dict[str, Any] = field(hash=False)
+    about: dict[str, Any] | None = field(default=None, hash=False)
+    """Of a label, the columns of the event it is about."""
+    last: bool = False
 
 
 def packed_vector(pipeline: Pipeline, request: Asked, versions: Sequence[Version]) -> bytes:
@@ -71,7 +83,7 @@ def packed_vector(pipeline: Pipeline, request: Asked, versions: Sequence[Version
 
 
 def vector(pipeline: Pipeline, request: Asked, versions: Sequence[Version]) -> list[Value]:
-    kept = max(view.longest + view.lag + view.stream.micros("accept_late") for view in pipeline.windows)
+    kept = max(longest(view) + view.lag + view.stream.micros("accept_late") for view in pipeline.windows)
     windowed = {
         f"{view.name}__{feature.name}": value(view, feature, request, versions, kept)
         for view in pipeline.windows
@@ -87,26 +99,201 @@ def value(view: Windows, feature: Windowed, request: Asked, versions: Sequence[V
     """One windowed feature of one request."""
     key = request.values[view.of]
     near = request.time - view.lag
-    far = near - (feature.window or view.longest)
+    if view.slot is not None:
+        near = near - near % int(view.slot) - 1
+    far = near - (feature.window or longest(view) or LIFETIME)
     seen = visible(view, versions, request.time, kept) if key is not None else []
     inside = [e for e in seen if e.key == key and far < e.time <= near and before(e, request)]
-    if feature.function == "since_last":
-        last = max((event.time for event in inside), default=None)
-        return None if last is None else float(Fraction(request.time - last, 1_000_000))
-    if view.include_request and key is not None:
-        inside.append(Counted(key, request.time, 0, request.values))
+    own = view.include_request and key is not None
+    if own and feature.function not in {"first", "last", "since_first", "since_last"}:
+        inside.append(Counted(key, request.time, 0, request.values, last=True))
+    if feature.where is not None:
+        inside = [event for event in inside if true_of(feature.where, view.stream, event.about or event.values)]
+    if feature.column is not None:
+        inside = [event for event in inside if event.values[feature.column] is not None]
+    return value_of(view, feature, sorted(inside, key=place), request.time)
+
+
+def longest(view: Windows) -> int:
+    return max((feature.window or 0 for feature in view.functions if feature.window != LIFETIME), default=0)
+
+
+def place(event: Counted) -> tuple[int, bool, int, bytes]:
+    """Where an event stands in its entity's history; the request's own comes last."""
+    number = event.id if isinstance(event.id, int) else 0
+    return event.time, event.last, number, str(event.id).encode() if isinstance(event.id, str) else b""
+
+
+def value_of(view: Windows, feature: Windowed, inside: list[Counted], at: int) -> Value:  # noqa: PLR0911 a line for each kind
+    """The value of a function over the events of a window, in order."""
     if feature.function == "count":
         return float(len(inside))
-    return amount_of(view, feature, [event.values[str(feature.column)] for event in inside])
-
-
-def amount_of(view: Windows, feature: Windowed, steps: list[int | None]) -> Value:
-    scale = getattr(view.column(str(feature.column)), "scale", 0)
-    amounts = [Fraction(step, 10**scale) for step in steps if step is not None]
-    if not amounts:
+    if feature.function.startswith("decayed"):
+        return decayed(view, feature, inside, at)
+    if feature.function == "distinct":
+        return distinct(feature, {word_of(view, feature, event) for event in inside})
+    if not inside:
         return None if feature.fill is None else float(feature.fill)
-    total = sum(amounts, Fraction(0))
-    return float(total if feature.function == "sum" else total / len(amounts))
+    if feature.function in {"since_first", "since_last", "first", "last"}:
+        return end_of(view, feature, inside[0 if "first" in feature.function else -1], at)
+    steps = [event.values[str(feature.column)] for event in inside]
+    if feature.function in {"top", "top_share"}:
+        return commonest(feature, Counter(steps))
+    if feature.function == "percentile":
+        return one(view, feature, percentile(feature, sorted(steps)))
+    return amount_of(feature, [Fraction(step, unit(view, feature)) for step in steps])
+
+
+def end_of(view: Windows, feature: Windowed, event: Counted, at: int) -> Value:
+    """The first or last event: what it says, or how long ago it was."""
+    if feature.column is None:
+        return float(Fraction(at - event.time, 1_000_000))
+    return one(view, feature, event.values[feature.column])
+
+
+def unit(view: Windows, feature: Windowed) -> int:
+    return 10 ** getattr(view.column(str(feature.column)), "scale", 0)
+
+
+def one(view: Windows, feature: Windowed, step: int) -> Value:
+    """A single value: the code of a category, or a number."""
+    if isinstance(view.column(str(feature.column)), Category):
+        return step
+    return float(Fraction(step, unit(view, feature)))
+
+
+def amount_of(feature: Windowed, amounts: list[Fraction]) -> Value:
+    total, count = sum(amounts, Fraction(0)), len(amounts)
+    if feature.function == "std":
+        return root(sum((amount**2 for amount in amounts), Fraction(0)) / count - (total / count) ** 2)
+    chosen = {"sum": total, "min": min(amounts), "max": max(amounts)}
+    return float(chosen.get(feature.function, total / count))
+
+
+def root(square: Fraction) -> float:
+    """The float nearest to a square root: of two neighbours the one on whose side of their middle it lies."""
+    guess = math.sqrt(square)
+    if guess == 0:
+        return 0.0
+    candidates = [math.nextafter(guess, 0), guess, math.nextafter(guess, math.inf)]
+    for low, high in itertools.pairwise(candidates):
+        middle = (Fraction(low) + Fraction(high)) / 2
+        if middle**2 > square:
+            return low
+    return candidates[-1]
+
+
+def percentile(feature: Windowed, steps: list[int]) -> int:
+    """The least value that a share of the values do not exceed; of many, the middle of its bucket."""
+    over, under, bits, exact = feature.parameters
+    found = next(step for i, step in enumerate(steps, 1) if i * under >= over * len(steps))
+    return found if len(steps) <= exact else bucket_middle(found, bits)
+
+
+def bucket_middle(step: int, bits: int) -> int:
+    """Values with the same first bits + 1 binary digits share a bucket; small ones have one each."""
+    size = abs(step)
+    if size < 2 ** (bits + 1):
+        return step
+    wide = 2 ** (len(f"{size:b}") - bits - 1)
+    middle = size - size % wide + wide // 2
+    return middle if step > 0 else -middle
+
+
+def word_of(view: Windows, feature: Windowed, event: Counted) -> int:
+    """What stands for a value among different ones: a whole number, or the hash of a text."""
+    column, found = view.column(str(feature.column)), event.values[str(feature.column)]
+    if isinstance(column, Key) and column.type == "text":
+        found = xxhash.xxh3_64_intdigest(str(found).encode())
+    return int(found) % 2**64
+
+
+def distinct(feature: Windowed, words: set[int]) -> float:
+    """How many words; of many, as many as the k-th smallest of their hashes lets expect."""
+    (most,) = feature.parameters
+    if len(words) <= most:
+        return float(len(words))
+    smallest = sorted(finalised(word) for word in words)[most - 1]
+    return float(Fraction((most - 1) * 2**53, (smallest >> 11) + 1))
+
+
+def commonest(feature: Windowed, counts: Counter[int]) -> Value:
+    (most,) = feature.parameters
+    if len(counts) > most:
+        return None
+    code = min(code for code, count in counts.items() if count == max(counts.values()))
+    return code if feature.function == "top" else float(Fraction(counts[code], counts.total()))
+
+
+@functools.cache
+def weight_table() -> list[int]:
+    """2^16 times the powers of the 4096th root of two, rounded."""
+    with decimal.localcontext(prec=60):
+        steps = [decimal.Decimal(2) ** (16 + decimal.Decimal(i) / 4096) for i in range(4096)]
+        return [int(step.to_integral_value(decimal.ROUND_HALF_EVEN)) for step in steps]
+
+
+def weigh(time: int, half: int) -> tuple[int, int]:
+    """In which half-life since the epoch a moment lies, and its weight there."""
+    return time // half, weight_table()[time % half * 4096 // half]
+
+
+def decayed(view: Windows, feature: Windowed, inside: list[Counted], at: int) -> Value:
+    """What each half-life adds up to, halved for each half-life that it is old, over the weight of the request."""
+    (half,) = feature.parameters
+    now, last = weigh(at, half)
+    sums: Counter[int] = Counter()
+    ones: Counter[int] = Counter()
+    for event in inside:
+        mark, weight = weigh(event.time, half)
+        sums[mark] += weight * (1 if feature.column is None else event.values[feature.column])
+        ones[mark] += weight
+    scale = 1 if feature.column is None else unit(view, feature)
+    amount, one_ = (sum(part >> (now - mark) for mark, part in of.items() if now - mark < 64) for of in (sums, ones))
+    empty = None if feature.fill is None else float(feature.fill)
+    if feature.function == "decayed_count":
+        return float(Fraction(amount, last))
+    if not inside:
+        return empty
+    if feature.function == "decayed_mean":
+        return float(Fraction(amount, one_ * scale)) if one_ else empty
+    return float(Fraction(amount, last * scale))
+
+
+def true_of(condition: Condition, stream: Stream, values: dict[str, Any]) -> bool:
+    return truth(condition, stream, values) is True
+
+
+def truth(condition: Condition, stream: Stream, values: dict[str, Any]) -> bool | None:
+    """True, false, or None for unknown."""
+    if condition.parts:
+        return joined(condition.operator, [truth(part, stream, values) for part in condition.parts])
+    found = values[condition.column]
+    if condition.operator == "is_null":
+        return found is None
+    if found is None:
+        return None
+    constants = [encoded(constant, stream.columns[condition.column]) for constant in condition.constants]
+    if condition.operator in {"<", "<="}:
+        return bool(found < constants[0] or (condition.operator == "<=" and found == constants[0]))
+    return found in constants
+
+
+def joined(operator: str, parts: list[bool | None]) -> bool | None:
+    """`&` is false when one part is, `|` true when one part is; otherwise an unknown part makes the whole unknown."""
+    if operator == "~":
+        return None if parts[0] is None else not parts[0]
+    decisive = operator == "|"
+    if decisive in parts:
+        return decisive
+    return None if None in parts else not decisive
+
+
+def encoded(constant: Any, column: Any) -> Any:
+    """A constant as the column holds it."""
+    if isinstance(column, Category):
+        return column.values.index(constant)
+    return int(Fraction(str(constant)) * 10**column.scale) if isinstance(column, Decimal) else constant
 
 
 def before(event: Counted, request: Asked) -> bool:
@@ -143,7 +330,7 @@ def labelled(view: Windows, versions: list[Version], at: int, kept: int) -> list
         if flag is None and event.time + label.after <= at:
             flag = label.absent
         if flag is not None:
-            found.append(Counted(event.values[view.of], event.time, event.id, {label.name: flag}))
+            found.append(Counted(event.values[view.of], event.time, event.id, {label.name: flag}, event.values))
     return found
 
 
@@ -157,7 +344,7 @@ def flag_of(view: Windows, event: Version, told: list[Version], kept: int) -> in
 
 def expired(view: Windows, version: Version, time: int) -> bool:
     """Whether a version came too late for a view: its row's time is past the horizon behind its watermark."""
-    horizon = view.longest + view.lag + view.stream.micros("accept_late")
+    horizon = longest(view) + view.lag + view.stream.micros("accept_late")
     return version.watermark is not None and time < version.watermark - horizon
 
 

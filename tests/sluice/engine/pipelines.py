@@ -14,17 +14,31 @@ from sluice import (
     Request,
     Stream,
     Windows,
+    col,
     count,
     cross,
+    decayed_count,
+    decayed_mean,
+    decayed_sum,
+    distinct,
+    first,
     hour,
     is_night,
     is_weekend,
+    last,
+    max_,
     mean,
+    min_,
+    percentile,
     position,
     ratio,
     share,
+    since_first,
     since_last,
+    std,
     sum_,
+    top,
+    top_share,
     value,
     weekday,
 )
@@ -60,6 +74,7 @@ def shop() -> Pipeline:
         of="customer",
         over=orders,
         include_request=True,
+        leaf=2,
         features=[
             count("1min", "3min"),
             sum_("amount", "3min"),
@@ -76,6 +91,7 @@ def shop() -> Pipeline:
         of="till",
         over=bad,
         delay="2min",
+        leaf=3,
         features=[count("1min", "3min"), share("is_bad", "1min", "3min", fill=0), since_last()],
     )
     reports = Windows("reports", of="till", over=claims, features=[count("2min"), mean("cost", "2min"), since_last()])
@@ -107,7 +123,7 @@ def clinic() -> Pipeline:
     )
     relapse = Label("relapse", of=visits, column="RELAPSE", known_after="1min")
     patient = Windows(
-        "patient", of="patient", over=visits, features=[count("2min"), sum_("cost", "2min"), since_last()]
+        "patient", of="patient", over=visits, leaf=2, features=[count("2min"), sum_("cost", "2min"), since_last()]
     )
     ward = Windows(
         "ward", of="ward", over=relapse, delay="1min", features=[count("1min", "2min"), share("relapse", "2min")]
@@ -142,4 +158,89 @@ def sensors() -> Pipeline:
     return Pipeline("sensors", views=[heat, load], label=failed)
 
 
-ALL = (shop(), clinic(), sensors())
+def bazaar() -> Pipeline:
+    """Every function, filtered and not, exact and by slots, over windows from a minute to a lifetime; few are exact."""
+    sales = Stream(
+        "sales",
+        id="sale_id",
+        time="sold_at",
+        columns={
+            "stall": Key(),
+            "buyer": Key("text"),
+            "price": Decimal(scale=2, min=-500, max=10_000, nullable=True),
+            "pieces": Integer(min=-40, max=70_000),
+            "kind": Category("fruit", "cloth", "spice", nullable=True),
+            "paid": Flag(nullable=True),
+        },
+        accept_late="2min",
+    )
+    returned = Label("returned", of=sales, column="returned", known_after="1min")
+    dear = (col("price") >= 9.5) & (col("kind") != "cloth")
+    stall = Windows(
+        "stall",
+        of="stall",
+        over=sales,
+        include_request=True,
+        leaf=3,
+        features=[
+            count("1min", "lifetime"),
+            count("3min", where=dear, name="dear"),
+            min_("price", "1min", "lifetime"),
+            max_("price", "3min", where=~(col("paid") == 1), name="most_unpaid", fill=0),
+            std("price", "1min", "lifetime"),
+            std("pieces", "3min", where=col("kind").isin(["fruit", "spice"]), name="std_food"),
+            percentile("price", 0.5, "1min", "3min", exact=2, error=0.1),
+            percentile("pieces", 0.95, "lifetime", exact=3),
+            distinct("buyer", "1min", "lifetime", exact=2),
+            distinct("pieces", "3min", exact=1, where=col("price") < 100, name="cheap_sizes"),
+            first("price", "3min", "lifetime"),
+            last("price"),
+            last("kind", where=col("paid").is_null() | (col("paid") == 0), name="last_unpaid"),
+            first("kind", "lifetime"),
+            top("kind", "1min", "lifetime", cardinality=2),
+            top_share("kind", "3min"),
+            decayed_count(half_life="1min"),
+            decayed_sum("price", half_life="2min"),
+            decayed_mean("pieces", half_life="1min", where=col("pieces") > 0, name="fading_pieces", fill=-2),
+            since_last(),
+            since_first("lifetime"),
+            since_last("1min", where=col("kind") == "spice", name="since_spice"),
+        ],
+    )
+    buyer = Windows(
+        "buyer",
+        of="buyer",
+        over=sales,
+        edge="slot",
+        slot="1min",
+        features=[count("1min", "2min"), mean("price", "2min"), max_("pieces", "2min"), top("kind", "2min")],
+    )
+    early = Windows(
+        "early",
+        of="stall",
+        over=sales,
+        delay="1min",
+        features=[
+            percentile("price", 0.9, "2min"),
+            std("price", "2min"),
+            last("kind"),
+            decayed_sum("price", half_life="1min"),
+        ],
+    )
+    returns = Windows(
+        "returns",
+        of="stall",
+        over=returned,
+        delay="1min",
+        leaf=2,
+        features=[
+            share("returned", "2min", "lifetime"),
+            count("2min", where=col("kind") == "fruit", name="fruit"),
+            mean("returned", "1min", where=col("price") > 0, name="sold_returned"),
+        ],
+    )
+    now = Request("now", value("price"), ratio(stall["dear"], stall["count_lifetime"], name="dear_share"))
+    return Pipeline("bazaar", views=[stall, buyer, early, returns, now], label=returned)
+
+
+ALL = (shop(), clinic(), sensors(), bazaar())

@@ -8,7 +8,7 @@ import pytest
 from sluice import Integer, Key, Label, Pipeline, Stream, Windows, count, mean, since_last, sum_
 from sluice.declare.durations import DAY, MINUTE
 from sluice.engine.batch import compute
-from sluice.engine.history import ALWAYS
+from sluice.engine.layout import ALWAYS, PRESENT
 from sluice.errors import DataError
 
 pytestmark = pytest.mark.unit
@@ -31,18 +31,19 @@ Row = tuple[int | None, int, object, int]
 """Key, time, id and value."""
 
 
-def table(rows: Sequence[Row], column: str = "size", *, known: int = ALWAYS, weight: int = 1) -> pa.Table:
+def table(rows: Sequence[Row], column: str = "size", *, known: int | None = None, weight: int = 1) -> pa.Table:
     keys, times, ids, values = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return pa.table(
-        {
-            "key": pa.array(keys, pa.int64()),
-            "time": pa.array(times, pa.int64()),
-            "id": pa.array(ids, None if ids and ids[0] is not None else pa.int64()),
-            "known": pa.array([known] * len(rows), pa.int64()),
-            "weight": pa.array([weight] * len(rows), pa.int64()),
-            column: pa.array(values, pa.int64()),
-        }
-    )
+    columns = {
+        "key": pa.array(keys, pa.int64()),
+        "time": pa.array(times, pa.int64()),
+        "id": pa.array(ids, None if ids and ids[0] is not None else pa.int64()),
+        "flags": pa.array([PRESENT | 1 if key is not None else 0 for key in keys], pa.int64()),
+        column: pa.array(values, pa.int64()),
+    }
+    if known is not None:
+        columns |= {"known": pa.array([known] * len(rows), pa.int64())}
+        columns |= {"weight": pa.array([weight] * len(rows), pa.int64())}
+    return pa.table(columns)
 
 
 def values(view: Windows, rows: pa.Table, requests: Sequence[Row]) -> list[dict[str, float | None]]:
@@ -106,7 +107,8 @@ def test_an_empty_window_is_zero_for_a_count_and_null_for_the_rest() -> None:
 
 def test_a_label_counts_from_the_moment_it_is_known_until_it_leaves_the_window() -> None:
     known = T + 90 * MINUTE
-    rows = pa.concat_tables([table([(1, T, 1, 0)], "seen"), table([(1, T, 1, 1)], "seen", known=known, weight=0)])
+    absent = table([(1, T, 1, 0)], "seen", known=ALWAYS)
+    rows = pa.concat_tables([absent, table([(1, T, 1, 1)], "seen", known=known, weight=0)])
     requests = [(key, at, 9, 0) for key in (1, 2) for at in (known - 1, known, T + 120 * MINUTE - 1, T + 120 * MINUTE)]
     assert [found["sum_seen_1h"] for found in values(LABELS, rows, requests)] == [0, 1, 1, None] + [None] * 4
 

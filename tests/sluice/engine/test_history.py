@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pyarrow as pa
 import pytest
 
 from sluice.declare.durations import MINUTE
-from sluice.engine.history import ALWAYS, empty_rows, keep, originals, rows, settled
+from sluice.engine.history import empty_rows, keep, originals, rows, settled
+from sluice.engine.layout import PRESENT
 from tests.sluice.engine.oracle import DELETE, Version
 from tests.sluice.engine.pipelines import clinic, shop
 from tests.sluice.engine.worlds import START, table, tables
@@ -28,23 +28,27 @@ VISIT = Version("visits", "v", START, {"patient": "p", "ward": 3, "cost": 0}, ha
 
 
 def counted(view: str, *versions: Version) -> list[tuple[object, ...]]:
-    """(key, minutes since START, id, known, weight, values…) of each row; known in minutes too."""
-    found = rows(SHOP.view(view), tables(SHOP, versions), kept=keep(SHOP))
+    """(key, minutes since START, id, known, weight, values…) of each row, known in minutes too.
+
+    The rows of a plain view are known always, which is None, and weigh one; a value without its flag is None.
+    """
+    chosen = SHOP.view(view)
+    found = rows(chosen, tables(SHOP, versions), kept=keep(SHOP)).to_pylist()
     return [
         (
             row["key"],
             (row["time"] - START) / MINUTE,
             row["id"],
-            minutes(row["known"]),
-            row["weight"],
-            *list(row.values())[5:],
+            minutes(row.get("known")),
+            row.get("weight", 1),
+            *(row[name] if row["flags"] >> bit & 1 else None for bit, name in enumerate(chosen.value_columns)),
         )
-        for row in found.to_pylist()
+        for row in found
     ]
 
 
-def minutes(known: int) -> float | None:
-    return None if known == ALWAYS else (known - START) / MINUTE
+def minutes(known: int | None) -> float | None:
+    return None if known is None else (known - START) / MINUTE
 
 
 def told(**changes: object) -> Version:
@@ -187,7 +191,8 @@ def test_a_label_without_absent_is_a_row_only_once_it_is_told() -> None:
     silent = rows(ward, tables(pipeline, [VISIT]), kept=keep(pipeline))
     spoken = rows(ward, tables(pipeline, [VISIT, told_]), kept=keep(pipeline)).to_pylist()
     assert len(silent) == 0
-    assert spoken == [{"key": 3, "time": START, "id": "v", "known": START + MINUTE, "weight": 1, "relapse": 1}]
+    row = {"key": 3, "time": START, "id": "v", "flags": PRESENT | 1, "relapse": 1, "known": START + MINUTE, "weight": 1}
+    assert spoken == [row]
 
 
 def test_of_copies_the_first_in_its_partition_stands_then_the_first_known() -> None:
@@ -207,5 +212,5 @@ def test_settled_keeps_the_order_of_arrival_and_is_empty_for_nothing() -> None:
 
 @pytest.mark.parametrize("view", SHOP.windows, ids=lambda view: view.name)
 def test_no_rows_look_like_rows(view: object) -> None:
-    empty = empty_rows(view, pa.int64())
+    empty = empty_rows(view)
     assert empty.schema.equals(rows(view, tables(SHOP, []), kept=KEPT).schema)

@@ -1,42 +1,29 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.declare.durations import DAY, HOUR, MINUTE
 from sluice.declare.pipeline import Pipeline
+from sluice.declare.views import SLOTS, Windows
+from sluice.engine.build import build, stored_tiles
+from sluice.engine.changes import table_rows
 from sluice.engine.history import keep, rows
-from sluice.engine.store import MemoryStore, Wanted
-from sluice.engine.tiles import Rows, build, empty_state, matrix_of, rows_in, state_of, stored_tiles, tile, width
+from sluice.engine.layout import FLAGS, PRESENT, TIME, VALUES, width
+from sluice.engine.store import MemoryStore
+from sluice.engine.tiles import Rows, divided, id_word, in_order, lay_out, read_chunk, read_head
 from tests.sluice.engine.folding import batches_of, fold_all
-from tests.sluice.engine.pipelines import ALL, shop
+from tests.sluice.engine.pipelines import ALL, clinic, shop
 from tests.sluice.engine.worlds import several, tables, worlds
 
 pytestmark = pytest.mark.unit
 pipelines = pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
-
-WORD = st.integers(-(2**40), 2**40)
-STATES = st.lists(st.lists(WORD, min_size=5, max_size=5), max_size=8).map(
-    lambda listed: np.array(listed, np.int64).reshape(-1, 5)
-)
-
-
-@settings(deadline=None)
-@given(STATES, STATES, STATES)
-def test_states_merge_in_any_order_and_grouping(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> None:
-    merged = state_of(np.concatenate([a, b, c]))
-    left = state_of(np.concatenate([state_of(np.concatenate([a, b])), state_of(c)]))
-    right = state_of(np.concatenate([state_of(c), state_of(np.concatenate([b, a]))]))
-    assert merged.tolist() == left.tolist() == right.tolist()
-
-
-@settings(deadline=None)
-@given(STATES)
-def test_the_empty_state_changes_nothing(states: np.ndarray) -> None:
-    assert state_of(np.concatenate([states, empty_state(5)])).tolist() == state_of(states).tolist()
+TILL, PATIENT = shop().view("till"), clinic().view("patient")
 
 
 @pipelines
@@ -48,32 +35,87 @@ def test_backfilled_tiles_are_the_bytes_that_the_fold_writes(pipeline: Pipeline,
     fold_all(pipeline, store, data.draw(batches_of(world.versions)))
     events = tables(pipeline, world.versions)
     for view in pipeline.windows:
-        built = stored_tiles(build(view, rows(view, events, kept=keep(pipeline))))
-        for key in {key for key, _ in built} | {0, 1, "", "x"}:
-            [held] = store.read([Wanted(view.name, key, -(2**62), 2**62)]).tiles
-            # a tile whose events are all gone stays behind, empty
-            assert [made for name, made in built if name == key] == [made for made in held if made.rows]
+        built = list(stored_tiles(view.name, build(view, rows(view, events, kept=keep(pipeline)))))
+        heads = {key: body for _, key, start, body in built if start is None}
+        chunks = {(name, key, start): body for name, key, start, body in built if start is not None}
+        assert dict(store.scan(view.name)) == heads
+        assert {name: body for name, body in store._chunks.items() if name[0] == view.name} == chunks
 
 
+@pipelines
 @several
 @given(data=st.data())
-def test_a_tile_is_the_same_whatever_order_its_rows_come_in(data: st.DataObject) -> None:
-    pipeline = shop()
-    view = pipeline.view("risk")
+def test_an_entity_is_laid_out_the_same_whatever_order_its_rows_come_in(
+    pipeline: Pipeline, data: st.DataObject
+) -> None:
+    view = data.draw(st.sampled_from(pipeline.windows))
     found = rows(view, tables(pipeline, data.draw(worlds(pipeline)).versions), kept=keep(pipeline))
     shuffled = found.take(pa.array(data.draw(st.permutations(range(len(found)))), pa.int64()))
-    made, other = (tile(0, Rows(matrix_of(view, table), table.column("id").to_pylist())) for table in (found, shuffled))
-    assert made == other
-    assert sorted(rows_in(view, made).matrix.tolist()) == sorted(matrix_of(view, found).tolist())
+    one, other = (lay_out(view, in_order(table_rows(view, table))) for table in (found, shuffled))
+    assert one == other
+
+
+@pipelines
+@several
+@given(data=st.data())
+def test_the_rows_of_an_entity_come_back_from_its_head_and_chunks(pipeline: Pipeline, data: st.DataObject) -> None:
+    view = data.draw(st.sampled_from(pipeline.windows))
+    found = rows(view, tables(pipeline, data.draw(worlds(pipeline)).versions), kept=keep(pipeline))
+    before = in_order(table_rows(view, found))
+    laid = lay_out(view, before)
+    head = read_head(view, laid.head)
+    parts = [head.rows] if head.rows is not None else [read_chunk(view, laid.chunks[at.start]) for at in head.leaves]
+    assert np.concatenate([part.matrix for part in parts]).tolist() == before.matrix.tolist()
+    assert before.ids is None or [text for part in parts for text in part.ids] == before.ids
+    assert (head.rows is None) == (len(before.matrix) > view.leaf)
+
+
+def minutes(view: Windows, *times: int) -> Rows:
+    matrix = np.zeros((len(times), width(view)), np.int64)
+    matrix[:, TIME] = [time * MINUTE for time in times]
+    matrix[:, FLAGS] = PRESENT
+    return Rows(matrix, None)
+
+
+def test_a_slot_with_too_many_rows_is_divided_until_few_are_left_or_it_is_the_shortest() -> None:
+    view = shop().view("customer")  # two rows together
+    found = divided(view, minutes(view, 0, 1, 1, 1, 4, 9, 59, 60, 24 * 60), 0)
+    assert [(leaf.start // MINUTE, leaf.span // MINUTE, leaf.size) for leaf in found] == [
+        (0, 1, 1),
+        (1, 1, 3),
+        (4, 1, 1),
+        (5, 5, 1),
+        (55, 5, 1),
+        (60, 60, 1),
+        (24 * 60, 24 * 60, 1),
+    ]
+
+
+def test_the_longest_slot_reaches_as_far_as_the_longest_window_and_a_day_at_least() -> None:
+    assert TILL.slots == (DAY, HOUR, 5 * MINUTE, MINUTE)
+    assert [slot // DAY for slot in SLOTS[:5]] == [512, 128, 32, 8, 1]
+    assert all(longer % shorter == 0 for longer, shorter in pairwise(SLOTS))
+
+
+def test_a_row_has_a_word_for_each_column_and_a_labels_two_more() -> None:
+    pipeline = shop()
+    assert width(pipeline.view("customer")) == VALUES + len(["amount", "items", "gift"])
+    assert width(pipeline.view("risk")) == VALUES + len(["is_bad"]) + 2
 
 
 def test_no_rows_give_no_tiles() -> None:
-    view = shop().view("till")
-    assert len(build(view, rows(view, tables(shop(), []), kept=0))) == 0
+    assert len(build(TILL, rows(TILL, tables(shop(), []), kept=0))) == 0
+    assert lay_out(TILL, minutes(TILL)).head is None
 
 
-def test_a_view_has_the_longest_slots_that_fit_its_shortest_window() -> None:
-    pipeline = shop()
-    assert [view.slot for view in pipeline.windows] == [MINUTE] * 4
-    assert (DAY % HOUR, HOUR % (5 * MINUTE), (5 * MINUTE) % MINUTE) == (0, 0, 0)
-    assert width(pipeline.view("customer")) == 3 + 2 * len(["amount", "items", "gift"])
+@given(st.lists(st.text(), min_size=2))
+def test_words_of_texts_are_never_in_another_order_than_the_texts(texts: list[str]) -> None:
+    listed = sorted(texts, key=str.encode)
+    assert [id_word(text) for text in listed] == sorted(id_word(text) for text in listed)
+
+
+def test_text_ids_that_begin_alike_keep_their_order() -> None:
+    texts = ["eight bytes b", "eight bytes a", "eight bytes"]
+    matrix = np.zeros((3, width(PATIENT)), np.int64)
+    matrix[:, 1] = [id_word(text) for text in texts]
+    assert in_order(Rows(matrix, texts)).ids == ["eight bytes", "eight bytes a", "eight bytes b"]

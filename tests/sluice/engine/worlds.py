@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sluice.declare.columns import Category, Column, Decimal, Flag, ForeignKey, Key
 from sluice.declare.durations import MINUTE
+from sluice.declare.functions import LIFETIME
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.engine.facts import encoded_schema
@@ -146,7 +147,8 @@ def times() -> st.SearchStrategy[int]:
 def edges(pipeline: Pipeline) -> list[int]:
     """How long after an event some window of the pipeline begins or ceases to hold it."""
     ends = {view.lag for view in pipeline.windows}
-    return sorted(ends | {view.lag + int(item.window or 0) for view in pipeline.windows for item in view.functions})
+    windows = {(view, item.window or 0) for view in pipeline.windows for item in view.functions}
+    return sorted(ends | {view.lag + window for view, window in windows if window != LIFETIME})
 
 
 def ids_of(stream: Stream) -> st.SearchStrategy[int | str]:

@@ -19,12 +19,12 @@ from sluice.declare.durations import DAY
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
+from sluice.engine.build import build
 from sluice.engine.encode import encode
 from sluice.engine.fold import MicroBatch, fold, load_base
 from sluice.engine.history import DELETE, PUT, keep, rows
 from sluice.engine.sqlite import SqliteStore, open_store
 from sluice.engine.store import Position
-from sluice.engine.tiles import build
 from sluice.feast.registry import apply
 from sluice.lake.contract import BRONZE, check
 from sluice.lake.publish import BATCHES

@@ -6,22 +6,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.declare.pipeline import Pipeline
+from sluice.engine.build import build
 from sluice.engine.fold import load_base
 from sluice.engine.history import keep, rows
-from sluice.engine.read import Moment, view_values
+from sluice.engine.read import Held, read_tiles, view_values
+from sluice.engine.requests import Moment
 from sluice.engine.store import MemoryStore
-from sluice.engine.tiles import Tile, build
 from sluice.errors import DataError
-from sluice.feast.state import pack_tiles, unpack_tiles, wanted
+from sluice.feast.state import pack_tiles, unpack_tiles
 from tests.sluice.engine.pipelines import ALL
 from tests.sluice.engine.worlds import KEYS, START, World, asked_table, tables, worlds
 
 pytestmark = pytest.mark.unit
-tiles = st.builds(Tile, st.integers(-(2**63), 2**63 - 1), st.binary(), st.binary(), st.binary())
+chunks = st.dictionaries(st.integers(-(2**63), 2**63 - 1), st.binary(), max_size=5)
 
 
-@given(held=st.lists(tiles, max_size=5))
-def test_tiles_come_back_bit_for_bit(held: list[Tile]) -> None:
+@given(held=st.builds(Held, st.one_of(st.none(), st.binary(min_size=1)), chunks))
+def test_tiles_come_back_bit_for_bit(held: Held) -> None:
     assert unpack_tiles(pack_tiles(held), where="here") == held
 
 
@@ -43,8 +44,8 @@ def test_the_whole_state_of_an_entity_gives_what_the_tiles_of_a_moment_give(
     moments = [Moment(asked.time, asked.id) for asked in world.requests]
     for view in pipeline.windows:
         keys = requests.column(view.of).to_pylist()
-        narrow = store.read([wanted(view, key, moment.time) for key, moment in zip(keys, moments, strict=True)]).tiles
-        whole = store.read([wanted(view, key, None) for key in keys]).tiles
+        narrow, _ = read_tiles(store, [(view, key, moment) for key, moment in zip(keys, moments, strict=True)])
+        whole, _ = read_tiles(store, [(view, key, None) for key in keys])
         carried = [unpack_tiles(pack_tiles(held), where=view.name) for held in whole]
         left = view_values(view, narrow, moments, requests)
         right = view_values(view, carried, moments, requests)
@@ -63,4 +64,4 @@ def loaded(pipeline: Pipeline, world: World) -> MemoryStore:
 
 def test_a_missing_key_wants_the_empty_state() -> None:
     view = ALL[0].windows[0]
-    assert MemoryStore().read([wanted(view, KEYS["integer"][-1], START)]).tiles == [[]]
+    assert read_tiles(MemoryStore(), [(view, KEYS["integer"][-1], Moment(START, None))])[0] == [Held(None, {})]

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from sluice.clock import rfc3339
 from sluice.declare.durations import HOUR
 from sluice.declare.pipeline import Pipeline
-from sluice.engine import tiles
+from sluice.engine.build import build
 from sluice.engine.encode import integers
 from sluice.engine.fold import load_base
 from sluice.engine.history import keep, rows, settled
@@ -91,19 +92,21 @@ def test_tiles_are_those_of_all_events_at_once(history: History, parts: int) -> 
     backfill(Here(), plan(history, parts=parts))
 
     for view in pipeline.windows:
-        built = tiles.build(view, rows(view, history.versions(), kept=keep(pipeline)))
-        order = [("key", "ascending"), ("slot", "ascending")]
+        counted = rows(view, history.versions(), kept=keep(pipeline))
+        built = build(view, counted, since=AT - view.horizon)
+        order = [("key", "ascending"), ("start", "ascending")]
         assert history.lake.read(f"tiles/{view.name}").sort_by(order).to_pylist() == built.sort_by(order).to_pylist()
 
 
-def test_tiles_in_a_store_answer_as_the_kernel_computes(history: History) -> None:
+def test_tiles_in_a_store_answer_what_is_asked_from_their_moment_on_as_the_kernel_computes(history: History) -> None:
     backfill(Here(), plan(history))
     store, events = MemoryStore(), history.versions()
 
     made = {view.name: history.lake.read(f"tiles/{view.name}") for view in pipeline.windows}
     load_base(pipeline, store, 0, made, events)
 
-    asked = questions(MESSAGES, seed=1, size=200)
+    asked = [row for row in questions(MESSAGES, seed=1, size=300) if row["paid_at"] >= rfc3339(AT)]
+    assert len(asked) > 100
     assert answered(pipeline, store, asked) == computed(pipeline, events, asked)
 
 
@@ -177,14 +180,14 @@ def test_a_stream_that_has_told_nothing_yet_is_enough(tmp_path: Path) -> None:
     assert set(labels.to_pylist()) == {0, None}
     for view in ("reports", "claims"):
         found = history.lake.read(f"tiles/{view}")
-        assert (len(found), found.column_names) == (0, ["key", "slot", "state", "rows", "ids"])
+        assert (len(found), found.column_names) == (0, ["key", "start", "body"])
 
 
 def test_a_view_that_lost_all_its_events_has_no_tiles_left(tmp_path: Path) -> None:
     history = History(tmp_path, pipeline)
     told = [message for message in feed(seed=3, size=80) if not message.headers]
     history.deliver("files", told)
-    backfill(Here(), plan(history))
+    backfill(Here(), plan(history, at=told[-1].at))
     assert len(history.lake.read("tiles/claims")) > 0
 
     taken_back = [

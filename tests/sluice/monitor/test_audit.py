@@ -19,8 +19,8 @@ import pytest
 
 from sluice.clock import rfc3339
 from sluice.declare.durations import HOUR
+from sluice.engine.layout import FLAGS, PRESENT, TIME, VALUES, width
 from sluice.engine.store import MemoryStore
-from sluice.engine.tiles import VALUES, WEIGHT
 from sluice.errors import Outage, UserError
 from sluice.lake.accounts import accounts
 from sluice.lake.tables import Lake
@@ -36,6 +36,7 @@ pytestmark = pytest.mark.integration
 NAMES = [place.name for place in pipeline.features]
 SIZE, FILES = 900, 300
 TOPIC = "payments.payments/0"
+MEANS = ("spend__mean_amount_6h", "moment__amount_per_spend_mean_amount_6h")
 
 
 @pytest.fixture(params=["first", "second"])
@@ -65,25 +66,24 @@ def test_what_was_served_is_what_bronze_says(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "features"),
-    [(WEIGHT, {"spend__count_6h"}), (VALUES + 1, {"spend__mean_amount_6h", "moment__amount_per_spend_mean_amount_6h"})],
-    ids=["the number of events", "what they add up to"],
+    ("word", "bit", "features"),
+    [(FLAGS, PRESENT, {"spend__count_6h", *MEANS}), (VALUES, 1, set(MEANS))],
+    ids=["that an event counts", "what it adds"],
 )
 def test_a_flipped_bit_in_a_tile_names_the_vectors_that_read_it(
-    tmp_path: Path, seed: int, word: int, features: set[str]
+    tmp_path: Path, seed: int, word: int, bit: int, features: set[str]
 ) -> None:
     messages = feed(seed, SIZE)
     serving = Serving.start(tmp_path, messages[:FILES], seed)
     for _ in serving.run(messages[FILES:600]):
         continue
     now = messages[599].at
-    card, slot = flip(tmp_path / "online.db", now // HOUR - 3, word)
+    card, time = flip(tmp_path / "online.db", now - 2 * HOUR, word, bit)
 
     expected = {}
     for row in ((who, now + half * HOUR // 2) for who in range(12) for half in range(8)):
         serving.serve([asked(*row)])
-        whole = (row[1] - 6 * HOUR) // HOUR < slot < row[1] // HOUR  # at the edges the rows are read
-        if row[0] == card and whole:
+        if row[0] == card and row[1] - 6 * HOUR < time:
             expected[f"r{serving.answers}-0"] = features
 
     assert len(expected) > 3
@@ -280,16 +280,19 @@ def rewrite(
     return rows
 
 
-def flip(path: Path, slot: int, word: int) -> tuple[int, int]:
-    """Flip the lowest bit of one word of the state of one tile of the view `spend`; its key and slot."""
+def flip(path: Path, before: int, word: int, bit: int) -> tuple[int, int]:
+    """Flip one bit of the last row before a moment that is not its card's last; the card, and the row's time."""
     connection = sqlite3.connect(path)
-    where = "FROM tiles WHERE view = 'spend' AND slot <= ? AND length(rows) > 0 ORDER BY slot DESC, key"
-    key, slot, state = connection.execute(f"SELECT key, slot, state {where}", (slot,)).fetchone()
-    words = np.frombuffer(state, np.int64).copy()
-    words[word] ^= 1
-    connection.execute(
-        "UPDATE tiles SET state = ? WHERE view = 'spend' AND key = ? AND slot = ?", (words.tobytes(), key, slot)
-    )
+    found = []
+    for card, head in connection.execute('SELECT key, head FROM "heads spend"').fetchall():
+        words = np.frombuffer(head, np.int64).copy()
+        rows = words[3:].reshape(-1, width(pipeline.view("spend")))
+        found += [(int(row[TIME]), card, place) for place, row in enumerate(rows[:-1]) if row[TIME] < before]
+    time, card, place = max(found)
+    (head,) = connection.execute('SELECT head FROM "heads spend" WHERE key = ?', (card,)).fetchone()
+    words = np.frombuffer(head, np.int64).copy()
+    words[3 + place * width(pipeline.view("spend")) + word] ^= bit
+    connection.execute('UPDATE "heads spend" SET head = ? WHERE key = ?', (words.tobytes(), card))
     connection.commit()
     connection.close()
-    return key, slot
+    return card, time

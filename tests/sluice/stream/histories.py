@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
-from sluice.engine import tiles
+from sluice.engine.build import build
 from sluice.engine.encode import encode
 from sluice.engine.fold import load_base
 from sluice.engine.history import keep, rows
@@ -79,7 +79,7 @@ class History:
         """Start a store from published history; the base."""
         base, events = self.lake.version("batches"), self.versions()
         kept = keep(self.pipeline)
-        built = {view.name: tiles.build(view, rows(view, events, kept=kept)) for view in self.pipeline.windows}
+        built = {view.name: build(view, rows(view, events, kept=kept)) for view in self.pipeline.windows}
         load_base(self.pipeline, store, base, built, events)
         return base
 

@@ -16,7 +16,7 @@ from sluice.engine.encode import encode
 from sluice.engine.facts import encoded_schema
 from sluice.engine.read import answer
 from sluice.engine.sqlite import SqliteStore
-from sluice.engine.store import TileStore
+from sluice.engine.store import Knowledge, TileStore
 from sluice.engine.vectors import as_values, pack, vectors
 from sluice.lake.contract import check
 from sluice.lake.requests import encode_requests
@@ -76,17 +76,19 @@ def answered(pipeline: Pipeline, store: TileStore, asked: Sequence[dict[str, Any
 class Contents:
     """Everything that a store holds."""
 
-    tiles: list[tuple[Any, ...]]
+    heads: dict[str, list[tuple[Any, ...]]]
+    chunks: list[tuple[Any, ...]]
     facts: list[tuple[Any, ...]]
-    positions: list[tuple[Any, ...]]
+    knowledge: Knowledge
 
 
 def contents(store: SqliteStore) -> Contents:
     """Everything in a store's file."""
-    tables = {
-        # a slot that lost its last event keeps an empty tile, which reads like none
-        "tiles": "SELECT * FROM tiles WHERE length(rows) > 0 ORDER BY view, key, slot",
-        "facts": "SELECT * FROM facts ORDER BY anchor, stream, id, revision, hash, op",
-        "positions": "SELECT * FROM positions ORDER BY topic, part",
-    }
-    return Contents(**{name: store._connection.execute(query).fetchall() for name, query in tables.items()})
+    read = store._connection.execute
+    views = [name for (name,) in read("SELECT name FROM views ORDER BY name")]
+    return Contents(
+        {view: read(f'SELECT * FROM "heads {view}" ORDER BY key').fetchall() for view in views},  # noqa: S608
+        read("SELECT * FROM chunks ORDER BY view, key, start").fetchall(),
+        read("SELECT * FROM facts ORDER BY anchor, stream, id, revision, hash, op").fetchall(),
+        store.read([]).knowledge,
+    )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +27,8 @@ import pytest
 from sluice.cli.demo.ending import broker_ends
 from sluice.cli.demo.workers import stream_workers
 from sluice.declare.durations import DAY
+from sluice.declare.pipeline import Pipeline
+from sluice.engine.layout import FLAGS, PRESENT, TIME, width
 from sluice.lake.tables import Lake
 from sluice.monitor.audit import audit, served_rows
 from sluice.monitor.report.events import accounted, closes, event_figures
@@ -63,9 +66,8 @@ def test_a_flipped_bit_in_a_tile_makes_the_audit_name_exactly_the_vectors_that_r
     here = loop.here
     asked = list({row["event_id"]: orjson.loads(row["request"]) for row in newest(here.lake, days=2)}.values())
     customer = busiest([request["customer_id"] for request in asked])
-    view = here.pipeline.view("customer_spend")
-    before = (min(time_of(request) for request in asked) - 2 * DAY) // view.slot
-    with stream_workers(here.settings, "fraud"), flipped(loop.home, view.name, customer, before):
+    before = min(time_of(request) for request in asked) - 2 * DAY
+    with stream_workers(here.settings, "fraud"), flipped(loop.home, here.pipeline, customer, before):
         answered = ask(here.settings.serve_url, asked)
         wait_until_archived(here.pipeline, here.lake, here.settings.kafka)
     rows = here.lake.read("predictions", where=ds.field("request_id").isin(answered)).to_pylist()
@@ -150,25 +152,21 @@ def ask(url: str, requests: list[dict[str, Any]]) -> list[str]:
 
 
 @contextmanager
-def flipped(home: Path, view: str, key: int, before: int) -> Iterator[None]:
-    """One bit of the stored state of an entity's last tile before a slot is another while the block runs."""
-    tile = "view = ? AND key = ? AND slot = ?"
+def flipped(home: Path, pipeline: Pipeline, key: int, before: int) -> Iterator[None]:
+    """The last event of a customer before a moment does not count in the store while the block runs: one bit less."""
     store = sqlite3.connect(home / "online" / "fraud.db", timeout=30)
-    found = store.execute(
-        "SELECT slot, state FROM tiles WHERE view = ? AND key = ? AND slot < ? ORDER BY slot DESC LIMIT 1",
-        (view, key, before),
-    )
-    slot, state = found.fetchone()
-    weight = 2 * 8  # after the last time and the latest known
-    broken = state[:weight] + bytes([state[weight] ^ 1]) + state[weight + 1 :]
-    update = f"UPDATE tiles SET state = ? WHERE {tile}"  # noqa: S608  ours
+    (head,) = store.execute('SELECT head FROM "heads customer_spend" WHERE key = ?', (key,)).fetchone()
+    words = np.frombuffer(head, np.int64).copy()
+    rows = words[3:].reshape(-1, width(pipeline.view("customer_spend")))
+    rows[np.searchsorted(rows[:, TIME], before) - 1, FLAGS] ^= PRESENT
+    update = 'UPDATE "heads customer_spend" SET head = ? WHERE key = ?'
     with store:
-        store.execute(update, (broken, view, key, slot))
+        store.execute(update, (words.tobytes(), key))
     try:
         yield
     finally:
         with store:
-            store.execute(update, (state, view, key, slot))
+            store.execute(update, (head, key))
         store.close()
 
 

@@ -1,0 +1,120 @@
+"""Forgetting what no future event and no request can reach, and keeping what lifetime windows need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sluice.declare.functions import LIFETIME
+from sluice.declare.pipeline import Pipeline
+from sluice.declare.views import Windows
+from sluice.engine.changes import together
+from sluice.engine.encode import Ints
+from sluice.engine.history import keep
+from sluice.engine.layout import TIME, known_word
+from sluice.engine.states import State, merged_state, read_state, state, words_of
+from sluice.engine.store import Change, TileStore
+from sluice.engine.tiles import Head, Id, Laid, Leaf, Rows, hot, lay_out, read_chunk, read_head
+
+_WORTH = 4
+"""A head is written again when at least one in so many of its rows can go."""
+
+
+def forget_expired(pipeline: Pipeline, store: TileStore, watermark: int) -> None:
+    """Drop what no future event or request can reach, given the least watermark of all partitions."""
+    heads: list[tuple[str, Id, bytes | None]] = []
+    chunks: list[tuple[str, Id, int, bytes | None]] = []
+    for view in pipeline.windows:
+        for key, laid in _shortened(view, store, cut_of(view, watermark)):
+            heads.append((view.name, key, laid.head))
+            chunks += [(view.name, key, start, body) for start, body in laid.chunks.items()]
+    store.apply(Change(heads=heads, chunks=chunks), forget=watermark - 2 * keep(pipeline))
+
+
+def cut_of(view: Windows, watermark: int) -> int:
+    """The time before which rows of a view can go."""
+    return watermark - 2 * view.horizon
+
+
+def shortened(view: Windows, rows: Rows, cut: int) -> Laid:
+    """An entity from all of its rows, without those before a cut."""
+    old = _old(view, rows, cut)
+    return lay_out(view, _after(rows, old), _based(view, [state(view, rows.matrix[:old])] if old else []))
+
+
+def _shortened(view: Windows, store: TileStore, cut: int) -> Iterator[tuple[Id, Laid]]:
+    for key, body in list(store.scan(view.name)):
+        head = read_head(view, body)
+        held = [read_state(view, head.base)] if len(head.base) else []
+        if head.rows is not None:
+            old = _old(view, head.rows, cut)
+            if old and old * _WORTH >= len(head.rows.matrix):
+                base = _based(view, [*held, state(view, head.rows.matrix[:old])])
+                yield key, lay_out(view, _after(head.rows, old), base)
+        else:
+            old = next((i for i, leaf in enumerate(head.leaves) if not _ended(view, leaf, cut)), len(head.leaves))
+            if old:
+                yield key, _without_leaves(view, store, key, head, old, held)
+
+
+def _without_leaves(view: Windows, store: TileStore, key: Id, head: Head, old: int, held: list[State]) -> Laid:
+    """A hot entity without its first leaves."""
+    gone, left = head.leaves[:old], head.leaves[old:]
+    if lifelong(view):
+        small = [leaf for leaf in gone if not len(leaf.state)]
+        rows = dict(zip([leaf.start for leaf in small], _opened(view, store, key, small), strict=True))
+        held = [
+            *held,
+            *(
+                state(view, rows[one.start].matrix) if one.start in rows else read_state(view, one.state)
+                for one in gone
+            ),
+        ]
+    base = _based(view, held)
+    removed: dict[int, bytes | None] = dict.fromkeys(leaf.start for leaf in gone)
+    if sum(leaf.size for leaf in left) > view.leaf:
+        return Laid(hot(left, base), removed)
+    all_rows = together([_none(view), *_opened(view, store, key, left)])
+    laid = lay_out(view, all_rows, base)
+    return Laid(laid.head, {**removed, **dict.fromkeys(leaf.start for leaf in left)})
+
+
+def lifelong(view: Windows) -> bool:
+    """Whether a view has a lifetime window, for which what is forgotten is kept as a state."""
+    return any(view.window(feature) == LIFETIME for feature in view.functions)
+
+
+def _based(view: Windows, states: Sequence[State]) -> Ints:
+    if not states or not lifelong(view):
+        return np.empty(0, np.int64)
+    return words_of(merged_state(view, states))
+
+
+def _old(view: Windows, rows: Rows, cut: int) -> int:
+    """How many of the first rows can go."""
+    times = rows.matrix[:, TIME]
+    old = int(np.searchsorted(times, cut))
+    if view.label is None or not lifelong(view):
+        return old
+    # what is known later than any request that may come is no part of a state that all of them read
+    late = np.flatnonzero(rows.matrix[:old, known_word(view)] > cut)
+    return int(late[0]) if len(late) else old
+
+
+def _ended(view: Windows, leaf: Leaf, cut: int) -> bool:
+    return leaf.end <= cut and (view.label is None or not lifelong(view) or leaf.known <= cut)
+
+
+def _opened(view: Windows, store: TileStore, key: Id, leaves: Sequence[Leaf]) -> list[Rows]:
+    wanted = [(view.name, key, leaf.start) for leaf in leaves]
+    read = store.read([(view.name, key)], lambda _: wanted)
+    return [read_chunk(view, read.chunks[name]) for name in wanted]
+
+
+def _after(rows: Rows, old: int) -> Rows:
+    return Rows(rows.matrix[old:], None if rows.ids is None else rows.ids[old:])
+
+
+def _none(view: Windows) -> Rows:
+    return read_head(view, None).rows or Rows(np.empty((0, 0), np.int64), None)

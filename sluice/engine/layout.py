@@ -1,0 +1,98 @@
+"""The rows that windows are computed from: one int64 vector for each counted event, the same on every path.
+
+    time | id | flags | value of each column                      and of a label view: known | weight
+
+`flags` has a bit for every value column that is not null, then one for every filter that the event passes, and the bit
+PRESENT for all but requests that belong to nobody. A text id stands beside the row (its word is 0, or its rank where
+rows are only compared). A label view has one row for what counts as absent, and one for every change with the moment
+from which it is known and what it adds to the weight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from sluice.declare.functions import Windowed
+from sluice.declare.views import Windows
+from sluice.engine.conditions import Words, passes
+from sluice.engine.encode import Ints, Mask, category_codes, integers
+
+Matrix = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+TIME, ID, FLAGS, VALUES = 0, 1, 2, 3
+"""Places in a row."""
+PRESENT = 1 << 62
+ALWAYS = int(np.iinfo(np.int64).min)
+"""The `known` of what every request may see."""
+
+
+def width(view: Windows) -> int:
+    """Words of a row."""
+    return VALUES + len(view.value_columns) + (2 if view.label else 0)
+
+
+def known_word(view: Windows) -> int:
+    """The place of the moment from which a label's row is known; -1 in a view whose rows always are."""
+    return width(view) - 2 if view.label else -1
+
+
+def weight_word(view: Windows) -> int:
+    """The place of a label row's weight; -1 in a view whose rows weigh one each."""
+    return width(view) - 1 if view.label else -1
+
+
+def value_word(view: Windows, feature: Windowed) -> int:
+    """The place of the value that a feature reads; -1 for none."""
+    return -1 if feature.column is None else VALUES + view.value_columns.index(feature.column)
+
+
+def mask(view: Windows, feature: Windowed) -> int:
+    """The flags that a row must have to count for a feature."""
+    bits = PRESENT
+    if feature.column is not None:
+        bits |= 1 << view.value_columns.index(feature.column)
+    if feature.where is not None:
+        bits |= 1 << (len(view.value_columns) + view.conditions.index(feature.where))
+    return bits
+
+
+def columns_of(view: Windows, count: int, values: Words, events: Words) -> tuple[Ints, list[Ints]]:
+    """The flags and the value columns of some events as they stand in rows: without nulls, text by its hash.
+
+    `values` are the columns that functions read, `events` those that filters do.
+    """
+    flags = np.full(count, PRESENT, np.int64)
+    columns = []
+    for place, name in enumerate(view.value_columns):
+        column, valid = values(name)
+        flags |= valid.astype(np.int64) << place
+        columns.append(column)
+    for place, condition in enumerate(view.conditions, len(view.value_columns)):
+        flags |= passes(condition, view.stream, events).astype(np.int64) << place
+    return flags, columns
+
+
+def words_of(table: pa.Table) -> Words:
+    """The columns of encoded events or requests as whole numbers."""
+    return lambda name: _words(table.column(name))
+
+
+def matrix_of(view: Windows, rows: pa.Table, ids: Ints | None = None) -> Matrix:
+    """Rows (from `history.rows` or `vectors.requests_of`) as one matrix; `ids` stand for text ids."""
+    matrix = np.zeros((len(rows), width(view)), np.int64)
+    places = {"time": TIME, "flags": FLAGS, **{name: VALUES + i for i, name in enumerate(view.value_columns)}}
+    if view.label:
+        places |= {"known": known_word(view), "weight": weight_word(view)}
+    for name, place in places.items():
+        if name in rows.column_names:
+            matrix[:, place] = integers(rows.column(name))[0]
+    if ids is not None:
+        matrix[:, ID] = ids
+    elif pa.types.is_integer(rows.schema.field("id").type):
+        matrix[:, ID] = integers(rows.column("id"))[0]
+    return matrix
+
+
+def _words(values: pa.ChunkedArray | pa.Array) -> tuple[Ints, Mask]:
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return integers(category_codes(array, ()) if pa.types.is_string(array.type) else array)

@@ -1,0 +1,188 @@
+"""What windows add up to, and their extremes and ends: loops over sorted rows that follow each window as it slides.
+
+Every loop has the same form. `plan` has a row for each feature that it fills: its place, its window, the word of its
+value (-1: none) and the flags that a row must have. Ranges come from `ranges`; where those of two requests do not
+overlap, as between entities, the loop starts afresh. `own` holds each request's own row, or nothing where requests are
+not included. `number` and `total` are filled in the feature's place: how many values there are, and their whole.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sluice.engine.compiled import compiled
+from sluice.engine.encode import Ints
+from sluice.engine.layout import FLAGS, TIME, Matrix
+
+
+@compiled
+def sums(
+    rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, weight: int, own: Matrix, number: Matrix, total: Matrix
+) -> None:
+    """Counts and sums; `weight` is the word of a row's weight, -1 where each weighs one."""
+    for p in range(len(plan)):
+        place, window, value, mask = plan[p, 0], plan[p, 1], plan[p, 2], plan[p, 3]
+        low = high = count = whole = 0
+        for r in range(len(stop)):
+            begin, end = first[window, r], stop[r]
+            if begin >= high or begin < low or end < high:
+                low = high = begin
+                count = whole = 0
+            while high < end:
+                if rows[high, FLAGS] & mask == mask:
+                    count += 1 if weight < 0 else rows[high, weight]
+                    if value >= 0:
+                        whole += rows[high, value]
+                high += 1
+            while low < begin:
+                if rows[low, FLAGS] & mask == mask:
+                    count -= 1 if weight < 0 else rows[low, weight]
+                    if value >= 0:
+                        whole -= rows[low, value]
+                low += 1
+            number[r, place], total[r, place] = count, whole
+            if len(own) and own[r, FLAGS] & mask == mask:
+                number[r, place] += 1
+                if value >= 0:
+                    total[r, place] += own[r, value]
+            if value < 0:
+                total[r, place] = number[r, place]
+
+
+@compiled
+def _square(value: int) -> tuple[int, int]:
+    """A square in two words: what is above 32 bits, and the 32 bits below; |value| stays below 2^43."""
+    size = abs(value)
+    above, below = size >> 16, size & 0xFFFF
+    rest = ((2 * above * below) << 16) + below * below
+    return above * above + (rest >> 32), rest & 0xFFFFFFFF
+
+
+@compiled
+def squares(
+    rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix, high_words: Matrix, low_words: Matrix
+) -> None:
+    """Sums of squares in two words of 32 bits and of what is above; the feature's place is among those of `std`."""
+    for p in range(len(plan)):
+        place, window, value, mask = plan[p, 0], plan[p, 1], plan[p, 2], plan[p, 3]
+        low = high = upper = lower = 0
+        for r in range(len(stop)):
+            begin, end = first[window, r], stop[r]
+            if begin >= high or begin < low or end < high:
+                low = high = begin
+                upper = lower = 0
+            while high < end:
+                if rows[high, FLAGS] & mask == mask:
+                    above, below = _square(rows[high, value])
+                    upper += above
+                    lower += below
+                high += 1
+            while low < begin:
+                if rows[low, FLAGS] & mask == mask:
+                    above, below = _square(rows[low, value])
+                    upper -= above
+                    lower -= below
+                low += 1
+            high_words[r, place], low_words[r, place] = upper, lower
+            if len(own) and own[r, FLAGS] & mask == mask:
+                above, below = _square(own[r, value])
+                high_words[r, place] += above
+                low_words[r, place] += below
+
+
+@compiled
+def extremes(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix, number: Matrix, total: Matrix) -> None:
+    """Greatest values, or least ones where the plan's fifth word is -1.
+
+    The rows that can still become the extreme wait in a queue, the greatest at its head (the sliding maximum).
+    """
+    queue = np.empty(len(rows), np.int64)
+    for p in range(len(plan)):
+        place, window, value, mask, sign = plan[p, 0], plan[p, 1], plan[p, 2], plan[p, 3], plan[p, 4]
+        low = high = head = tail = 0
+        for r in range(len(stop)):
+            begin, end = first[window, r], stop[r]
+            if begin >= high or begin < low or end < high:
+                low = high = begin
+                head = tail = 0
+            while high < end:
+                if rows[high, FLAGS] & mask == mask:
+                    while tail > head and sign * rows[queue[tail - 1], value] <= sign * rows[high, value]:
+                        tail -= 1
+                    queue[tail] = high
+                    tail += 1
+                high += 1
+            low = begin
+            while head < tail and queue[head] < begin:
+                head += 1
+            number[r, place] = total[r, place] = 0
+            if head < tail:
+                number[r, place], total[r, place] = 1, rows[queue[head], value]
+            if len(own) and own[r, FLAGS] & mask == mask:
+                mine = own[r, value]
+                if number[r, place] == 0 or sign * mine > sign * total[r, place]:
+                    number[r, place], total[r, place] = 1, mine
+
+
+@compiled
+def ends(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, times: Ints, number: Matrix, total: Matrix) -> None:
+    """The first or last value, or how long ago it was: the plan's fifth word is 1 for the last and -1 for the first.
+
+    A feature without a value asks for the time between the row and the request.
+    """
+    near = np.empty(len(rows) + 1, np.int64)
+    for p in range(len(plan)):
+        place, window, value, mask, side = plan[p, 0], plan[p, 1], plan[p, 2], plan[p, 3], plan[p, 4]
+        if side > 0:
+            near[0] = -1
+            for i in range(len(rows)):
+                near[i + 1] = i if rows[i, FLAGS] & mask == mask else near[i]
+        else:
+            near[len(rows)] = len(rows)
+            for i in range(len(rows) - 1, -1, -1):
+                near[i] = i if rows[i, FLAGS] & mask == mask else near[i + 1]
+        for r in range(len(stop)):
+            begin, end = first[window, r], stop[r]
+            found = near[end] if side > 0 else near[begin]
+            number[r, place] = total[r, place] = 0
+            if begin <= found < end:
+                number[r, place] = 1
+                total[r, place] = rows[found, value] if value >= 0 else times[r] - rows[found, TIME]
+
+
+@compiled
+def late(
+    rows: Matrix,
+    keys: Ints,
+    known: int,
+    weight: int,
+    request_keys: Ints,
+    times: Ints,
+    nears: Ints,
+    windows: Ints,
+    plan: Matrix,
+    number: Matrix,
+    total: Matrix,
+) -> None:
+    """Add the rows that became known only after their window could have seen them, to the requests that know them.
+
+    Requests are sorted by (key, time); a row counts from the moment it is known until it leaves the window.
+    """
+    for i in range(len(rows)):
+        low, high = 0, len(request_keys)
+        while low < high:
+            middle = (low + high) // 2
+            if request_keys[middle] < keys[i] or (request_keys[middle] == keys[i] and times[middle] < rows[i, known]):
+                low = middle + 1
+            else:
+                high = middle
+        for p in range(len(plan)):
+            place, window, value, mask = plan[p, 0], plan[p, 1], plan[p, 2], plan[p, 3]
+            if rows[i, FLAGS] & mask != mask:
+                continue
+            r = low
+            while r < len(request_keys) and request_keys[r] == keys[i] and rows[i, TIME] > nears[r] - windows[window]:
+                if rows[i, TIME] <= nears[r]:
+                    number[r, place] += rows[i, weight]
+                    total[r, place] += rows[i, value] if value >= 0 else rows[i, weight]
+                r += 1
