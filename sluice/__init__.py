@@ -4,7 +4,20 @@ from sluice.declare.columns import Category, Decimal, Flag, ForeignKey, Integer,
 from sluice.declare.functions import count, mean, share, since_last, sum_
 from sluice.declare.operate import Gates, Rollout, Training
 from sluice.declare.pipeline import Pipeline
-from sluice.declare.request import cross, hour, is_night, is_weekend, ratio, value, weekday
+from sluice.declare.request import (
+    cross,
+    difference,
+    hour,
+    is_night,
+    is_weekend,
+    minutes_since_midnight,
+    month,
+    ratio,
+    season,
+    value,
+    weekday,
+    zscore,
+)
 from sluice.declare.retraining import (
     Budget,
     ComplianceCritical,
@@ -39,15 +52,20 @@ __all__ = [
     "Windows",
     "count",
     "cross",
+    "difference",
     "hour",
     "is_night",
     "is_weekend",
     "mean",
+    "minutes_since_midnight",
+    "month",
     "position",
     "ratio",
+    "season",
     "share",
     "since_last",
     "sum_",
     "value",
     "weekday",
+    "zscore",
 ]

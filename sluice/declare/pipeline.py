@@ -7,12 +7,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from sluice.declare.checks import distinct, named, one_of
-from sluice.declare.columns import Category, Column, Decimal, Flag, Integer, Key
+from sluice.declare.columns import Column, Key
+from sluice.declare.operands import Feature, Operands
 from sluice.declare.operate import Gates, Rollout, Training
-from sluice.declare.request import RequestFeature, ViewFeature
 from sluice.declare.retraining import HybridRetraining
 from sluice.declare.streams import Label, Stream
 from sluice.declare.views import Request, Windows
@@ -20,16 +19,6 @@ from sluice.errors import DeclarationError
 
 ALL = "*"
 """The segment that stands for all traffic: the fallback model's."""
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One place of a vector: its name `<view>__<feature>`, and whether it holds a number or a category's code."""
-
-    name: str
-    kind: Literal["number", "category"]
-    size: int | None = None
-    """How many codes a closed category has; None for a number and for an open category."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +48,7 @@ class Pipeline:
             self._check_view(view, where)
         for request in self.requests:
             for feature in request.features:
-                self._check_request(feature, f"{where}.{request.name}.{feature.name}")
+                self._operands.check(feature, f"{where}.{request.name}.{feature.name}")
         self._check_running(where)
 
     @property
@@ -103,9 +92,9 @@ class Pipeline:
     @functools.cached_property
     def features(self) -> tuple[Feature, ...]:
         """The places of a vector, in declared order."""
-        windowed = [Feature(f"{view.name}__{item.name}", "number") for view in self.windows for item in view.functions]
-        asked = [self._request_feature(view.name, item) for view in self.requests for item in view.features]
-        return (*windowed, *asked)
+        found = [feature for features in self._operands.views.values() for feature in features.values()]
+        asked = [self._operands.feature(view.name, item) for view in self.requests for item in view.features]
+        return (*found, *asked)
 
     @functools.cached_property
     def definition(self) -> str:
@@ -126,15 +115,14 @@ class Pipeline:
         """The declared columns of a request besides id and time."""
         return self.events.columns
 
-    def _request_feature(self, view: str, feature: RequestFeature) -> Feature:
-        name = f"{view}__{feature.name}"
-        if feature.function == "cross":
-            return Feature(name, "category")
-        if feature.function == "value":
-            column = self.events.columns[str(feature.operands[0])]
-            if isinstance(column, Category):
-                return Feature(name, "category", len(column.categories) or None)
-        return Feature(name, "number")
+    @functools.cached_property
+    def _operands(self) -> Operands:
+        """What request features may be made from."""
+        views = {
+            view.name: {item.name: Feature(f"{view.name}__{item.name}", "number") for item in view.functions}
+            for view in self.windows
+        }
+        return Operands(self.events.columns, views)
 
     def _check_parts(self, where: str) -> None:
         if not isinstance(self.label, Label):
@@ -181,27 +169,6 @@ class Pipeline:
             raise DeclarationError(
                 f"a request is no event of {view.stream}", where=f"{at}.include_request", allowed="False"
             )
-
-    def _check_request(self, feature: RequestFeature, where: str) -> None:
-        allowed = self._operands(feature)
-        for operand in feature.operands:
-            if isinstance(operand, ViewFeature):
-                one_of(operand.view, [view.name for view in self.windows], where=where, kind="view")
-                names = [item.name for item in self.view(operand.view).functions]
-                one_of(operand.feature, names, where=where, kind="feature")
-                continue
-            if operand in self.events.columns and operand not in allowed:
-                raise DeclarationError(f"{feature.function} of {operand!r}", where=where, allowed=allowed)
-            one_of(operand, allowed, where=where, kind="column")
-
-    def _operands(self, feature: RequestFeature) -> list[str]:
-        """The columns that a request feature may take."""
-        kinds = {
-            "cross": (Category,),
-            "ratio": (Decimal, Integer, Flag),
-            "value": (Decimal, Integer, Flag, Category),
-        }.get(feature.function, ())
-        return [name for name, column in self.events.columns.items() if isinstance(column, kinds)]
 
 
 def hash_of(description: Mapping[str, object]) -> str:

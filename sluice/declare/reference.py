@@ -68,26 +68,35 @@ EXAMPLES = {
         "share": 'frauds = share("fraud", "30d", fill=0)',
         "since_last": 'idle = since_last(name="idle")',
     },
-    "Features of the request": {
-        "value": 'how_much = value("amount")',
-        "hour": "when = hour()",
-        "weekday": 'day = weekday(name="day")',
-        "is_weekend": "weekend = is_weekend()",
-        "is_night": "night = is_night(22, 5)",
-        "cross": 'place = cross("channel", "country", name="place")',
-        "ratio": 'pace = ratio("amount", "items", name="per_item")',
-    },
-    "Views": {
+    "Views of a stream": {
         "Windows": """\
             spend = Windows(
                 "spend", of="card", over=payments, include_request=True, features=[made, spent, usual, idle]
             )
             risk = Windows("risk", of="card", over=fraud, delay="21d", features=[count("30d"), frauds])
             seen = Windows("seen", of="card", over=beacons, features=[count("1h")])""",
+    },
+    "Features of the request": {
+        "value": 'how_much = value("amount")',
+        "hour": "when = hour()",
+        "minutes_since_midnight": 'minute = minutes_since_midnight(name="minute")',
+        "weekday": 'day = weekday(name="day")',
+        "month": "in_month = month()",
+        "season": 'in_season = season(hemisphere="south")',
+        "is_weekend": "weekend = is_weekend()",
+        "is_night": "night = is_night(22, 5)",
+        "cross": 'place = cross("channel", in_season, name="place")',
+        "ratio": 'pace = ratio("amount", "items", name="per_item")',
+        "difference": 'more = difference("amount", spend["mean_amount_30d"], name="more")',
+        "zscore": """\
+            typical = spend["mean_amount_30d"]
+            unusual = zscore(pace, mean=typical, std=typical, name="unusual")""",
+    },
+    "The view of the request": {
         "Request": """\
             moment = Request(
-                "moment", how_much, when, day, weekend, night, place, pace,
-                ratio("amount", spend["mean_amount_30d"], name="to_usual"),
+                "moment", how_much, when, minute, day, in_month, in_season, weekend, night, place, pace, more, unusual,
+                ratio(more, typical, name="to_usual"),
             )""",
     },
     "How it is run": {

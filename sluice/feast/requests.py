@@ -24,7 +24,7 @@ def columns_of(pipeline: Pipeline, view: Windows | Request) -> tuple[str, ...]:
     if isinstance(view, Windows):
         included = (view.of, *view.value_columns) if view.include_request else ()
         return tuple(dict.fromkeys((*pipeline.events.id_columns, *included)))
-    own = [operand for feature in view.features for operand in feature.operands if isinstance(operand, str)]
+    own = [leaf for feature in view.features for leaf in feature.leaves if isinstance(leaf, str)]
     others = [name for source in sources_of(pipeline, view) for name in columns_of(pipeline, source)]
     return tuple(dict.fromkeys((*own, *others)))
 
@@ -36,8 +36,8 @@ def asked_of(pipeline: Pipeline, view: Windows | Request) -> tuple[str, ...]:
 
 def sources_of(pipeline: Pipeline, view: Request) -> tuple[Windows, ...]:
     """The windowed views that a request view stands on."""
-    operands = [operand for feature in view.features for operand in feature.operands]
-    return tuple(dict.fromkeys(pipeline.view(item.view) for item in operands if isinstance(item, ViewFeature)))
+    leaves = [leaf for feature in view.features for leaf in feature.leaves]
+    return tuple(dict.fromkeys(pipeline.view(item.view) for item in leaves if isinstance(item, ViewFeature)))
 
 
 def read_times(pipeline: Pipeline, values: Sequence[Any]) -> pa.Array:

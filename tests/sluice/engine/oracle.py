@@ -17,7 +17,7 @@ from typing import Any
 from sluice.declare.columns import Category
 from sluice.declare.functions import Windowed
 from sluice.declare.pipeline import Pipeline
-from sluice.declare.request import RequestFeature, ViewFeature
+from sluice.declare.request import Operand, RequestFeature, ViewFeature
 from sluice.declare.views import Windows
 
 PUT, DELETE = 0, 1
@@ -192,30 +192,51 @@ def arrival(version: Version) -> tuple[bool, int, int]:
 def moment_value(pipeline: Pipeline, feature: RequestFeature, request: Asked, windowed: dict[str, Value]) -> Value:
     """One feature of the request itself."""
     moment = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=request.time)  # noqa: DTZ001 arithmetic in UTC
-    if feature.function in {"hour", "weekday", "is_weekend", "is_night"}:
-        return float(calendar_value(feature, moment))
-    if feature.function == "cross":
-        codes = [request.values[str(operand)] for operand in feature.operands]
-        return None if None in codes else mixed(codes)
-    numbers = [operand_value(pipeline, operand, request, windowed) for operand in feature.operands]
+    if not feature.operands:
+        whole = calendar_value(feature, moment)
+        return whole if feature.function == "season" else float(whole)
+    values = [operand_value(pipeline, operand, request, windowed) for operand in feature.operands]
     if feature.function == "value":
-        return numbers[0]
-    over, under = numbers
-    return None if over is None or not under else over / under
+        return values[0]
+    if None in values:
+        return None
+    if feature.function == "cross":
+        return mixed([int(value) for value in values])
+    return arithmetic(feature, *values)
+
+
+def arithmetic(feature: RequestFeature, first: float, second: float, std: float = 1.0) -> Value:
+    if feature.function == "difference":
+        return first - second
+    if feature.function == "zscore":
+        return (first - second) / std if std else None
+    return first / second if second else None
+
+
+SEASON_OF_MONTH = ["winter"] * 2 + ["spring"] * 3 + ["summer"] * 3 + ["autumn"] * 3 + ["winter"]
+OPPOSITE = {"winter": "summer", "spring": "autumn", "summer": "winter", "autumn": "spring"}
 
 
 def calendar_value(feature: RequestFeature, moment: dt.datetime) -> int:
     if feature.function == "is_night":
         first, last = feature.parameters
         return first <= moment.hour <= last if first <= last else not last < moment.hour < first
-    return {"hour": moment.hour, "weekday": moment.weekday(), "is_weekend": moment.weekday() in {5, 6}}[
-        feature.function
-    ]
+    season = SEASON_OF_MONTH[moment.month - 1]
+    return {
+        "hour": moment.hour,
+        "minutes_since_midnight": moment.hour * 60 + moment.minute,
+        "weekday": moment.weekday(),
+        "is_weekend": moment.weekday() in {5, 6},
+        "month": moment.month,
+        "season": list(OPPOSITE).index(season if feature.parameters in {(), (0,)} else OPPOSITE[season]),
+    }[feature.function]
 
 
-def operand_value(pipeline: Pipeline, operand: str | ViewFeature, request: Asked, windowed: dict[str, Value]) -> Value:
+def operand_value(pipeline: Pipeline, operand: Operand, request: Asked, windowed: dict[str, Value]) -> Value:
     if isinstance(operand, ViewFeature):
         return windowed[operand.name]
+    if isinstance(operand, RequestFeature):
+        return moment_value(pipeline, operand, request, windowed)
     step, column = request.values[operand], pipeline.events.columns[operand]
     if step is None or isinstance(column, Category):
         return step
