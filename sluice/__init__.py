@@ -1,5 +1,6 @@
 """Sluice: a machine-learning pipeline declared in one Python file. These names are the vocabulary it is written in."""
 
+from sluice.declare.asof import AsOf
 from sluice.declare.columns import Category, Decimal, Flag, ForeignKey, Integer, Key
 from sluice.declare.functions import count, mean, share, since_last, sum_
 from sluice.declare.operate import Gates, Rollout, Training
@@ -30,6 +31,7 @@ from sluice.declare.streams import Label, Stream, position
 from sluice.declare.views import Request, Windows
 
 __all__ = [
+    "AsOf",
     "Budget",
     "Category",
     "ComplianceCritical",

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sluice.declare.asof import AsOf, AsOfTable, tables_of
 from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Column, Key
 from sluice.declare.operands import Feature, Operands
@@ -26,8 +27,8 @@ class Pipeline:
     """One declared use case; everything else (schemas, topics, jobs, model inputs, request schema) follows from it."""
 
     name: str
-    views: Sequence[Windows | Request] = field(kw_only=True)
-    """The features of a vector, in the order of the views."""
+    views: Sequence[Windows | AsOf | Request] = field(kw_only=True)
+    """The features of a vector: of the windows, then the looked up ones, then the request's, each in this order."""
     label: Label = field(kw_only=True)
     """What is predicted; the stream it is about is the one that is scored."""
     segment_by: str | None = field(default=None, kw_only=True)
@@ -38,6 +39,7 @@ class Pipeline:
     training: Training = field(default_factory=Training, kw_only=True)
     rollout: Rollout = field(default_factory=Rollout, kw_only=True)
     retraining: HybridRetraining = field(default_factory=HybridRetraining, kw_only=True)
+    tables: Mapping[str, AsOfTable] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         where = f"Pipeline({self.name!r})"
@@ -46,6 +48,7 @@ class Pipeline:
         self._check_streams(where)
         for view in self.windows:
             self._check_view(view, where)
+        object.__setattr__(self, "tables", tables_of(self.lookups, self.events.columns, where))
         for request in self.requests:
             for feature in request.features:
                 self._operands.check(feature, f"{where}.{request.name}.{feature.name}")
@@ -66,6 +69,11 @@ class Pipeline:
     def windows(self) -> tuple[Windows, ...]:
         """The windowed views in declared order."""
         return tuple(view for view in self.views if isinstance(view, Windows))
+
+    @functools.cached_property
+    def lookups(self) -> tuple[AsOf, ...]:
+        """The as-of views in declared order."""
+        return tuple(view for view in self.views if isinstance(view, AsOf))
 
     @functools.cached_property
     def requests(self) -> tuple[Request, ...]:
@@ -91,7 +99,7 @@ class Pipeline:
 
     @functools.cached_property
     def features(self) -> tuple[Feature, ...]:
-        """The places of a vector, in declared order."""
+        """The places of a vector: of the windows, of the as-of views, of the request, each in declared order."""
         found = [feature for features in self._operands.views.values() for feature in features.values()]
         asked = [self._operands.feature(view.name, item) for view in self.requests for item in view.features]
         return (*found, *asked)
@@ -122,14 +130,17 @@ class Pipeline:
             view.name: {item.name: Feature(f"{view.name}__{item.name}", "number") for item in view.functions}
             for view in self.windows
         }
-        return Operands(self.events.columns, views)
+        looked_up = {view.name: dict(zip(view.features, view.places, strict=True)) for view in self.lookups}
+        return Operands(self.events.columns, {**views, **looked_up})
 
     def _check_parts(self, where: str) -> None:
         if not isinstance(self.label, Label):
             raise DeclarationError(f"label={self.label!r}", where=where, allowed="a Label")
         for view in self.views:
-            if not isinstance(view, Windows | Request):
-                raise DeclarationError(f"{view!r} is no view", where=f"{where}.views", allowed="Windows and Request")
+            if not isinstance(view, Windows | AsOf | Request):
+                raise DeclarationError(
+                    f"{view!r} is no view", where=f"{where}.views", allowed="Windows, AsOf and Request"
+                )
         distinct([view.name for view in self.views], where=where, kind="view")
         if not self.windows:
             raise DeclarationError("no Windows is declared", where=f"{where}.views", allowed="at least one Windows")

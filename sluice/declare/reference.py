@@ -76,6 +76,17 @@ EXAMPLES = {
             risk = Windows("risk", of="card", over=fraud, delay="21d", features=[count("30d"), frauds])
             seen = Windows("seen", of="card", over=beacons, features=[count("1h")])""",
     },
+    "Views of a table": {
+        "AsOf": """\
+            calendar = AsOf(
+                "calendar",
+                table="holidays",
+                on="country",
+                features={"is_holiday": Flag(), "days_to_next": Integer(min=0, max=400)},
+                valid_for="1d",
+            )
+            prices = AsOf("prices", table="price_index", features={"level": Decimal(scale=3)}, known_after="45d")""",
+    },
     "Features of the request": {
         "value": 'how_much = value("amount")',
         "hour": "when = hour()",
@@ -96,7 +107,7 @@ EXAMPLES = {
         "Request": """\
             moment = Request(
                 "moment", how_much, when, minute, day, in_month, in_season, weekend, night, place, pace, more, unusual,
-                ratio(more, typical, name="to_usual"),
+                ratio("amount", prices["level"], name="real_amount"),
             )""",
     },
     "How it is run": {
@@ -124,7 +135,7 @@ EXAMPLES = {
         "Pipeline": """\
             pipeline = Pipeline(
                 "cards",
-                views=[spend, risk, seen, moment],
+                views=[spend, risk, seen, calendar, prices, moment],
                 label=fraud,
                 segment_by="channel",
                 gates=gates,

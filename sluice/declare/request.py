@@ -135,7 +135,7 @@ def zscore(value: Operand, *, mean: Operand, std: Operand, name: str | None = No
 def cross(*categories: Operand, name: str | None = None) -> RequestFeature:
     """Two or more categories as one: a frozen 64-bit hash of their codes; null when one is null.
 
-    Hour, weekday, month, season, weekend and night of the request count as categories.
+    Hour, weekday, month, season, weekend and night of the request count as categories, as do those of `AsOf` views.
     """
     if len(categories) < 2:
         raise DeclarationError(f"a cross of {len(categories)}", where="cross", allowed="two categories or more")

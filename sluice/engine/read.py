@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
+from sluice.engine.asof import NOTHING, Lookups
 from sluice.engine.batch import Column
 from sluice.engine.encode import Ints, Mask, integers, invalid
 from sluice.engine.finalise import finalise, places
@@ -27,6 +28,12 @@ class Answer:
 
     values: Values
     knowledge: Knowledge
+    tables: Mapping[str, int] = field(default_factory=dict)
+    """The version of each as-of table that was looked up."""
+
+    def known(self) -> dict[str, object]:
+        """K as it is logged: what was read of the store, and `{"tables": {"holidays": 3}}` where tables were."""
+        return self.knowledge.describe() | ({"tables": dict(self.tables)} if self.tables else {})
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,8 @@ class Moment:
     id: Id | None
 
 
-def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table) -> Answer:
-    """The vectors of encoded requests from the store's tiles."""
+def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table, lookups: Lookups = NOTHING) -> Answer:
+    """The vectors of encoded requests from the store's tiles and the as-of tables."""
     moments = [
         Moment(time, id_)
         for time, id_ in zip(requests.column("_time").to_pylist(), requests.column("_id").to_pylist(), strict=True)
@@ -57,7 +64,7 @@ def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table) -> Answer:
     values, valid = finalise(places(*pipeline.windows), number, total)
     names = [place.name for place in pipeline.features[: values.shape[1]]]
     windowed = {name: (values[:, index], valid[:, index]) for index, name in enumerate(names)}
-    return Answer(complete(pipeline, requests, windowed), reading.knowledge)
+    return Answer(complete(pipeline, requests, windowed, lookups), reading.knowledge, lookups.versions)
 
 
 def read_view(view: Windows, store: TileStore, keys: Sequence[Id | None], at: int) -> dict[str, Column]:

@@ -57,7 +57,7 @@ SECOND = Stream("chargebacks", id="d", time="t", columns={"transaction_id": Fore
         (lambda: pipeline(label="is_fraud"), "Pipeline('fraud'): label='is_fraud'\n  allowed: a Label"),
         (
             lambda: pipeline("spend"),
-            "Pipeline('fraud').views: 'spend' is no view\n  allowed: Windows and Request",
+            "Pipeline('fraud').views: 'spend' is no view\n  allowed: Windows, AsOf and Request",
         ),
         (lambda: pipeline(windows(), windows()), f"Pipeline('fraud'): view 'spend' {TWICE}"),
         (

@@ -32,8 +32,11 @@ def test_the_examples_are_one_program_that_declares_a_pipeline() -> None:
         "risk__count_30d",
         "risk__share_fraud_30d",
         "seen__count_1h",
+        "calendar__is_holiday",
+        "calendar__days_to_next",
+        "prices__level",
         *(f"moment__{name}" for name in ("amount", "hour", "minute", "day", "month", "season", "is_weekend")),
-        *(f"moment__{name}" for name in ("is_night", "place", "per_item", "more", "unusual", "to_usual")),
+        *(f"moment__{name}" for name in ("is_night", "place", "per_item", "more", "unusual", "real_amount")),
     ]
     assert declared.segments == ("pos", "online", "atm")
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from sluice.declare.asof import AsOf
 from sluice.declare.columns import Category
 from sluice.declare.functions import Windowed
 from sluice.declare.pipeline import Pipeline
@@ -22,6 +23,8 @@ from sluice.declare.views import Windows
 
 PUT, DELETE = 0, 1
 Value = float | int | None
+Tables = Mapping[str, Sequence[dict[str, Any]]]
+"""The rows of each as-of table: key columns, `valid_from` and values, encoded."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,11 @@ class Counted:
     values: dict[str, Any] = field(hash=False)
 
 
-def packed_vector(pipeline: Pipeline, request: Asked, versions: Sequence[Version]) -> bytes:
+def packed_vector(
+    pipeline: Pipeline, request: Asked, versions: Sequence[Version], tables: Tables | None = None
+) -> bytes:
     """The vector as 8-byte little-endian words and a bitmap of the valid places."""
-    values = vector(pipeline, request, versions)
+    values = vector(pipeline, request, versions, tables)
     places = zip(pipeline.features, values, strict=True)
     words = b"".join(
         struct.pack("<q" if place.kind == "category" else "<d", 0 if value is None else value)
@@ -70,17 +75,41 @@ def packed_vector(pipeline: Pipeline, request: Asked, versions: Sequence[Version
     return words + valid.to_bytes((len(values) + 7) // 8, "little")
 
 
-def vector(pipeline: Pipeline, request: Asked, versions: Sequence[Version]) -> list[Value]:
+def vector(
+    pipeline: Pipeline, request: Asked, versions: Sequence[Version], tables: Tables | None = None
+) -> list[Value]:
     kept = max(view.longest + view.lag + view.stream.micros("accept_late") for view in pipeline.windows)
     windowed = {
         f"{view.name}__{feature.name}": value(view, feature, request, versions, kept)
         for view in pipeline.windows
         for feature in view.functions
     }
+    found = {
+        f"{view.name}__{name}": looked_up(view, name, request, (tables or {})[view.table])
+        for view in pipeline.lookups
+        for name in view.features
+    }
+    known = {**windowed, **found}
     moment = [
-        moment_value(pipeline, feature, request, windowed) for view in pipeline.requests for feature in view.features
+        moment_value(pipeline, feature, request, known) for view in pipeline.requests for feature in view.features
     ]
-    return [*windowed.values(), *moment]
+    return [*known.values(), *moment]
+
+
+def looked_up(view: AsOf, feature: str, request: Asked, rows: Iterable[dict[str, Any]]) -> Value:
+    """One feature of the row with the greatest `valid_from` that is known and still holds."""
+    key = {in_table: request.values[name] for name, in_table in view.keys.items()}
+    best = None
+    for row in rows:
+        mine = None not in key.values() and all(row[name] == value for name, value in key.items())
+        if mine and row["valid_from"] + int(view.known_after) <= request.time:
+            best = row if best is None or row["valid_from"] > best["valid_from"] else best
+    if best is None or best[feature] is None:
+        return None
+    if view.valid_for is not None and request.time >= best["valid_from"] + int(view.valid_for):
+        return None
+    column, step = view.features[feature], best[feature]
+    return step if isinstance(column, Category) else float(Fraction(step, 10 ** getattr(column, "scale", 0)))
 
 
 def value(view: Windows, feature: Windowed, request: Asked, versions: Sequence[Version], kept: int) -> Value:
