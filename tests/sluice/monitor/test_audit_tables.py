@@ -71,7 +71,7 @@ def test_a_newer_version_changes_new_answers_and_not_the_audit_of_old_ones(servi
 
 def test_a_vector_that_is_logged_with_another_version_is_named(serving: Serving) -> None:
     serving.serve([asked("FR", START + HOUR), asked("DE", START + HOUR)])
-    write(serving, "holidays", [day("FR", 0, 1, 400), day("DE", 0, 0, None)])
+    write(serving, "holidays", [day("FR", 0, 1, 400), day("DE", 0, 1, None)])
     serving.history.archive()
     lake = serving.history.lake
     served = served_rows(lake.read("predictions").to_pylist())

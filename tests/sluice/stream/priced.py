@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sluice import AsOf, Category, Decimal, Flag, Gates, Integer, Pipeline, Request, cross, difference, ratio
+from sluice import AsOf, Category, Decimal, Flag, Gates, Integer, Pipeline, Request, cross, difference, ratio, season
 from sluice.clock import rfc3339
 from sluice.declare.durations import DAY, HOUR
 from tests.sluice.stream.feeds import START
@@ -29,6 +29,7 @@ moment = Request(
     difference("amount", prices["level"], name="real"),
     ratio(spend["mean_amount_6h"], terms["fee"], name="per_fee"),
     cross(terms["plan"], "country", name="kind"),
+    season(),
 )
 
 pipeline = Pipeline(
@@ -51,7 +52,11 @@ def term(owner: str, sold_by: str, hours: int, fee: float, plan: str | None) -> 
 
 
 ROWS: dict[str, list[dict[str, Any]]] = {
-    "holidays": [day(country, number, number % 2, number or None) for country in ("DE", "FR") for number in range(9)],
+    "holidays": [
+        day(country, number, (number + turn) % 2, number or None)
+        for country, turn in (("DE", 1), ("FR", 0))
+        for number in range(9)
+    ],
     "price_index": [{"valid_from": rfc3339(START + number * HOUR), "level": 100 + number / 8} for number in range(99)],
     "terms": [
         term(owner, channel, hours, hours + 0.25, plan)
