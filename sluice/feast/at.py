@@ -24,7 +24,7 @@ from sluice.feast.declared import Declared
 from sluice.feast.fields import tiles_name, version_name
 from sluice.feast.requests import columns_of, encode_requests, read_times, sources_of
 from sluice.feast.state import unpack_tiles
-from sluice.feast.versions import opened
+from sluice.feast.tables import opened
 
 Inputs = Mapping[str, Sequence[Any]]
 Outputs = dict[str, list[float | int | None]]

@@ -27,7 +27,7 @@ from sluice.feast.declared import Declared, declared_by
 from sluice.feast.fields import tiles_name
 from sluice.feast.place import places_of
 from sluice.feast.state import pack_tiles, wanted
-from sluice.feast.versions import named
+from sluice.feast.tables import named
 
 Row = tuple[Any, dict[str, Value]]
 

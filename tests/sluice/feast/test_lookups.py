@@ -22,7 +22,7 @@ from sluice.engine.vectors import as_values, vectors
 from sluice.errors import DataError, UserError
 from sluice.feast.objects import feast_objects, references
 from sluice.feast.registry import apply
-from sluice.feast.versions import opened
+from sluice.feast.tables import opened
 from sluice.lake.asof import load, publish
 from sluice.lake.asof_rows import judge
 from sluice.lake.requests import encode_requests
