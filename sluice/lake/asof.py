@@ -13,13 +13,16 @@ from functools import partial
 
 import deltalake
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
 from sluice.declare.asof import VALID_FROM, AsOf, AsOfTable
 from sluice.declare.pipeline import Pipeline
+from sluice.declare.streams import Stream, position
 from sluice.engine.asof import Lookup, Lookups, encode_table
 from sluice.errors import DataError
 from sluice.lake.tables import Lake
+from sluice.lake.typing import silver_type
 
 _LOAD = "sluice.load"
 """The entry of a commit that tells where its rows are from."""
@@ -45,6 +48,11 @@ def place(table: str) -> str:
     return f"asof/{table}"
 
 
+def contract_of(table: AsOfTable) -> Stream:
+    """The table as a stream of rows without ids, so that the typing and the rules of ingest hold for it."""
+    return Stream(table.name, id=position, time=VALID_FROM, columns=table.columns)
+
+
 def newest(lake: Lake, pipeline: Pipeline) -> dict[str, int]:
     """The newest version of every table that a pipeline looks things up in; DataError names one that is missing."""
     found = {name: lake.version(place(name)) for name in pipeline.tables}
@@ -61,7 +69,7 @@ def newest(lake: Lake, pipeline: Pipeline) -> dict[str, int]:
 def load(lake: Lake, pipeline: Pipeline, versions: Mapping[str, int] | None = None) -> Lookups:
     """What a pipeline looks things up in, at these versions of its tables or at the newest ones.
 
-    DataError for a table or version that is not there, or that lacks a declared column.
+    DataError for a table or version that is not there, or that was loaded under another declaration.
     """
     chosen = newest(lake, pipeline) if versions is None else dict(versions)
     tables = {name: _read(lake, table, chosen.get(name)) for name, table in pipeline.tables.items()}
@@ -119,18 +127,30 @@ def _read(lake: Lake, table: AsOfTable, version: int | None) -> pa.Table:
         )
     try:
         rows = lake.read(name, version=version)
-    except DeltaError as error:
+    except (DeltaError, pa.ArrowException, OSError) as error:
         raise DataError(
             f"version {version} of {name!r} cannot be read: {error}",
             where=lake.root,
             next_step="bring it back from a copy of the lake; what named it cannot be computed again without it",
         ) from error
-    missing = [column for column in (VALID_FROM, *table.columns) if column not in rows.column_names]
-    if missing:
+    other = [column for column, kind in _types(table).items() if not _fits(rows, column, kind, table)]
+    if other:
         raise DataError(
-            f"version {version} of {name!r} has no column {', '.join(map(repr, missing))}",
+            f"version {version} of {name!r} was loaded under another declaration of {', '.join(map(repr, other))}",
             where=lake.root,
-            allowed=rows.column_names,
-            next_step=f"load a table that has it: sluice tables load {lake.pipeline} {table.name} FILE",
+            next_step=f"load it anew: sluice tables load {lake.pipeline} {table.name} FILE",
         )
     return encode_table(table, rows)
+
+
+def _types(table: AsOfTable) -> dict[str, pa.DataType]:
+    contract = contract_of(table)
+    return {name: silver_type(contract, name) for name in (VALID_FROM, *table.columns)}
+
+
+def _fits(rows: pa.Table, name: str, kind: pa.DataType, table: AsOfTable) -> bool:
+    """Whether a column of a table is what is declared today: there, of its type, and a listed category where one is."""
+    if name not in rows.column_names or rows.schema.field(name).type != kind:
+        return False
+    listed = table.columns[name].categories if name in table.columns else ()
+    return not listed or set(pc.unique(rows.column(name)).to_pylist()) <= {*listed, None}

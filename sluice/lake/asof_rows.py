@@ -13,10 +13,10 @@ import orjson
 import pyarrow as pa
 
 from sluice.declare.asof import VALID_FROM, AsOfTable
-from sluice.declare.streams import Stream, position
 from sluice.engine.asof import encode_table, repeated
 from sluice.engine.history import PUT
 from sluice.errors import DataError
+from sluice.lake.asof import contract_of
 from sluice.lake.contract import BRONZE, check
 from sluice.lake.rowfiles import CHUNK, Row, columns_of, groups, read
 
@@ -75,11 +75,6 @@ def judge(table: AsOfTable, rows: Iterable[Row]) -> Judged:
     twice = standing.filter(pa.array(repeated(table.keys, encode_table(table, standing))))
     refused += [_twice(table, row) for row in twice.to_pylist()]
     return Judged(standing.select([VALID_FROM, *table.columns]), sorted(refused, key=lambda item: item.row))
-
-
-def contract_of(table: AsOfTable) -> Stream:
-    """The table as a stream of rows without ids, so that the rules of ingest hold for it."""
-    return Stream(table.name, id=position, time=VALID_FROM, columns=table.columns)
 
 
 def _bronze(rows: list[Row], first: int) -> pa.Table:

@@ -4,7 +4,7 @@ import json
 import os
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +139,31 @@ def test_a_version_that_is_not_there_is_named(lake: Lake) -> None:
         load(lake, pipeline, {"holidays": 0, "price_index": 0})
 
 
-def test_a_version_from_before_a_column_was_declared_is_named(lake: Lake) -> None:
-    older = lake.read(place("terms")).drop(["plan"])
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (lambda rows: rows.drop(["plan", "fee"]), "'fee', 'plan'"),
+        (lambda rows: rows.set_column(3, "fee", rows.column("fee").cast(pa.float64())), "'fee'"),
+        (lambda rows: rows.set_column(4, "plan", pa.array(["gold"] * len(rows))), "'plan'"),
+        (lambda rows: rows.set_column(0, "valid_from", rows.column("valid_from").cast(pa.int64())), "'valid_from'"),
+    ],
+)
+def test_a_version_that_was_loaded_under_another_declaration_is_named(
+    lake: Lake, change: Callable[[pa.Table], pa.Table], names: str
+) -> None:
+    older = change(lake.read(place("terms")))
     deltalake.write_deltalake(lake.uri(place("terms")), older, mode="overwrite", schema_mode="overwrite")
-    with pytest.raises(DataError, match="version 1 of 'asof/terms' has no column 'plan'"):
+    with pytest.raises(DataError, match=f"version 1 of 'asof/terms' was loaded under another declaration of {names}"):
+        load(lake, pipeline)
+
+
+def test_a_version_whose_file_is_damaged_or_gone_is_named(lake: Lake) -> None:
+    (file,) = Path(lake.uri(place("terms"))).glob("*.parquet")
+    file.write_bytes(b"PAR1 no more PAR1")
+    with pytest.raises(DataError, match="version 0 of 'asof/terms' cannot be read"):
+        load(lake, pipeline)
+    file.unlink()
+    with pytest.raises(DataError, match="version 0 of 'asof/terms' cannot be read"):
         load(lake, pipeline)
 
 
