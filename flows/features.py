@@ -11,6 +11,7 @@ from sluice.engine.encode import encode
 from sluice.engine.fold import load_base
 from sluice.engine.history import keep
 from sluice.engine.sqlite import open_store
+from sluice.lake.asof import newest
 
 
 @flow(name="features")
@@ -21,7 +22,7 @@ def features(pipeline: str, at: int | None = None, online: bool = True) -> str:
     """
     here, now = place(pipeline), moment(at)
     base = here.lake.version("batches")
-    version = backfill(pipeline, base, now)
+    version = backfill(pipeline, base, now, newest(here.lake, here.pipeline))
     if online:
         load_online(pipeline, base, now)
     register(pipeline)
@@ -29,11 +30,12 @@ def features(pipeline: str, at: int | None = None, online: bool = True) -> str:
 
 
 @task(name="backfill")
-def backfill(pipeline: str, base: int, at: int) -> str:
-    """Run the backfill job over the batches published in version `base` of the table `batches`."""
+def backfill(pipeline: str, base: int, at: int, tables: dict[str, int]) -> str:
+    """Run the backfill job over the batches published in version `base` of `batches`, and these as-of tables."""
     here = place(pipeline)
     places = ["--pipeline", pipeline, "--lake", here.settings.places.lake_uri]
-    submit("backfill", [*places, "--base", str(base), "--at", str(at)])
+    pinned = [part for name, version in tables.items() for part in ("--table", f"{name}@{version}")]
+    submit("backfill", [*places, "--base", str(base), "--at", str(at), *pinned])
     return f"vectors@{here.lake.version('vectors')}"
 
 

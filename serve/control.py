@@ -16,6 +16,8 @@ from serve.models import check_model
 from serve.routing import Routing
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DataError, Outage
+from sluice.lake.asof import newest
+from sluice.lake.tables import Lake
 from sluice.local.environment import apply_environment
 from sluice.settings import Settings, settings
 
@@ -38,6 +40,7 @@ def deploy(
     routing: Routing,
     *,
     store: str | None = None,
+    lake: str | None = None,
     log: str | None = None,
     clock: str | None = None,
     replicas: int = 1,
@@ -46,8 +49,8 @@ def deploy(
     """Serve a pipeline (its name or file) by a routing; returns when every replica answers by it.
 
     With the same pipeline, places and replicas as before, models are swapped in place; otherwise Serve replaces its
-    replicas. Places default to the settings. DataError: a model cannot serve, and what served before still does.
-    Outage: the replicas did not get ready in time.
+    replicas. Places default to the settings. DataError: a model cannot serve, or there is no version of an as-of table;
+    what served before still does. Outage: the replicas did not get ready in time.
     """
     declared = load_pipeline(pipeline)
     for model in routing.models:
@@ -56,9 +59,11 @@ def deploy(
     places = {
         "pipeline": str(Path(pipeline).absolute()) if pipeline.endswith(".py") else pipeline,
         "store": store or chosen.places.online_uri,
+        "lake": lake or chosen.places.lake_uri,
         "log": log or f"kafka://{chosen.kafka}",
         "clock": clock or chosen.places.clock,
     }
+    newest(Lake(places["lake"], declared.name), declared)
     started = time.monotonic()
     with _client(chosen) as client:
         before = _configuration(client)

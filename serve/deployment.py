@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from typing import Any
 
 import ray
@@ -21,9 +22,12 @@ from serve.app import create_app
 from serve.log import open_log
 from serve.loopback import stay_on_loopback
 from serve.scoring import Parts, ScoringService
+from serve.tables import Tables
 from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
 from sluice.engine.sqlite import open_store
+from sluice.lake.asof import load, newest
+from sluice.lake.tables import Lake
 
 SWITCH_S = 0.0005
 """Seconds that a thread in the background, such as the log's, may keep the interpreter from the one that answers."""
@@ -37,6 +41,7 @@ class Places(BaseModel):
     pipeline: str
     """A registered name, or the path of a Python file."""
     store: str
+    lake: str
     log: str
     clock: str
 
@@ -58,12 +63,14 @@ class Scoring:
 
 
 def open_service(places: Places, replica: str) -> ScoringService:
-    """A service that opens its store and log as soon as they are there."""
+    """A service that opens its tables, store and log as soon as they are there."""
     pipeline = load_pipeline(places.pipeline)
+    lake = Lake(places.lake, pipeline.name)
     parts = Parts(
         store=lambda: open_store(places.store, pipeline.name, read_only=True),
         log=lambda: open_log(places.log, pipeline.name),
         clock=open_clock(places.clock),
+        tables=Tables(partial(newest, lake, pipeline), partial(load, lake, pipeline)),
     )
     return ScoringService(pipeline, parts, replica=replica)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from serve.answers import Answers
@@ -31,6 +33,10 @@ class Metrics:
         )
         self._routing = Gauge("sluice_routing_info", "The routing that is served.", ["version"], registry=self.registry)
 
+        self._tables = Gauge(
+            "sluice_asof_table_version", "The version of a table that is looked up.", ["table"], registry=self.registry
+        )
+
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self.registry)
 
@@ -59,6 +65,11 @@ class Metrics:
         """The routing in force."""
         self._routing.clear()
         self._routing.labels(routing.version).set(1)
+
+    def looked_up(self, versions: Mapping[str, int]) -> None:
+        """The as-of tables in use."""
+        for table, version in versions.items():
+            self._tables.labels(table).set(version)
 
     def routing_refused(self) -> None:
         """A routing that could not be loaded."""

@@ -78,6 +78,7 @@ class Readiness(BaseModel):
     definition: str
     routing: str = Field(description="version of the routing in force")
     segments: dict[str, SegmentState]
+    tables: dict[str, int] = Field(description="the version of each as-of table that is looked up")
     missing: str = Field(description="what is not there yet")
     refused: Refused | None
 

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from serve.models import Models, as_vectors, load_models
 from serve.requests import Batch, Refusal, RequestReader
 from serve.routing import Routing
 from serve.served import Served
+from serve.tables import Tables
 from sluice.clock import Clock
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.read import Answer, answer
@@ -50,6 +51,7 @@ class Parts:
     store: Callable[[], TileStore]
     log: Callable[[], PredictionLog]
     clock: Clock
+    tables: Tables = field(default_factory=Tables)
 
 
 @dataclass
@@ -83,15 +85,17 @@ class ScoringService:
         self._lock = threading.Lock()
 
     def open(self) -> bool:
-        """Open what is not open yet, or no longer; whether everything is."""
+        """Open what is not open yet, or no longer, and take up newer as-of tables; whether everything is open."""
         with self._lock:
-            if self._opened is not None and not self._stale:
-                return True
             try:
-                self._open()
+                if self._opened is not None and not self._stale:
+                    self._parts.tables.renew()
+                else:
+                    self._open()
             except (SluiceError, sqlite3.Error, OSError) as error:
                 self._problem = str(error)
                 return False
+            self.metrics.looked_up(self._parts.tables.held.versions)
             return True
 
     def route(self, routing: Routing) -> bool:
@@ -131,7 +135,7 @@ class ScoringService:
         answers = answer_events(models, batch, vectors)
         if isinstance(answers, Refusal):
             return self._refuse(answers)
-        served = Served(uuid.uuid4().hex, self._definition, batch, packed, found.knowledge, degraded)
+        served = Served(uuid.uuid4().hex, self._definition, batch, packed, found.known(), degraded)
         reply = Reply(200, served.reply(answers.given))
         taken = time.perf_counter_ns() - started
         self.metrics.answered(batch, answers, degraded=degraded, seconds=taken / 1e9)
@@ -152,6 +156,7 @@ class ScoringService:
                 segment: {"stage": route.stage, "share": route.share, "models": [str(model) for model in route.models]}
                 for segment, route in sorted(routing.routes.items())
             },
+            "tables": dict(self._parts.tables.held.versions),
             "missing": "" if ready else self._missing(),
             "refused": self.refused,
         }
@@ -170,6 +175,7 @@ class ScoringService:
 
     def _open(self) -> None:
         self._parts.clock.now()
+        self._parts.tables.open()
         store = self._parts.store()
         desk = self._opened.desk if self._opened else LogDesk(self._parts.log(), self.metrics.unlogged)
         self._opened, self._stale, self._problem = _Opened(store, desk), False, ""
@@ -183,12 +189,13 @@ class ScoringService:
 
     def _values(self, store: TileStore, batch: Batch) -> tuple[Answer, bool]:
         """The vectors in one read of the store; when it cannot be read, those that know nothing: degraded."""
+        lookups = self._parts.tables.held
         try:
-            found = answer(self.pipeline, store, batch.encoded)
+            found = answer(self.pipeline, store, batch.encoded, lookups)
         except (Outage, sqlite3.Error) as error:
             logger.warning("the online store cannot be read: %s", error)
             self._stale, self._problem = True, f"the online store cannot be read: {error}"
-            return answer(self.pipeline, self._empty, batch.encoded), True
+            return answer(self.pipeline, self._empty, batch.encoded, lookups), True
         return found, found.knowledge.base == NOTHING and not found.knowledge.positions
 
     def _keep(self, desk: LogDesk, served: Served, answers: Answers, models: Models, vectors: Vectors) -> None:

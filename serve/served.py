@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,7 +10,6 @@ import orjson
 
 from serve.answers import Scored
 from serve.requests import Batch
-from sluice.engine.store import Knowledge
 from sluice.stream.predictions import Prediction
 
 
@@ -22,7 +21,8 @@ class Served:
     definition: str
     batch: Batch
     packed: Sequence[bytes]
-    knowledge: Knowledge
+    knowledge: Mapping[str, object]
+    """K as it is logged."""
     degraded: bool
     answered: int = 0
     """Event clock, microseconds."""
@@ -52,7 +52,7 @@ class Served:
 
     def rows(self, scored: Iterable[Scored]) -> list[Prediction]:
         """A row for every score, enough to compute its vector again alone."""
-        batch, knowledge = self.batch, self.knowledge.describe()
+        batch = self.batch
         ids, times = (batch.encoded.column(name).to_pylist() for name in ("_id", "_time"))
         return [
             Prediction(
@@ -62,7 +62,7 @@ class Served:
                 answered=self.answered,
                 request=batch.events[item.place],
                 keys=batch.keys[item.place],
-                knowledge=knowledge,
+                knowledge=self.knowledge,
                 definition=self.definition,
                 segment=batch.segments[item.place],
                 model=item.model.name,

@@ -1,5 +1,6 @@
 """Sluice: a machine-learning pipeline declared in one Python file. These names are the vocabulary it is written in."""
 
+from sluice.declare.asof import AsOf
 from sluice.declare.columns import Category, Decimal, Flag, ForeignKey, Integer, Key
 from sluice.declare.conditions import col
 from sluice.declare.functions import (
@@ -24,7 +25,20 @@ from sluice.declare.functions import (
 )
 from sluice.declare.operate import Gates, Rollout, Training
 from sluice.declare.pipeline import Pipeline
-from sluice.declare.request import cross, hour, is_night, is_weekend, ratio, value, weekday
+from sluice.declare.request import (
+    cross,
+    difference,
+    hour,
+    is_night,
+    is_weekend,
+    minutes_since_midnight,
+    month,
+    ratio,
+    season,
+    value,
+    weekday,
+    zscore,
+)
 from sluice.declare.retraining import (
     Budget,
     ComplianceCritical,
@@ -37,6 +51,7 @@ from sluice.declare.streams import Label, Stream, position
 from sluice.declare.views import Request, Windows
 
 __all__ = [
+    "AsOf",
     "Budget",
     "Category",
     "ComplianceCritical",
@@ -63,6 +78,7 @@ __all__ = [
     "decayed_count",
     "decayed_mean",
     "decayed_sum",
+    "difference",
     "distinct",
     "first",
     "hour",
@@ -72,9 +88,12 @@ __all__ = [
     "max_",
     "mean",
     "min_",
+    "minutes_since_midnight",
+    "month",
     "percentile",
     "position",
     "ratio",
+    "season",
     "share",
     "since_first",
     "since_last",
@@ -84,4 +103,5 @@ __all__ = [
     "top_share",
     "value",
     "weekday",
+    "zscore",
 ]

@@ -1,6 +1,6 @@
 """Backfill: the vector of every event and the tiles of every entity, from published history.
 
-    spark-submit spark_jobs/backfill.py --pipeline fraud --lake URI --at 1767225600000000 [--parts 8]
+    spark-submit spark_jobs/backfill.py --pipeline fraud --lake URI --at 1767225600000000 [--parts 8] [--table days@3]
 
 Spark is the scheduler: its tasks read and write parquet with Arrow and compute with numpy; no row enters the JVM. What
 they do is told in `sluice.lake.backfill`. The driver names their files in one Delta commit for each table; a run that
@@ -18,6 +18,7 @@ import deltalake
 
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DataError
+from sluice.lake.asof import load, newest
 from sluice.lake.backfill import Plan, assemble, compute_part, count, deal, relate, sources
 from sluice.lake.files import create_table, remove, replace_files, staged_files
 from sluice.lake.tables import Lake
@@ -45,6 +46,9 @@ def _work(workers: Workers, plan: Plan) -> None:
     files, rows = sources(plan)
     if not files:
         raise DataError("there is no published history", where=plan.tables().root, next_step="ingest something first")
+    load(
+        plan.tables(), pipeline, dict(plan.asof)
+    )  # a version that cannot be read is told before the work, not after it
     each: Callable[..., object] = partial(workers.each, rows=rows)
     each(partial(deal, plan), files)
     each(partial(relate, plan), [(stream.name, part) for stream in pipeline.streams if stream.parent for part in parts])
@@ -80,10 +84,21 @@ def _arguments() -> Plan:
     parser.add_argument("--base", type=int, help="version of the table `batches` to take as history (the newest)")
     parser.add_argument("--at", required=True, type=int, help="event clock in microseconds: labels known by then")
     parser.add_argument("--parts", type=int, default=4, help="how many parts the work is dealt into (default 4)")
+    parser.add_argument(
+        "--table", type=_version, action="append", help="version of an as-of table, such as holidays@3 (the newest)"
+    )
     given = parser.parse_args()
     pipeline = str(Path(given.pipeline).resolve()) if given.pipeline.endswith(".py") else given.pipeline
-    newest = Lake(given.lake, load_pipeline(pipeline).name).version("batches")
-    return Plan(pipeline, given.lake, newest if given.base is None else given.base, given.at, given.parts)
+    declared = load_pipeline(pipeline)
+    lake = Lake(given.lake, declared.name)
+    base = lake.version("batches") if given.base is None else given.base
+    tables = newest(lake, declared) | dict(given.table or ())
+    return Plan(pipeline, given.lake, base, given.at, given.parts, tuple(tables.items()))
+
+
+def _version(text: str) -> tuple[str, int]:
+    table, _, version = text.partition("@")
+    return table, int(version)
 
 
 def main() -> None:

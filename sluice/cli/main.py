@@ -37,6 +37,10 @@ COMMANDS = {
         "sluice.cli.services:env", 'Print the environment that the engines need, for `eval "$(sluice env)"`.'
     ),
     "stream": Command("sluice.cli.stream:stream", "Create a pipeline's topics; fold them; archive them."),
+    "tables": Command(
+        "sluice.cli.tables:tables",
+        "Load the tables that a pipeline looks things up in; make a calendar of holidays; show them.",
+    ),
     "rollout": Command(
         "sluice.cli.rollout:rollout",
         "Show where every segment's models stand; move them by a step; take the newest step back.",

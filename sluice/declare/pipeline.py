@@ -7,13 +7,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
+from sluice.declare.asof import AsOf, AsOfTable, tables_of
 from sluice.declare.checks import distinct, named, one_of
-from sluice.declare.columns import Category, Column, Decimal, Flag, Integer, Key
+from sluice.declare.columns import Column, Key
 from sluice.declare.functions import Windowed
+from sluice.declare.operands import Feature, Operands, column_feature
 from sluice.declare.operate import Gates, Rollout, Training
-from sluice.declare.request import RequestFeature, ViewFeature
 from sluice.declare.retraining import HybridRetraining
 from sluice.declare.streams import Label, Stream
 from sluice.declare.views import Request, Windows
@@ -23,23 +23,13 @@ ALL = "*"
 """The segment that stands for all traffic: the fallback model's."""
 
 
-@dataclass(frozen=True)
-class Feature:
-    """One place of a vector: its name `<view>__<feature>`, and whether it holds a number or a category's code."""
-
-    name: str
-    kind: Literal["number", "category"]
-    size: int | None = None
-    """How many codes a closed category has; None for a number and for an open category."""
-
-
 @dataclass(frozen=True, eq=False)
 class Pipeline:
     """One declared use case; everything else (schemas, topics, jobs, model inputs, request schema) follows from it."""
 
     name: str
-    views: Sequence[Windows | Request] = field(kw_only=True)
-    """The features of a vector, in the order of the views."""
+    views: Sequence[Windows | AsOf | Request] = field(kw_only=True)
+    """The features of a vector: of the windows, then the looked up ones, then the request's, each in this order."""
     label: Label = field(kw_only=True)
     """What is predicted; the stream it is about is the one that is scored."""
     segment_by: str | None = field(default=None, kw_only=True)
@@ -50,6 +40,7 @@ class Pipeline:
     training: Training = field(default_factory=Training, kw_only=True)
     rollout: Rollout = field(default_factory=Rollout, kw_only=True)
     retraining: HybridRetraining = field(default_factory=HybridRetraining, kw_only=True)
+    tables: Mapping[str, AsOfTable] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         where = f"Pipeline({self.name!r})"
@@ -58,9 +49,10 @@ class Pipeline:
         self._check_streams(where)
         for view in self.windows:
             self._check_view(view, where)
+        object.__setattr__(self, "tables", tables_of(self.lookups, self.events.columns, where))
         for request in self.requests:
             for feature in request.features:
-                self._check_request(feature, f"{where}.{request.name}.{feature.name}")
+                self._operands.check(feature, f"{where}.{request.name}.{feature.name}")
         self._check_running(where)
 
     @property
@@ -78,6 +70,11 @@ class Pipeline:
     def windows(self) -> tuple[Windows, ...]:
         """The windowed views in declared order."""
         return tuple(view for view in self.views if isinstance(view, Windows))
+
+    @functools.cached_property
+    def lookups(self) -> tuple[AsOf, ...]:
+        """The as-of views in declared order."""
+        return tuple(view for view in self.views if isinstance(view, AsOf))
 
     @functools.cached_property
     def requests(self) -> tuple[Request, ...]:
@@ -103,10 +100,10 @@ class Pipeline:
 
     @functools.cached_property
     def features(self) -> tuple[Feature, ...]:
-        """The places of a vector, in declared order."""
-        windowed = [_windowed_feature(view, item) for view in self.windows for item in view.functions]
-        asked = [self._request_feature(view.name, item) for view in self.requests for item in view.features]
-        return (*windowed, *asked)
+        """The places of a vector: of the windows, of the as-of views, of the request, each in declared order."""
+        found = [feature for features in self._operands.views.values() for feature in features.values()]
+        asked = [self._operands.feature(view.name, item) for view in self.requests for item in view.features]
+        return (*found, *asked)
 
     @functools.cached_property
     def definition(self) -> str:
@@ -127,22 +124,23 @@ class Pipeline:
         """The declared columns of a request besides id and time."""
         return self.events.columns
 
-    def _request_feature(self, view: str, feature: RequestFeature) -> Feature:
-        name = f"{view}__{feature.name}"
-        if feature.function == "cross":
-            return Feature(name, "category")
-        if feature.function == "value":
-            column = self.events.columns[str(feature.operands[0])]
-            if isinstance(column, Category):
-                return Feature(name, "category", len(column.categories) or None)
-        return Feature(name, "number")
+    @functools.cached_property
+    def _operands(self) -> Operands:
+        """What request features may be made from."""
+        views = {
+            view.name: {item.name: _windowed_feature(view, item) for item in view.functions} for view in self.windows
+        }
+        looked_up = {view.name: dict(zip(view.features, view.places, strict=True)) for view in self.lookups}
+        return Operands(self.events.columns, {**views, **looked_up})
 
     def _check_parts(self, where: str) -> None:
         if not isinstance(self.label, Label):
             raise DeclarationError(f"label={self.label!r}", where=where, allowed="a Label")
         for view in self.views:
-            if not isinstance(view, Windows | Request):
-                raise DeclarationError(f"{view!r} is no view", where=f"{where}.views", allowed="Windows and Request")
+            if not isinstance(view, Windows | AsOf | Request):
+                raise DeclarationError(
+                    f"{view!r} is no view", where=f"{where}.views", allowed="Windows, AsOf and Request"
+                )
         distinct([view.name for view in self.views], where=where, kind="view")
         if not self.windows:
             raise DeclarationError("no Windows is declared", where=f"{where}.views", allowed="at least one Windows")
@@ -189,27 +187,6 @@ class Pipeline:
                 f"a request is no event of {view.stream}", where=f"{at}.include_request", allowed="False"
             )
 
-    def _check_request(self, feature: RequestFeature, where: str) -> None:
-        allowed = self._operands(feature)
-        for operand in feature.operands:
-            if isinstance(operand, ViewFeature):
-                one_of(operand.view, [view.name for view in self.windows], where=where, kind="view")
-                names = [item.name for item in self.view(operand.view).functions]
-                one_of(operand.feature, names, where=where, kind="feature")
-                continue
-            if operand in self.events.columns and operand not in allowed:
-                raise DeclarationError(f"{feature.function} of {operand!r}", where=where, allowed=allowed)
-            one_of(operand, allowed, where=where, kind="column")
-
-    def _operands(self, feature: RequestFeature) -> list[str]:
-        """The columns that a request feature may take."""
-        kinds = {
-            "cross": (Category,),
-            "ratio": (Decimal, Integer, Flag),
-            "value": (Decimal, Integer, Flag, Category),
-        }.get(feature.function, ())
-        return [name for name, column in self.events.columns.items() if isinstance(column, kinds)]
-
 
 def _texts(stream: Stream) -> bool:
     return stream.id_type == "text" or not stream.id_columns
@@ -217,7 +194,7 @@ def _texts(stream: Stream) -> bool:
 
 def _windowed_feature(view: Windows, feature: Windowed) -> Feature:
     name, category = f"{view.name}__{feature.name}", view.category(feature)
-    return Feature(name, "number") if category is None else Feature(name, "category", len(category.categories) or None)
+    return Feature(name, "number") if category is None else column_feature(name, category)
 
 
 def hash_of(description: Mapping[str, object]) -> str:

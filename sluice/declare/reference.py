@@ -82,16 +82,7 @@ EXAMPLES = {
         "since_first": 'age = since_first("lifetime", name="age")',
         "col": 'abroad = count("7d", where=(col("country") != "FR") & (col("amount") > 100), name="abroad")',
     },
-    "Features of the request": {
-        "value": 'how_much = value("amount")',
-        "hour": "when = hour()",
-        "weekday": 'day = weekday(name="day")',
-        "is_weekend": "weekend = is_weekend()",
-        "is_night": "night = is_night(22, 5)",
-        "cross": 'place = cross("channel", "country", name="place")',
-        "ratio": 'pace = ratio("amount", "items", name="per_item")',
-    },
-    "Views": {
+    "Views of a stream": {
         "Windows": """\
             spend = Windows(
                 "spend",
@@ -106,10 +97,39 @@ EXAMPLES = {
             steps = Windows("steps", of="card", over=payments, edge="slot", slot="1h", features=[count("6h")])
             risk = Windows("risk", of="card", over=fraud, delay="21d", features=[count("30d"), frauds])
             seen = Windows("seen", of="card", over=beacons, features=[count("1h")])""",
+    },
+    "Views of a table": {
+        "AsOf": """\
+            calendar = AsOf(
+                "calendar",
+                table="holidays",
+                on="country",
+                features={"is_holiday": Flag(), "days_to_next": Integer(min=0, max=400)},
+                valid_for="1d",
+            )
+            prices = AsOf("prices", table="price_index", features={"level": Decimal(scale=3)}, known_after="45d")""",
+    },
+    "Features of the request": {
+        "value": 'how_much = value("amount")',
+        "hour": "when = hour()",
+        "minutes_since_midnight": 'minute = minutes_since_midnight(name="minute")',
+        "weekday": 'day = weekday(name="day")',
+        "month": "in_month = month()",
+        "season": 'in_season = season(hemisphere="south")',
+        "is_weekend": "weekend = is_weekend()",
+        "is_night": "night = is_night(22, 5)",
+        "cross": 'place = cross("channel", in_season, name="place")',
+        "ratio": 'pace = ratio("amount", "items", name="per_item")',
+        "difference": 'more = difference("amount", spend["mean_amount_30d"], name="more")',
+        "zscore": """\
+            typical = spend["mean_amount_30d"]
+            unusual = zscore(pace, mean=typical, std=typical, name="unusual")""",
+    },
+    "The view of the request": {
         "Request": """\
             moment = Request(
-                "moment", how_much, when, day, weekend, night, place, pace,
-                ratio("amount", spend["mean_amount_30d"], name="to_usual"),
+                "moment", how_much, when, minute, day, in_month, in_season, weekend, night, place, pace, more, unusual,
+                ratio("amount", prices["level"], name="real_amount"),
             )""",
     },
     "How it is run": {
@@ -137,7 +157,7 @@ EXAMPLES = {
         "Pipeline": """\
             pipeline = Pipeline(
                 "cards",
-                views=[spend, steps, risk, seen, moment],
+                views=[spend, steps, risk, seen, calendar, prices, moment],
                 label=fraud,
                 segment_by="channel",
                 gates=gates,

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sluice.declare.checks import named
+from sluice.declare.checks import named, one_of
 from sluice.errors import DeclarationError
 
-Moment = Literal["value", "hour", "weekday", "is_weekend", "is_night", "ratio", "cross"]
+Moment = Literal[
+    "value",
+    "hour",
+    "weekday",
+    "month",
+    "season",
+    "minutes_since_midnight",
+    "is_weekend",
+    "is_night",
+    "ratio",
+    "difference",
+    "zscore",
+    "cross",
+]
+SEASONS = ("winter", "spring", "summer", "autumn")
+"""The categories of `season`, in the order of their codes."""
 
 
 @dataclass(frozen=True)
@@ -24,27 +40,35 @@ class ViewFeature:
         return f"{self.view}__{self.feature}"
 
 
-Operand = str | ViewFeature
-
-
 @dataclass(frozen=True)
 class RequestFeature:
-    """One feature of the request: a function of its time, its columns or of view features."""
+    """One feature of the request: a function of its time, its columns, view features or other request features."""
 
     function: Moment
     operands: tuple[Operand, ...] = ()
     name: str = ""
     parameters: tuple[int, ...] = field(default=())
 
+    @property
+    def leaves(self) -> Iterator[str | ViewFeature]:
+        """The columns and view features that it is made from, through whatever it is made of."""
+        for operand in self.operands:
+            if isinstance(operand, RequestFeature):
+                yield from operand.leaves
+            else:
+                yield operand
+
     def describe(self) -> dict[str, object]:
         """Everything that changes the value."""
-        operands = [item if isinstance(item, str) else item.name for item in self.operands]
         return {
             "function": self.function,
-            "operands": operands,
+            "operands": [_described(operand) for operand in self.operands],
             "name": self.name,
             "parameters": list(self.parameters),
         }
+
+
+Operand = str | ViewFeature | RequestFeature
 
 
 def value(column: str, *, name: str | None = None) -> RequestFeature:
@@ -62,6 +86,25 @@ def weekday(*, name: str = "weekday") -> RequestFeature:
     return RequestFeature("weekday", name=named(name, where="weekday(name)"))
 
 
+def month(*, name: str = "month") -> RequestFeature:
+    """The month of the request's event time in UTC, 1 to 12."""
+    return RequestFeature("month", name=named(name, where="month(name)"))
+
+
+def season(*, hemisphere: Literal["north", "south"] = "north", name: str = "season") -> RequestFeature:
+    """The meteorological season in UTC, a closed category: winter, spring, summer, autumn.
+
+    In the north winter is December to February, spring March to May, and so on; in the south it is half a year later.
+    """
+    one_of(hemisphere, ["north", "south"], where="season(hemisphere)", kind="hemisphere")
+    return RequestFeature("season", (), named(name, where="season(name)"), (0 if hemisphere == "north" else 6,))
+
+
+def minutes_since_midnight(*, name: str = "minutes_since_midnight") -> RequestFeature:
+    """Whole minutes since the request's midnight in UTC, 0 to 1439."""
+    return RequestFeature("minutes_since_midnight", name=named(name, where="minutes_since_midnight(name)"))
+
+
 def is_weekend(*, name: str = "is_weekend") -> RequestFeature:
     """Whether the request falls on a Saturday or Sunday in UTC, 1 or 0."""
     return RequestFeature("is_weekend", name=named(name, where="is_weekend(name)"))
@@ -76,16 +119,48 @@ def is_night(first_hour: int = 0, last_hour: int = 6, *, name: str = "is_night")
 
 def ratio(over: Operand, under: Operand, *, name: str | None = None) -> RequestFeature:
     """One value divided by another in float64; null when either is null or the divisor is zero."""
-    return RequestFeature("ratio", (over, under), named(name or _joined(over, "per", under), where="ratio(name)"))
+    return _of("ratio", (over, under), name, f"{_called(over)}_per_{_called(under)}")
 
 
-def cross(*columns: str, name: str | None = None) -> RequestFeature:
-    """Two or more categories as one: a frozen 64-bit hash of their codes; null when one is null."""
-    if len(columns) < 2:
-        raise DeclarationError(f"a cross of {len(columns)}", where="cross", allowed="two categories or more")
-    return RequestFeature("cross", columns, named(name or "_x_".join(columns), where="cross(name)"))
+def difference(left: Operand, right: Operand, *, name: str | None = None) -> RequestFeature:
+    """One value minus another in float64; null when either is null."""
+    return _of("difference", (left, right), name, f"{_called(left)}_minus_{_called(right)}")
 
 
-def _joined(left: Operand, word: str, right: Operand) -> str:
-    names = [item if isinstance(item, str) else f"{item.view}_{item.feature}" for item in (left, right)]
-    return f"_{word}_".join(names)
+def zscore(value: Operand, *, mean: Operand, std: Operand, name: str | None = None) -> RequestFeature:
+    """How many `std` a value lies above `mean`: `(value - mean) / std` in float64; null when one is, or std is 0."""
+    return _of("zscore", (value, mean, std), name, f"zscore_{_called(value)}")
+
+
+def cross(*categories: Operand, name: str | None = None) -> RequestFeature:
+    """Two or more categories as one: a frozen 64-bit hash of their codes; null when one is null.
+
+    Hour, weekday, month, season, weekend and night of the request count as categories, as do those of `AsOf` views.
+    """
+    if len(categories) < 2:
+        raise DeclarationError(f"a cross of {len(categories)}", where="cross", allowed="two categories or more")
+    return _of("cross", categories, name, "_x_".join(_called(item) for item in categories))
+
+
+def _of(function: Moment, operands: tuple[Operand, ...], name: str | None, otherwise: str) -> RequestFeature:
+    return RequestFeature(function, operands, named(name or otherwise, where=f"{function}(name)"))
+
+
+def _called(operand: object) -> str:
+    """What an operand is called within the name of what is made from it."""
+    if isinstance(operand, ViewFeature):
+        return f"{operand.view}_{operand.feature}"
+    if isinstance(operand, str | RequestFeature):
+        return operand if isinstance(operand, str) else operand.name
+    raise DeclarationError(
+        f"{operand!r} is no value",
+        where="an operand of ratio, difference, zscore or cross",
+        allowed="a column, a view's feature such as spend['mean_amount_7d'], or another feature of the request",
+    )
+
+
+def _described(operand: Operand) -> object:
+    """An operand as it changes the value: what another feature of the request is called does not."""
+    if isinstance(operand, RequestFeature):
+        return {name: part for name, part in operand.describe().items() if name != "name"}
+    return operand if isinstance(operand, str) else operand.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
+from sluice.engine.asof import NOTHING, Lookups
 from sluice.engine.batch import Column, named_columns, words_of
 from sluice.engine.cold import cold_sums, is_plain
 from sluice.engine.evaluate import Sums, nears
@@ -34,6 +35,12 @@ class Answer:
 
     values: Values
     knowledge: Knowledge
+    tables: Mapping[str, int] = field(default_factory=dict)
+    """The version of each as-of table that was looked up."""
+
+    def known(self) -> dict[str, object]:
+        """K as it is logged: what was read of the store, and `{"tables": {"holidays": 3}}` where tables were."""
+        return self.knowledge.describe() | ({"tables": dict(self.tables)} if self.tables else {})
 
 
 class Held(NamedTuple):
@@ -51,8 +58,8 @@ class Windowed(NamedTuple):
     knowledge: Knowledge
 
 
-def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table) -> Answer:
-    """The vectors of encoded requests from the store's tiles."""
+def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table, lookups: Lookups = NOTHING) -> Answer:
+    """The vectors of encoded requests from the store's tiles and the as-of tables."""
     found = windowed(pipeline, store, Requests.of_table(requests, pipeline.keys))
     columns: dict[str, Column] = {}
     first = 0
@@ -61,7 +68,7 @@ def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table) -> Answer:
         named = named_columns(view, found.words[:, part], found.valid[:, part])
         columns |= {f"{view.name}__{name}": column for name, column in named.items()}
         first = part.stop
-    return Answer(complete(pipeline, requests, columns), found.knowledge)
+    return Answer(complete(pipeline, requests, columns, lookups), found.knowledge, lookups.versions)
 
 
 def windowed(pipeline: Pipeline, store: TileStore, requests: Requests) -> Windowed:

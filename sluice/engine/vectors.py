@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
+from sluice.engine.asof import NOTHING, Lookups
 from sluice.engine.batch import Column, compute
 from sluice.engine.encode import invalid
 from sluice.engine.history import keep, rows
@@ -33,29 +34,35 @@ def requests_of(view: Windows, events: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
-def vectors(pipeline: Pipeline, events: Mapping[str, pa.Table], requests: pa.Table) -> pa.Table:
+def vectors(
+    pipeline: Pipeline, events: Mapping[str, pa.Table], requests: pa.Table, lookups: Lookups = NOTHING
+) -> pa.Table:
     """The vector of every request from the encoded events of every stream: the plainest way to use the engine.
 
-    `events` maps stream names to encoded tables (all versions), `requests` is encoded like the scored stream. One
-    row per request in their order: a column for each place of the vector, float64 or int64 codes, null where empty.
+    `events` maps stream names to encoded tables (all versions), `requests` is encoded like the scored stream, `lookups`
+    are the as-of tables. One row per request in their order: a column for each place of the vector, float64 or int64
+    codes, null where empty.
     """
     windowed: dict[str, Column] = {}
     kept = keep(pipeline)
     for view in pipeline.windows:
         found = compute(view, rows(view, events, kept=kept), requests_of(view, requests))
         windowed |= {f"{view.name}__{name}": column for name, column in found.items()}
-    return as_table(pipeline, complete(pipeline, requests, windowed))
+    return as_table(pipeline, complete(pipeline, requests, windowed, lookups))
 
 
-def complete(pipeline: Pipeline, requests: pa.Table, windowed: Mapping[str, Column]) -> Values:
-    """The windowed values together with the request's own features, in the order of the vector."""
-    moment = Moment(pipeline, requests, windowed)
+def complete(
+    pipeline: Pipeline, requests: pa.Table, windowed: Mapping[str, Column], lookups: Lookups = NOTHING
+) -> Values:
+    """The windowed values together with what is looked up and the request's own features, in the vector's order."""
+    known = {**windowed, **lookups.at(pipeline, requests)}
+    moment = Moment(pipeline, requests, known)
     asked = {
         f"{view.name}__{feature.name}": moment.compute(feature)
         for view in pipeline.requests
         for feature in view.features
     }
-    everything = {**windowed, **asked}
+    everything = {**known, **asked}
     return {feature.name: everything[feature.name] for feature in pipeline.features}
 
 

@@ -1,6 +1,7 @@
-"""What the `_at` views and the request views compute: the read path of serving, on what Feast hands over.
+"""What the `_at` views, the as-of and the request views compute: the read path of serving, on what Feast hands over.
 
-Feast calls these with a dictionary of lists: the entities' tiles, their keys, and the request's time, id and columns.
+Feast calls these with a dictionary of lists: the entities' tiles, the versions of tables, keys, and the request's time,
+id and columns.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from sluice.declare.asof import AsOf
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Request, Windows
 from sluice.engine.batch import Column
@@ -19,9 +21,10 @@ from sluice.engine.read import view_values
 from sluice.engine.requests import Moment
 from sluice.errors import UserError
 from sluice.feast.declared import Declared
-from sluice.feast.fields import tiles_name
+from sluice.feast.fields import tiles_name, version_name
 from sluice.feast.requests import columns_of, encode_requests, read_times, sources_of
 from sluice.feast.state import unpack_tiles
+from sluice.feast.tables import opened
 
 Inputs = Mapping[str, Sequence[Any]]
 Outputs = dict[str, list[float | int | None]]
@@ -35,15 +38,22 @@ def window_features(inputs: Inputs, *, called: str, made_from: Declared) -> Outp
     return _outputs(called, _windowed(view, inputs, requests))
 
 
+def table_features(inputs: Inputs, *, called: str, made_from: Declared) -> Outputs:
+    """An as-of view's values at each request's time."""
+    pipeline = made_from.load()
+    view = next(view for view in pipeline.lookups if view.name == made_from.view)
+    return _outputs(called, _looked_up(pipeline, view, inputs, _requests(pipeline, view, inputs)))
+
+
 def request_features(inputs: Inputs, *, called: str, made_from: Declared) -> Outputs:
-    """A request view's values: the request's own columns, and ratios to what is known at its time and id."""
+    """A request view's values: the request's own columns, and what they are beside what is known at its time and id."""
     pipeline = made_from.load()
     view = request_view(pipeline, made_from.view)
     requests = _requests(pipeline, view, inputs)
     known = {
         f"{source.name}__{name}": column
         for source in sources_of(pipeline, view)
-        for name, column in _windowed(source, inputs, requests).items()
+        for name, column in _known(pipeline, source, inputs, requests).items()
     }
     features = Features(pipeline, requests, known)
     return _outputs(called, {feature.name: features.compute(feature) for feature in view.features})
@@ -54,7 +64,7 @@ def request_view(pipeline: Pipeline, name: str) -> Request:
     return next(view for view in pipeline.requests if view.name == name)
 
 
-def _requests(pipeline: Pipeline, view: Windows | Request, inputs: Inputs) -> pa.Table:
+def _requests(pipeline: Pipeline, view: Windows | AsOf | Request, inputs: Inputs) -> pa.Table:
     names = columns_of(pipeline, view)
     missing = [name for name in (pipeline.events.time, *names) if name not in inputs]
     if missing:
@@ -65,6 +75,19 @@ def _requests(pipeline: Pipeline, view: Windows | Request, inputs: Inputs) -> pa
         )
     time = read_times(pipeline, inputs[pipeline.events.time])
     return encode_requests(pipeline, {name: inputs[name] for name in names}, time)
+
+
+def _known(pipeline: Pipeline, view: Windows | AsOf, inputs: Inputs, requests: pa.Table) -> Mapping[str, Column]:
+    if isinstance(view, AsOf):
+        return _looked_up(pipeline, view, inputs, requests)
+    return _windowed(view, inputs, requests)
+
+
+def _looked_up(pipeline: Pipeline, view: AsOf, inputs: Inputs, requests: pa.Table) -> Mapping[str, Column]:
+    if len(requests) == 0:
+        return dict.fromkeys(view.features, (np.empty(0), np.empty(0, bool)))
+    # all rows of one call carry one version
+    return opened(pipeline, view, inputs[version_name(view)][0]).at(requests)
 
 
 def _windowed(view: Windows, inputs: Inputs, requests: pa.Table) -> dict[str, Column]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sluice.declare.asof import AsOf
 from sluice.declare.loading import load_pipeline, registered
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
@@ -39,6 +40,10 @@ class Declared:
     def windows(self) -> Windows:
         """The windowed view."""
         return self.load().view(self.view)
+
+    def lookup(self) -> AsOf | None:
+        """The as-of view, if it is one."""
+        return next((view for view in self.load().lookups if view.name == self.view), None)
 
 
 def declared(pipeline: Pipeline, view: str = "") -> Declared:

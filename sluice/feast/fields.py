@@ -7,6 +7,7 @@ from typing import Any
 from feast import Field
 from feast.types import Bytes, Float64, Int64, String
 
+from sluice.declare.asof import AsOf
 from sluice.declare.columns import Category, Column, Decimal, ForeignKey, Key
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
@@ -27,7 +28,7 @@ def request_field(pipeline: Pipeline, name: str) -> Field:
     return Field(name=name, dtype=_id_type(stream) if column is None else _column_type(column))
 
 
-def feature_fields(pipeline: Pipeline, view: Windows | Request) -> list[Field]:
+def feature_fields(pipeline: Pipeline, view: Windows | AsOf | Request) -> list[Field]:
     """The places of the vector that a view fills, under their names inside the view."""
     prefix = f"{view.name}__"
     mine = [place for place in pipeline.features if place.name.startswith(prefix)]
@@ -45,6 +46,16 @@ def tiles_name(view: Windows) -> str:
 def tiles_field(view: Windows) -> Field:
     """The entity's exact state, from which an `_at` view takes the values of any moment."""
     return Field(name=tiles_name(view), dtype=Bytes)
+
+
+def version_name(view: AsOf) -> str:
+    """The feature that carries which version of a table is looked up; its own for each view."""
+    return f"{view.name}_version"
+
+
+def version_field(view: AsOf) -> Field:
+    """Where the table is and its newest version, from which an on-demand view takes the row of any moment."""
+    return Field(name=version_name(view), dtype=String)
 
 
 def _id_type(stream: Stream) -> Any:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
+from sluice.declare.asof import AsOf
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
+from sluice.engine.asof import Lookups
 from sluice.engine.batch import Column, compute
 from sluice.engine.encode import OWN_COLUMNS, encode
 from sluice.engine.facts import encoded_schema
 from sluice.engine.history import keep, rows
 from sluice.engine.vectors import requests_of
+from sluice.lake.asof import load
 from sluice.lake.tables import Lake
 
 
@@ -28,8 +32,10 @@ class History:
         self._events: dict[str, pa.Table] = {}
         self._rows: dict[str, pa.Table] = {}
 
-    def at_requests(self, view: Windows, requests: pa.Table) -> dict[str, Column]:
+    def at_requests(self, view: Windows | AsOf, requests: pa.Table) -> Mapping[str, Column]:
         """A view's values at encoded requests."""
+        if isinstance(view, AsOf):
+            return self._lookups.views[view.name].at(requests)
         return compute(view, self._counted(view), requests_of(view, requests))
 
     def at_moments(self, view: Windows, keys: pa.Array, times: pa.Array) -> dict[str, Column]:
@@ -39,6 +45,11 @@ class History:
         asked = pa.table({"key": keys, "time": times, "id": nobody})
         found = compute(_alone(view), counted, asked)
         return {name: _seen(view, name, column) for name, column in found.items()}
+
+    @functools.cached_property
+    def _lookups(self) -> Lookups:
+        """The newest version of every as-of table, the same for all views."""
+        return load(self._lake, self._pipeline)
 
     def _counted(self, view: Windows) -> pa.Table:
         """The rows of a view."""

@@ -3,6 +3,8 @@
 entity <key>                 each key that the views use
 feature view <view>          a windowed view at the clock's moment, without a request, and the entity's state
 on-demand view <view>_at     the same view at a request's time and id, from the state and the request's columns
+feature view <pipeline>_<as-of view>_table    which version of a table is looked up
+on-demand view <pipeline>_<as-of view>        what that version holds at a request's time
 on-demand view <pipeline>_<request view>      the request's own features
 feature service <pipeline>   all on-demand views: a vector
 """
@@ -19,12 +21,13 @@ from feast import Entity, FeatureService, FeatureView, Field, OnDemandFeatureVie
 from feast.data_source import DataSource
 from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
 
+from sluice.declare.asof import AsOf
 from sluice.declare.loading import load_pipeline, registered
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Request, Windows
 from sluice.errors import DeclarationError
 from sluice.feast.declared import declared
-from sluice.feast.fields import feature_fields, key_type, request_field, tiles_field
+from sluice.feast.fields import feature_fields, key_type, request_field, tiles_field, version_field
 from sluice.feast.requests import asked_of, sources_of
 from sluice.feast.source import SilverSource
 
@@ -41,6 +44,7 @@ def feast_objects(pipeline: Pipeline) -> list[Any]:
     entities = {name: _entity(pipeline, name) for name in pipeline.keys}
     views = {view.name: _view(pipeline, view, entities[view.of]) for view in pipeline.windows}
     states = {view.name: _state(pipeline, view, entities[view.of]) for view in pipeline.windows}
+    states |= {view.name: _table(pipeline, view, entities) for view in pipeline.lookups}
     computed = [_computed(pipeline, view, states) for view in pipeline.views]
     tags = declared(pipeline).tags()
     service = FeatureService(name=pipeline.name, features=computed, tags=tags, description=_SERVICE)
@@ -102,8 +106,7 @@ _SERVICE = "Every feature of a request. Read it with full_feature_names=True: vi
 
 
 def _entity(pipeline: Pipeline, name: str) -> Entity:
-    column = next(view.key for view in pipeline.windows if view.of == name)
-    return Entity(name=name, join_keys=[name], value_type=key_type(column).to_value_type())
+    return Entity(name=name, join_keys=[name], value_type=_dtype(pipeline, name).to_value_type())
 
 
 def _view(pipeline: Pipeline, view: Windows, entity: Entity) -> FeatureView:
@@ -129,9 +132,27 @@ def _read(
     )
 
 
-def _computed(pipeline: Pipeline, view: Windows | Request, states: Mapping[str, FeatureView]) -> ComputedView:
+def _table(pipeline: Pipeline, view: AsOf, entities: Mapping[str, Entity]) -> FeatureView:
+    """With the entities that it is looked up by, so that Feast brings their keys along."""
+    keys = [name for name in view.keys if name in entities]
     called = _called(pipeline, view)
-    stands_on = (view,) if isinstance(view, Windows) else sources_of(pipeline, view)
+    return FeatureView(
+        name=f"{called}_table",
+        entities=[entities[name] for name in keys],
+        schema=[*(Field(name=name, dtype=_dtype(pipeline, name)) for name in keys), version_field(view)],
+        source=SilverSource.of(pipeline, pipeline.events),
+        tags=declared(pipeline, view.name).tags(),
+        description=f"the version of the table {view.table}, online only: {called} stands on it",
+    )
+
+
+def _dtype(pipeline: Pipeline, name: str) -> Any:
+    return key_type(next(view.key for view in pipeline.windows if view.of == name))
+
+
+def _computed(pipeline: Pipeline, view: Windows | AsOf | Request, states: Mapping[str, FeatureView]) -> ComputedView:
+    called = _called(pipeline, view)
+    stands_on = sources_of(pipeline, view) if isinstance(view, Request) else (view,)
     asked = [request_field(pipeline, name) for name in asked_of(pipeline, view)]
     text = _text(pipeline, view, called)
     tags = declared(pipeline, view.name).tags()
@@ -150,14 +171,14 @@ def _computed(pipeline: Pipeline, view: Windows | Request, states: Mapping[str, 
     )
 
 
-def _called(pipeline: Pipeline, view: Windows | Request) -> str:
+def _called(pipeline: Pipeline, view: Windows | AsOf | Request) -> str:
     return f"{view.name}_at" if isinstance(view, Windows) else f"{pipeline.name}_{view.name}"
 
 
-def _text(pipeline: Pipeline, view: Windows | Request, called: str) -> str:
+def _text(pipeline: Pipeline, view: Windows | AsOf | Request, called: str) -> str:
     """The function that Feast keeps in its registry and runs wherever it reads from it."""
     made_from = declared(pipeline, view.name)
-    function = "window_features" if isinstance(view, Windows) else "request_features"
+    function = {Windows: "window_features", AsOf: "table_features", Request: "request_features"}[type(view)]
     return "\n".join(
         [
             f"def {called}(inputs):",

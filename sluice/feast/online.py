@@ -16,6 +16,7 @@ from feast.repo_config import FeastConfigBaseModel
 from feast.utils import _populate_response_from_feature_data
 
 from sluice.clock import open_clock, to_datetime
+from sluice.declare.asof import AsOf
 from sluice.declare.views import Windows
 from sluice.engine.batch import Column
 from sluice.engine.read import Held, read_tiles, view_values
@@ -28,21 +29,23 @@ from sluice.feast.declared import Declared, declared_by
 from sluice.feast.fields import tiles_name
 from sluice.feast.place import places_of
 from sluice.feast.state import pack_tiles
+from sluice.feast.tables import named
 
 Row = tuple[Any, dict[str, Value]]
 
 
 class SluiceOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc] # feast has no types
-    """`online_store:` in feature_store.yaml; the settings (`SLUICE_ONLINE`, `SLUICE_CLOCK`) say what it does not."""
+    """`online_store:` in feature_store.yaml; the settings (`SLUICE_ONLINE`, …) say what it does not."""
 
     type: Literal["sluice.feast.online.SluiceOnlineStore"] = "sluice.feast.online.SluiceOnlineStore"
     uri: str | None = None
     clock: str | None = None
+    lake: str | None = None
 
 
 @dataclass(frozen=True)
 class _Ask:
-    """What is wanted of one view: for these keys (null: the empty state), these features."""
+    """What is wanted of one view: for these keys (null: the empty state, or a table's version), these features."""
 
     made_from: Declared
     keys: Sequence[Id | None]
@@ -113,12 +116,14 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
         include_feature_view_version_metadata: bool,
     ) -> None:
         """Feast's hook for stores that read several views at once."""
-        asks = [_ask(table, names, join_key_values) for table, names in grouped_refs]
-        for (table, names), ask, rows in zip(grouped_refs, asks, self._rows(config, asks), strict=True):
+        # the request's columns are in the response by now; of join keys there may be none
+        rows = max((len(column.values) for column in online_features_response.results), default=0)
+        asks = [_ask(table, names, join_key_values, rows) for table, names in grouped_refs]
+        for (table, names), ask, found in zip(grouped_refs, asks, self._rows(config, asks), strict=True):
             _populate_response_from_feature_data(
                 names,
-                rows,
-                [[index] for index in range(len(rows))],
+                found,
+                [[index] for index in range(len(found))],
                 online_features_response,
                 full_feature_names,
                 table,
@@ -134,8 +139,12 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
         chosen, places = config.online_store, places_of(config)
         at = open_clock(chosen.clock or places.clock).now()
         found: dict[int, list[Row]] = {}
-        for pipeline in dict.fromkeys(ask.made_from.pipeline for ask in asks):
-            mine = [index for index, ask in enumerate(asks) if ask.made_from.pipeline == pipeline]
+        for index, ask in enumerate(asks):
+            if (view := ask.made_from.lookup()) is not None:
+                found[index] = _versions(ask, view, chosen.lake or places.lake_uri, at)
+        windowed = {index: ask for index, ask in enumerate(asks) if index not in found}
+        for pipeline in dict.fromkeys(ask.made_from.pipeline for ask in windowed.values()):
+            mine = [index for index, ask in windowed.items() if ask.made_from.pipeline == pipeline]
             wanted = [one for index in mine for one in _wanted(asks[index], at)]
             with self._lock:
                 held = iter(read_tiles(self._store(chosen.uri or places.online_uri, pipeline), wanted)[0])
@@ -149,8 +158,10 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
         return self._stores[uri, pipeline]
 
 
-def _ask(table: Any, names: Sequence[str], join_keys: Mapping[str, Sequence[Any]]) -> _Ask:
+def _ask(table: Any, names: Sequence[str], join_keys: Mapping[str, Sequence[Any]], rows: int) -> _Ask:
     made_from = _made_from(table)
+    if made_from.lookup() is not None:
+        return _Ask(made_from, [None] * rows, names)
     key = made_from.windows().of
     values = join_keys.get(table.projection.join_key_map.get(key, key))
     if values is None:
@@ -195,6 +206,12 @@ def _answer(ask: _Ask, tiles: Sequence[Held], at: int) -> list[Row]:
         )
         for row, held in enumerate(tiles)
     ]
+
+
+def _versions(ask: _Ask, view: AsOf, lake: str, at: int) -> list[Row]:
+    """A row that names the table's newest version for each of the rows."""
+    value = Value(string_val=named(lake, ask.made_from.load(), view))
+    return [(to_datetime(at), dict.fromkeys(ask.features, value))] * len(ask.keys)
 
 
 def _values(view: Windows, ask: _Ask, tiles: Sequence[Held], at: int) -> Mapping[str, Column]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from sluice.declare.asof import AsOf
 from sluice.declare.columns import Category, Column, Decimal, Key
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.request import ViewFeature
@@ -19,25 +20,29 @@ from sluice.errors import UserError
 from sluice.lake.typing import id_of, times, type_column
 
 
-def columns_of(pipeline: Pipeline, view: Windows | Request) -> tuple[str, ...]:
+def columns_of(pipeline: Pipeline, view: Windows | AsOf | Request) -> tuple[str, ...]:
     """The declared columns of a request that a view computes with, besides its time."""
+    if isinstance(view, AsOf):
+        return tuple(view.keys)
     if isinstance(view, Windows):
         included = (view.of, *view.request_columns) if view.include_request else ()
         return tuple(dict.fromkeys((*pipeline.events.id_columns, *included)))
-    own = [operand for feature in view.features for operand in feature.operands if isinstance(operand, str)]
+    own = [leaf for feature in view.features for leaf in feature.leaves if isinstance(leaf, str)]
     others = [name for source in sources_of(pipeline, view) for name in columns_of(pipeline, source)]
     return tuple(dict.fromkeys((*own, *others)))
 
 
-def asked_of(pipeline: Pipeline, view: Windows | Request) -> tuple[str, ...]:
+def asked_of(pipeline: Pipeline, view: Windows | AsOf | Request) -> tuple[str, ...]:
     """The columns that a caller passes as request data: all but the entity keys, which Feast passes as such."""
     return (pipeline.events.time, *(name for name in columns_of(pipeline, view) if name not in pipeline.keys))
 
 
-def sources_of(pipeline: Pipeline, view: Request) -> tuple[Windows, ...]:
-    """The windowed views that a request view stands on."""
-    operands = [operand for feature in view.features for operand in feature.operands]
-    return tuple(dict.fromkeys(pipeline.view(item.view) for item in operands if isinstance(item, ViewFeature)))
+def sources_of(pipeline: Pipeline, view: Request) -> tuple[Windows | AsOf, ...]:
+    """The windowed and the as-of views that a request view stands on."""
+    sources: list[Windows | AsOf] = [*pipeline.windows, *pipeline.lookups]
+    by_name = {source.name: source for source in sources}
+    leaves = [leaf for feature in view.features for leaf in feature.leaves]
+    return tuple(dict.fromkeys(by_name[item.view] for item in leaves if isinstance(item, ViewFeature)))
 
 
 def read_times(pipeline: Pipeline, values: Sequence[Any]) -> pa.Array:

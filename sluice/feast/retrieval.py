@@ -13,20 +13,21 @@ import pyarrow.compute as pc
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
+from sluice.declare.asof import AsOf
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Request, Windows
 from sluice.engine.batch import Column
 from sluice.engine.encode import invalid
-from sluice.engine.moment import Codes, Moment
+from sluice.engine.moment import Moment
 from sluice.errors import UserError
 from sluice.feast.declared import Declared, declared_by
-from sluice.feast.fields import tiles_name
+from sluice.feast.fields import tiles_name, version_name
 from sluice.feast.history import History
 from sluice.feast.requests import columns_of, encode_keys, encode_requests, sources_of
 from sluice.lake.typing import times
 
 _DOOR = "get_historical_features"
-Columns = Mapping[str, Column | Codes]
+Columns = Mapping[str, Column]
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,20 @@ def wanted_of(views: Sequence[Any], on_demand: Sequence[Any], references: Sequen
         output = f"{name}__{feature}" if full else feature
         if hasattr(view, "source_request_sources"):
             found.append(Wanted(made_from, "", feature, output))
-        elif not _is_state(made_from, feature, needed=name in sources):
+        elif not _online_only(made_from, feature, needed=name in sources):
             key = made_from.windows().of
             found.append(Wanted(made_from, view.projection.join_key_map.get(key, key), feature, output))
     return found
 
 
-def _is_state(made_from: Declared, feature: str, *, needed: bool) -> bool:
-    """Whether it is an entity's state, which history has no use for; UserError when somebody asks for it."""
-    if feature != tiles_name(made_from.windows()):
+def _online_only(made_from: Declared, feature: str, *, needed: bool) -> bool:
+    """Whether it is an entity's state or a table's version, of no use to history; UserError when they are asked for."""
+    view = made_from.lookup()
+    asked = f"{made_from.view}_at" if view is None else f"{made_from.pipeline}_{made_from.view}"
+    if feature != (tiles_name(made_from.windows()) if view is None else version_name(view)):
         return False
     if not needed:
-        raise UserError(f"{feature!r} exists online only", where=_DOOR, next_step=f"ask {made_from.view}_at")
+        raise UserError(f"{feature!r} exists online only", where=_DOOR, next_step=f"ask {asked}")
     return True
 
 
@@ -159,9 +162,13 @@ class _Rows:
     def _view(self, item: Wanted) -> Columns:
         pipeline = item.made_from.load()
         history = self._histories.setdefault(pipeline.name, History(self.lake, pipeline))
-        requests = {view.name: view for view in pipeline.requests}
-        if item.made_from.view in requests:
-            return self._request(pipeline, history, requests[item.made_from.view])
+        asked = {view.name: view for view in pipeline.requests}
+        if item.made_from.view in asked:
+            return self._request(pipeline, history, asked[item.made_from.view])
+        looked_up = item.made_from.lookup()
+        if looked_up is not None:
+            requests = self._requests(pipeline, columns_of(pipeline, looked_up), [looked_up])
+            return history.at_requests(looked_up, requests)
         view = item.made_from.windows()
         if not item.key:
             return history.at_requests(view, self._requests(pipeline, columns_of(pipeline, view), [view]))
@@ -178,11 +185,11 @@ class _Rows:
         features = Moment(pipeline, requests, known)
         return {feature.name: features.compute(feature) for feature in view.features}
 
-    def _requests(self, pipeline: Pipeline, names: Sequence[str], sources: Sequence[Windows]) -> pa.Table:
+    def _requests(self, pipeline: Pipeline, names: Sequence[str], sources: Sequence[Windows | AsOf]) -> pa.Table:
         """Encoded requests at the rows' moments, with the keys of the views that they are asked of."""
         self._check_time(pipeline)
         requests = encode_requests(pipeline, {name: self._listed(name) for name in names}, self.time)
-        for key in dict.fromkeys(source.of for source in sources):
+        for key in dict.fromkeys(source.of for source in sources if isinstance(source, Windows)):
             if key not in requests.column_names:
                 requests = requests.append_column(key, encode_keys(pipeline, key, self._listed(key)))
         return requests

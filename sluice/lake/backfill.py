@@ -35,6 +35,7 @@ from sluice.engine.facts import encoded_schema
 from sluice.engine.history import empty_rows, id_codes, keep, rows, settled
 from sluice.engine.labels import label_at
 from sluice.engine.vectors import as_table, complete, requests_of
+from sluice.lake.asof import load
 from sluice.lake.contract import silver_schema
 from sluice.lake.files import read_folder, write_parquet
 from sluice.lake.tables import Lake
@@ -53,6 +54,8 @@ class Plan:
     at: int
     """Event clock in microseconds: labels are those known by then."""
     parts: int = 4
+    asof: tuple[tuple[str, int], ...] = ()
+    """The version of each as-of table, so that every task and every further try looks up the same."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     """A name of its own, so that no run meets the files of another that was killed."""
 
@@ -69,6 +72,7 @@ class Plan:
         """What decides the result; a backfill of the same name has nothing to add."""
         pipeline = self.declared()
         meaning = {"features": pipeline.definition, "label": pipeline.label.describe(), "by": pipeline.segment_by}
+        meaning |= {"tables": dict(self.asof)} if self.asof else {}
         return f"backfill:{self.at}:{self.base}:{hash_of(meaning)}:{code_version()}"
 
     @property
@@ -171,7 +175,8 @@ def assemble(plan: Plan, part: int) -> None:
     windowed: dict[str, Column] = {}
     for view in pipeline.windows:
         windowed |= _aligned(scored, read_folder(plan.work("values", view.name, part)), view)
-    table = _described(pipeline, scored, as_table(pipeline, complete(pipeline, scored, windowed)))
+    lookups = load(plan.tables(), pipeline, dict(plan.asof))
+    table = _described(pipeline, scored, as_table(pipeline, complete(pipeline, scored, windowed, lookups)))
     write_parquet(plan.tables().uri(f"vectors/{plan.folder}/{part:05}.parquet"), [table], table.schema)
 
 

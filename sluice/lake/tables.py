@@ -6,6 +6,7 @@
     conflicts/<stream>   two payloads for one version of an event: which hash stands, which was dropped
     verdicts             what the gates found of every batch      batches        the batches that readers may see
     publications         what is being published: written before the first of those tables, completed after a crash
+    asof/<table>         slowly changing tables that vectors look things up in; every load is a version
     vectors, tiles/<view>, training_sets, predictions, audits, drift, performance, decisions, promotions
 
 Every reader goes through `Lake.read`: rows of a batch are there when the batch's row in `batches` is, and not before.

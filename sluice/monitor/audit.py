@@ -1,24 +1,27 @@
 """The audit: served vectors computed again from bronze, as of what each of them could know, and compared bit for bit.
 
-Nothing of the serving path is trusted: the raw events within K go through the contract and the batch kernel; silver,
-tiles and the online store are not read. A mismatch is a defect by definition, and is named with the features hit.
+Nothing of the serving path is trusted: the raw events within K go through the contract and the batch kernel, and as-of
+tables are read from the lake at the versions of K; silver, tiles and the online store are not read. A mismatch is a
+defect by definition, and is named with the features hit.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
+from sluice.engine.asof import Lookups
 from sluice.engine.encode import Ints
 from sluice.engine.vectors import Values, as_values, pack, unpack, vectors
 from sluice.errors import UserError
+from sluice.lake.asof import load
 from sluice.lake.requests import encode_requests
 from sluice.lake.tables import Lake
 from sluice.monitor.bronze import Bronze
@@ -37,6 +40,9 @@ AUDITS = pa.schema(
 )
 """The table `audits`: one row for each vector checked; `features` names those that differ, with both values."""
 
+Pairs: TypeAlias = tuple[tuple[str, int], ...]
+"""Positions of partitions or versions of tables, in the order of their names."""
+
 WHOLE = "vector"
 """What differs when the bytes of a served vector cannot be read as features."""
 
@@ -53,11 +59,13 @@ class Served:
     base: int
     positions: Mapping[str, int]
     vector: bytes
+    tables: Mapping[str, int] = field(default_factory=dict)
+    """The version of each as-of table."""
 
     @property
-    def knowledge(self) -> tuple[int, tuple[tuple[str, int], ...]]:
+    def knowledge(self) -> tuple[int, Pairs, Pairs]:
         """K, to group by."""
-        return self.base, tuple(sorted(self.positions.items()))
+        return self.base, tuple(sorted(self.positions.items())), tuple(sorted(self.tables.items()))
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ def served_rows(predictions: Iterable[Mapping[str, Any]]) -> list[Served]:
             knowledge["base"],
             knowledge["positions"],
             row["vector"],
+            knowledge.get("tables", {}),
         )
     return list(found.values())
 
@@ -120,7 +129,7 @@ class _Recomputation:
     """The vectors of one base, computed again."""
 
     def __init__(self, lake: Lake, pipeline: Pipeline, base: int, served: Sequence[Served]) -> None:
-        self._pipeline, self._served = pipeline, served
+        self._lake, self._pipeline, self._served = lake, pipeline, served
         self._requests = encode_requests(pipeline, [item.request for item in served])
         self._bronze = Bronze(lake, pipeline, base)
         self._events = self._bronze.events
@@ -128,23 +137,26 @@ class _Recomputation:
 
     def compare(self) -> list[Audited]:
         """What was served beside what is computed."""
-        groups: dict[tuple[tuple[str, int], ...], list[int]] = {}
+        groups: dict[tuple[Pairs, Pairs], list[int]] = {}
         for place, item in enumerate(self._served):
-            groups.setdefault(item.knowledge[1], []).append(place)
-        for positions in groups:
+            groups.setdefault(item.knowledge[1:], []).append(place)
+        for positions, _ in groups:
             self._bronze.require(dict(positions))
+        lookups = {tables: load(self._lake, self._pipeline, dict(tables)) for _, tables in groups}
         return [
             Audited(self._served[place], differences(self._pipeline, self._served[place].vector, bits))
-            for positions, places in groups.items()
-            for place, bits in zip(places, self._packed(dict(positions), np.array(places)), strict=True)
+            for (positions, tables), places in groups.items()
+            for place, bits in zip(
+                places, self._packed(dict(positions), lookups[tables], np.array(places)), strict=True
+            )
         ]
 
-    def _packed(self, positions: Mapping[str, int], places: Ints) -> list[bytes]:
+    def _packed(self, positions: Mapping[str, int], lookups: Lookups, places: Ints) -> list[bytes]:
         events = {
             name: self._events[name].take(pa.array(self._bronze.known(name, rows, positions)))
             for name, rows in self._related.rows(places).items()
         }
-        computed = vectors(self._pipeline, events, self._requests.take(pa.array(places)))
+        computed = vectors(self._pipeline, events, self._requests.take(pa.array(places)), lookups)
         return pack(self._pipeline, as_values(self._pipeline, computed))
 
 

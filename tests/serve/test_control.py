@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
+import orjson
 import psutil
 import pytest
 
@@ -17,7 +18,9 @@ from feature_repo.fraud import pipeline
 from serve import control
 from serve.routing import Model, Route, Routing
 from sluice.engine.sqlite import open_store
+from sluice.engine.vectors import unpack
 from sluice.errors import DataError
+from sluice.lake.tables import Lake
 from sluice.local import processes, services
 from sluice.local.ports import free_port
 from sluice.local.records import Records
@@ -25,7 +28,9 @@ from sluice.scoring import MODEL_FILE
 from sluice.settings import Ports, settings, variable
 from sluice.stream.predictions import prediction_row
 from tests.serve.conftest import fill, payment
+from tests.serve.test_tables import VERSIONS, write
 from tests.serve.tiny_model import make_model
+from tests.sluice.stream import priced
 
 pytestmark = pytest.mark.integration
 
@@ -171,6 +176,25 @@ def test_no_process_of_the_service_listens_beyond_loopback(serving: Serving) -> 
         if each.status == psutil.CONN_LISTEN and each.pid in ours and each.laddr.ip not in LOOPBACK
     ]
     assert beyond == []
+
+
+def test_a_pipeline_with_tables_answers_by_what_the_lake_holds(serving: Serving) -> None:
+    """Last, since it replaces the replicas by those of another pipeline."""
+    lake = Lake(settings().places.lake_uri, priced.pipeline.name)
+    for table, held in priced.ROWS.items():
+        write(lake, table, held)
+    open_store(settings().places.online_uri, priced.pipeline.name).close()
+    model = make_model(serving.home / "models" / "priced", priced.pipeline, "*", 1)
+    log = serving.home / "priced.jsonl"
+    state = control.deploy(str(Path(priced.__file__)), Routing({"*": Route(model)}), log=log.as_uri()).state
+    assert (state["pipeline"], state["tables"]) == ("priced", VERSIONS)
+    event = {"payment_id": 7, "paid_at": "2024-02-04T01:00:00Z", "card": 3, "shop": "a", "amount": 12.5}
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        asked = {"events": [{**event, "channel": "pos", "country": "FR"}]}
+        assert client.post(f"{settings().serve_url}/score", json=asked).status_code == 200
+    (row,) = rows(replace(serving, log=log), 7, 1)
+    values, valid = unpack(priced.pipeline, [row["vector"]])["calendar__is_holiday"]
+    assert (orjson.loads(row["knowledge"])["tables"], values[0], valid[0]) == (VERSIONS, 1.0, True)
 
 
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}

@@ -13,12 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from sluice.engine.history import settled
+from sluice.engine.vectors import vectors
+from sluice.lake.asof import load, publish
+from sluice.lake.asof_rows import judge
 from sluice.lake.backfill import Plan
 from sluice.lake.workers import Here
 from sluice.local.environment import engine_environment
 from sluice.settings import settings
 from spark_jobs.backfill import backfill
 from spark_jobs.workers import SparkWorkers
+from tests.sluice.stream import priced
 from tests.sluice.stream.feeds import START, feed
 from tests.sluice.stream.histories import FILE, History
 from tests.sluice.stream.payments import pipeline
@@ -109,6 +114,25 @@ def test_a_run_that_was_killed_is_completed_by_the_next(history: History, tmp_pa
     said, _ = second.communicate(timeout=300)
     assert second.returncode == 0, said
     assert everything(history) == everything(alone)
+
+
+def test_a_submitted_job_looks_things_up_at_the_versions_it_is_told(tmp_path: Path) -> None:
+    history = History(tmp_path, priced.pipeline, str(priced.__file__))
+    history.deliver("files", feed(seed=5, size=60))
+    for name, rows in priced.ROWS.items():
+        table = priced.pipeline.tables[name]
+        for version in (rows, rows[:1]):
+            publish(history.lake, table, judge(table, version).accepted, source="test", at=AT)
+
+    pinned = submitted(history, "--table", "holidays@0", "--table", "terms@0", pipeline=history.reference)
+    said, _ = pinned.communicate(timeout=300)
+
+    assert pinned.returncode == 0, said
+    written = history.lake.read("vectors").sort_by("event_id")
+    events = {**history.versions()}
+    lookups = load(history.lake, priced.pipeline, {"holidays": 0, "price_index": 1, "terms": 0})
+    wanted = vectors(priced.pipeline, events, settled(events["payments"]).sort_by("_id"), lookups)
+    assert written.select(wanted.column_names).to_pydict() == wanted.to_pydict()
 
 
 def test_a_mistake_and_a_missing_history_have_exit_codes_of_their_own(tmp_path: Path) -> None:

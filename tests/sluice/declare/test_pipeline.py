@@ -16,12 +16,17 @@ from sluice import (
     Windows,
     count,
     cross,
+    difference,
     hour,
+    minutes_since_midnight,
     ratio,
+    season,
     value,
+    zscore,
 )
 from sluice.declare.loading import load_pipeline
-from sluice.declare.pipeline import Feature, hash_of
+from sluice.declare.operands import Feature
+from sluice.declare.pipeline import hash_of
 from sluice.declare.request import ViewFeature
 from tests.sluice.declare.examples import CHARGEBACKS, FRAUD, LOGINS, PINGS, TRANSACTIONS, pipeline, refusal, windows
 
@@ -50,7 +55,10 @@ SECOND = Stream("chargebacks", id="d", time="t", columns={"transaction_id": Fore
         ),
         (lambda: pipeline(card="name"), "Pipeline('fraud').card: unknown key 'name'\n  allowed: customer_id"),
         (lambda: pipeline(label="is_fraud"), "Pipeline('fraud'): label='is_fraud'\n  allowed: a Label"),
-        (lambda: pipeline("spend"), "Pipeline('fraud').views: 'spend' is no view\n  allowed: Windows and Request"),
+        (
+            lambda: pipeline("spend"),
+            "Pipeline('fraud').views: 'spend' is no view\n  allowed: Windows, AsOf and Request",
+        ),
         (lambda: pipeline(windows(), windows()), f"Pipeline('fraud'): view 'spend' {TWICE}"),
         (
             lambda: pipeline(Request("moment", hour())),
@@ -104,6 +112,39 @@ SECOND = Stream("chargebacks", id="d", time="t", columns={"transaction_id": Fore
         (
             lambda: pipeline(windows(), Request("moment", cross("amount", "channel", name="x"))),
             "Pipeline('fraud').moment.x: cross of 'amount'\n  allowed: channel, country",
+        ),
+        (
+            lambda: pipeline(windows(), Request("moment", difference("amount", "channel", name="d"))),
+            "Pipeline('fraud').moment.d: difference of 'channel'\n  allowed: amount, flag",
+        ),
+        (
+            lambda: pipeline(windows(), Request("moment", zscore("amount", mean="flag", std="fla"))),
+            (
+                "Pipeline('fraud').moment.zscore_amount: unknown column 'fla'\n"
+                "  allowed: amount, flag\n  next: did you mean 'flag'?"
+            ),
+        ),
+        (
+            lambda: pipeline(windows(), Request("moment", ratio("amount", season(), name="r"))),
+            "Pipeline('fraud').moment.r: ratio of 'season'\n  allowed: numbers",
+        ),
+        (
+            lambda: pipeline(windows(), Request("moment", ratio(difference("amount", "x"), "flag", name="r"))),
+            "Pipeline('fraud').moment.r: unknown column 'x'\n  allowed: amount, flag",
+        ),
+        (
+            lambda: pipeline(windows(), Request("moment", cross("channel", windows()["count_1d"], name="x"))),
+            (
+                "Pipeline('fraud').moment.x: cross of 'spend__count_1d'\n"
+                "  allowed: categories, season, hour, weekday, month, is_weekend, is_night"
+            ),
+        ),
+        (
+            lambda: pipeline(windows(), Request("moment", cross("channel", minutes_since_midnight(), name="x"))),
+            (
+                "Pipeline('fraud').moment.x: cross of 'minutes_since_midnight'\n"
+                "  allowed: categories, season, hour, weekday, month, is_weekend, is_night"
+            ),
         ),
         (
             lambda: pipeline(windows(), Request("moment", ratio("amount", OTHER["count_1d"], name="r"))),
@@ -176,7 +217,8 @@ def test_segments_are_the_values_of_a_closed_category_or_all_traffic() -> None:
 
 def test_a_vector_has_a_place_for_every_feature_in_declared_order() -> None:
     moment = Request("moment", value("amount"), value("channel"), value("country"), cross("channel", "country"), hour())
-    assert pipeline(windows(features=[count("1d", "7d")]), moment).features == (
+    later = Request("later", season(), cross("channel", season(), name="x"), difference("amount", "flag", name="d"))
+    assert pipeline(windows(features=[count("1d", "7d")]), moment, later).features == (
         Feature("spend__count_1d", "number"),
         Feature("spend__count_7d", "number"),
         Feature("moment__amount", "number"),
@@ -184,6 +226,9 @@ def test_a_vector_has_a_place_for_every_feature_in_declared_order() -> None:
         Feature("moment__country", "category"),
         Feature("moment__channel_x_country", "category"),
         Feature("moment__hour", "number"),
+        Feature("later__season", "category", 4),
+        Feature("later__x", "category"),
+        Feature("later__d", "number"),
     )
 
 

@@ -39,8 +39,11 @@ def test_the_examples_are_one_program_that_declares_a_pipeline() -> None:
         "risk__count_30d",
         "risk__share_fraud_30d",
         "seen__count_1h",
-        *(f"moment__{name}" for name in ("amount", "hour", "day", "is_weekend", "is_night", "place", "per_item")),
-        "moment__to_usual",
+        "calendar__is_holiday",
+        "calendar__days_to_next",
+        "prices__level",
+        *(f"moment__{name}" for name in ("amount", "hour", "minute", "day", "month", "season", "is_weekend")),
+        *(f"moment__{name}" for name in ("is_night", "place", "per_item", "more", "unusual", "real_amount")),
     ]
     assert declared.segments == ("pos", "online", "atm")
 

@@ -14,23 +14,26 @@ import itertools
 import math
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 import xxhash
 
+from sluice.declare.asof import AsOf
 from sluice.declare.columns import Category, Decimal, Key
 from sluice.declare.conditions import Condition
 from sluice.declare.functions import LIFETIME, Windowed
 from sluice.declare.pipeline import Pipeline
-from sluice.declare.request import RequestFeature, ViewFeature
+from sluice.declare.request import Operand, RequestFeature, ViewFeature
 from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
 
 PUT, DELETE = 0, 1
 Value = float | int | None
+Tables = Mapping[str, Sequence[dict[str, Any]]]
+"""The rows of each as-of table: key columns, `valid_from` and values, encoded."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,11 @@ class Counted:
     last: bool = False
 
 
-def packed_vector(pipeline: Pipeline, request: Asked, versions: Sequence[Version]) -> bytes:
+def packed_vector(
+    pipeline: Pipeline, request: Asked, versions: Sequence[Version], tables: Tables | None = None
+) -> bytes:
     """The vector as 8-byte little-endian words and a bitmap of the valid places."""
-    values = vector(pipeline, request, versions)
+    values = vector(pipeline, request, versions, tables)
     places = zip(pipeline.features, values, strict=True)
     words = b"".join(
         struct.pack("<q" if place.kind == "category" else "<d", 0 if value is None else value)
@@ -82,17 +87,41 @@ def packed_vector(pipeline: Pipeline, request: Asked, versions: Sequence[Version
     return words + valid.to_bytes((len(values) + 7) // 8, "little")
 
 
-def vector(pipeline: Pipeline, request: Asked, versions: Sequence[Version]) -> list[Value]:
+def vector(
+    pipeline: Pipeline, request: Asked, versions: Sequence[Version], tables: Tables | None = None
+) -> list[Value]:
     kept = max(longest(view) + view.lag + view.stream.micros("accept_late") for view in pipeline.windows)
     windowed = {
         f"{view.name}__{feature.name}": value(view, feature, request, versions, kept)
         for view in pipeline.windows
         for feature in view.functions
     }
+    found = {
+        f"{view.name}__{name}": looked_up(view, name, request, (tables or {})[view.table])
+        for view in pipeline.lookups
+        for name in view.features
+    }
+    known = {**windowed, **found}
     moment = [
-        moment_value(pipeline, feature, request, windowed) for view in pipeline.requests for feature in view.features
+        moment_value(pipeline, feature, request, known) for view in pipeline.requests for feature in view.features
     ]
-    return [*windowed.values(), *moment]
+    return [*known.values(), *moment]
+
+
+def looked_up(view: AsOf, feature: str, request: Asked, rows: Iterable[dict[str, Any]]) -> Value:
+    """One feature of the row with the greatest `valid_from` that is known and still holds."""
+    key = {in_table: request.values[name] for name, in_table in view.keys.items()}
+    best = None
+    for row in rows:
+        mine = None not in key.values() and all(row[name] == value for name, value in key.items())
+        if mine and row["valid_from"] + int(view.known_after) <= request.time:
+            best = row if best is None or row["valid_from"] > best["valid_from"] else best
+    if best is None or best[feature] is None:
+        return None
+    if view.valid_for is not None and request.time >= best["valid_from"] + int(view.valid_for):
+        return None
+    column, step = view.features[feature], best[feature]
+    return step if isinstance(column, Category) else float(Fraction(step, 10 ** getattr(column, "scale", 0)))
 
 
 def value(view: Windows, feature: Windowed, request: Asked, versions: Sequence[Version], kept: int) -> Value:
@@ -379,30 +408,51 @@ def arrival(version: Version) -> tuple[bool, int, int]:
 def moment_value(pipeline: Pipeline, feature: RequestFeature, request: Asked, windowed: dict[str, Value]) -> Value:
     """One feature of the request itself."""
     moment = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=request.time)  # noqa: DTZ001 arithmetic in UTC
-    if feature.function in {"hour", "weekday", "is_weekend", "is_night"}:
-        return float(calendar_value(feature, moment))
-    if feature.function == "cross":
-        codes = [request.values[str(operand)] for operand in feature.operands]
-        return None if None in codes else mixed(codes)
-    numbers = [operand_value(pipeline, operand, request, windowed) for operand in feature.operands]
+    if not feature.operands:
+        whole = calendar_value(feature, moment)
+        return whole if feature.function == "season" else float(whole)
+    values = [operand_value(pipeline, operand, request, windowed) for operand in feature.operands]
     if feature.function == "value":
-        return numbers[0]
-    over, under = numbers
-    return None if over is None or not under else over / under
+        return values[0]
+    if None in values:
+        return None
+    if feature.function == "cross":
+        return mixed([int(value) for value in values])
+    return arithmetic(feature, *values)
+
+
+def arithmetic(feature: RequestFeature, first: float, second: float, std: float = 1.0) -> Value:
+    if feature.function == "difference":
+        return first - second
+    if feature.function == "zscore":
+        return (first - second) / std if std else None
+    return first / second if second else None
+
+
+SEASON_OF_MONTH = ["winter"] * 2 + ["spring"] * 3 + ["summer"] * 3 + ["autumn"] * 3 + ["winter"]
+OPPOSITE = {"winter": "summer", "spring": "autumn", "summer": "winter", "autumn": "spring"}
 
 
 def calendar_value(feature: RequestFeature, moment: dt.datetime) -> int:
     if feature.function == "is_night":
         first, last = feature.parameters
         return first <= moment.hour <= last if first <= last else not last < moment.hour < first
-    return {"hour": moment.hour, "weekday": moment.weekday(), "is_weekend": moment.weekday() in {5, 6}}[
-        feature.function
-    ]
+    season = SEASON_OF_MONTH[moment.month - 1]
+    return {
+        "hour": moment.hour,
+        "minutes_since_midnight": moment.hour * 60 + moment.minute,
+        "weekday": moment.weekday(),
+        "is_weekend": moment.weekday() in {5, 6},
+        "month": moment.month,
+        "season": list(OPPOSITE).index(season if feature.parameters in {(), (0,)} else OPPOSITE[season]),
+    }[feature.function]
 
 
-def operand_value(pipeline: Pipeline, operand: str | ViewFeature, request: Asked, windowed: dict[str, Value]) -> Value:
+def operand_value(pipeline: Pipeline, operand: Operand, request: Asked, windowed: dict[str, Value]) -> Value:
     if isinstance(operand, ViewFeature):
         return windowed[operand.name]
+    if isinstance(operand, RequestFeature):
+        return moment_value(pipeline, operand, request, windowed)
     step, column = request.values[operand], pipeline.events.columns[operand]
     if step is None or isinstance(column, Category):
         return step

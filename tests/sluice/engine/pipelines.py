@@ -20,6 +20,7 @@ from sluice import (
     decayed_count,
     decayed_mean,
     decayed_sum,
+    difference,
     distinct,
     first,
     hour,
@@ -29,9 +30,12 @@ from sluice import (
     max_,
     mean,
     min_,
+    minutes_since_midnight,
+    month,
     percentile,
     position,
     ratio,
+    season,
     share,
     since_first,
     since_last,
@@ -41,6 +45,7 @@ from sluice import (
     top_share,
     value,
     weekday,
+    zscore,
 )
 
 
@@ -131,7 +136,22 @@ def clinic() -> Pipeline:
     early = Windows(
         "early", of="ward", over=visits, delay="1min", include_request=True, features=[mean("cost", "1min")]
     )
-    return Pipeline("clinic", views=[patient, ward, early, Request("moment", hour(name="h"))], label=relapse)
+    usual, dear = early["mean_cost_1min"], difference("cost", early["mean_cost_1min"], name="dear")
+    now = Request(
+        "now",
+        month(),
+        season(),
+        season(hemisphere="south", name="southern"),
+        minutes_since_midnight(name="minute"),
+        dear,
+        ratio(dear, usual),
+        difference(minutes_since_midnight(), hour(), name="rest"),
+        zscore("cost", mean=usual, std=patient["sum_cost_2min"]),
+        zscore(dear, mean=patient["since_last"], std=dear, name="odd"),
+        cross(month(), season(hemisphere="south"), hour(), name="when"),
+    )
+    moment = Request("moment", hour(name="h"))
+    return Pipeline("clinic", views=[patient, ward, early, moment, now], label=relapse)
 
 
 def sensors() -> Pipeline:
@@ -140,7 +160,7 @@ def sensors() -> Pipeline:
         "checks",
         id="check_id",
         time="checked_at",
-        columns={"machine": Key(), "load": Integer(max=100)},
+        columns={"machine": Key(), "load": Integer(max=100), "kind": Category("lathe", "press", nullable=True)},
         accept_late="2min",
     )
     readings = Stream(
@@ -155,7 +175,16 @@ def sensors() -> Pipeline:
         "heat", of="machine", over=readings, features=[count("1min", "2min"), mean("heat", "2min"), since_last()]
     )
     load = Windows("load", of="machine", over=checks, include_request=True, features=[mean("load", "2min")])
-    return Pipeline("sensors", views=[heat, load], label=failed)
+    warm = difference(load["mean_load_2min"], heat["mean_heat_2min"])
+    moment = Request(
+        "moment",
+        difference("load", load["mean_load_2min"], name="more"),
+        zscore("load", mean=load["mean_load_2min"], std=heat["count_1min"]),
+        ratio(warm, difference(warm, "load"), name="share"),
+        cross("kind", season(), is_weekend()),
+        cross(cross("kind", weekday()), is_night(22, 4), name="shift"),
+    )
+    return Pipeline("sensors", views=[heat, load, moment], label=failed)
 
 
 def bazaar() -> Pipeline:

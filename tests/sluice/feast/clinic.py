@@ -1,4 +1,4 @@
-"""A pipeline outside the feature repository: text ids and keys, a label inside the row, and a cross of nothing."""
+"""A pipeline outside the feature repository: text ids and keys, a label inside the row, features made from others."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from sluice import (
     Stream,
     Windows,
     count,
+    cross,
+    difference,
     hour,
     mean,
+    month,
     ratio,
+    season,
     share,
     since_last,
     value,
+    zscore,
 )
 
 visits = Stream(
@@ -41,6 +46,15 @@ patient = Windows(
     features=[count("1d", "7d"), mean("cost", "7d"), since_last()],
 )
 ward = Windows("ward", of="ward", over=relapse, delay="1d", features=[count("7d"), share("relapse", "7d")])
-moment = Request("moment", hour(), value("reason"), ratio("cost", patient["mean_cost_7d"], name="dear"))
+more = difference("cost", patient["mean_cost_7d"], name="more")
+moment = Request(
+    "moment",
+    hour(),
+    value("reason"),
+    ratio("cost", patient["mean_cost_7d"], name="dear"),
+    season(),
+    zscore(more, mean=patient["count_7d"], std=ward["count_7d"], name="odd"),
+    cross("reason", month(), name="reason_in_month"),
+)
 
 pipeline = Pipeline("clinic", views=[patient, ward, moment], label=relapse)

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from sluice.declare.pipeline import Pipeline
+from sluice.engine.asof import NOTHING, Lookups
 from sluice.engine.fold import fold
 from sluice.engine.read import answer
 from sluice.engine.sqlite import SqliteStore
@@ -20,9 +22,9 @@ from sluice.monitor.audit import Audited, audit, served_rows
 from sluice.stream.fold import micro_batch
 from sluice.stream.predictions import Prediction, encode_prediction
 from sluice.stream.topics import prediction_topic
+from tests.sluice.stream import payments
 from tests.sluice.stream.feeds import Message
-from tests.sluice.stream.histories import History
-from tests.sluice.stream.payments import pipeline
+from tests.sluice.stream.histories import FILE, History
 
 
 @dataclass
@@ -34,6 +36,11 @@ class Serving:
     chance: random.Random
     answers: int = 0
     positions: dict[Partition, Position] = field(default_factory=dict)
+    lookups: Lookups = NOTHING
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return self.history.pipeline
 
     @property
     def base(self) -> int:
@@ -41,9 +48,16 @@ class Serving:
         return self.store.read([]).knowledge.base
 
     @classmethod
-    def start(cls, folder: Path, messages: Sequence[Message], seed: int) -> Serving:
+    def start(
+        cls,
+        folder: Path,
+        messages: Sequence[Message],
+        seed: int,
+        pipeline: Pipeline = payments.pipeline,
+        reference: str = str(FILE),
+    ) -> Serving:
         """History from files, and a store that was started from it."""
-        history = History(folder, pipeline)
+        history = History(folder, pipeline, reference)
         history.deliver("files", messages)
         store = SqliteStore(folder / "online.db")
         history.load(store)
@@ -60,19 +74,19 @@ class Serving:
 
     def serve(self, rows: Sequence[Mapping[str, Any]]) -> list[bytes]:
         """Answer one request and log it; the packed vectors."""
-        encoded = encode_requests(pipeline, rows)
-        found = answer(pipeline, self.store, encoded)
-        packed = pack(pipeline, found.values)
+        encoded = encode_requests(self.pipeline, rows)
+        found = answer(self.pipeline, self.store, encoded, self.lookups)
+        packed = pack(self.pipeline, found.values)
         ids, times = encoded.column("_id").to_pylist(), encoded.column("_time").to_pylist()
         self.answers += 1
         for place, (row, id_, time, vector) in enumerate(zip(rows, ids, times, packed, strict=True)):
-            self._log(f"r{self.answers}-{place}", row, id_, time, vector, found.knowledge.describe())
+            self._log(f"r{self.answers}-{place}", row, id_, time, vector, found.known())
         return packed
 
     def fold(self, messages: Sequence[Message]) -> None:
         """Produce messages and fold them."""
-        batch = micro_batch(pipeline, self.history.produce(messages), self.positions)
-        fold(pipeline, self.store, batch)
+        batch = micro_batch(self.pipeline, self.history.produce(messages), self.positions)
+        fold(self.pipeline, self.store, batch)
         self.positions |= batch.positions
 
     def restart(self) -> None:
@@ -84,17 +98,17 @@ class Serving:
 
     def catch_up(self) -> None:
         """Fold everything that the topics hold and the store does not."""
-        streams = {f"{pipeline.name}.{stream.name}" for stream in pipeline.streams}
+        streams = {f"{self.pipeline.name}.{stream.name}" for stream in self.pipeline.streams}
         records = [record for topic in streams for record in self.history.topics.records.get(topic, [])]
-        batch = micro_batch(pipeline, records, self.positions)
-        fold(pipeline, self.store, batch)
+        batch = micro_batch(self.pipeline, records, self.positions)
+        fold(self.pipeline, self.store, batch)
         self.positions |= batch.positions
 
     def audit(self) -> list[Audited]:
         """Audit everything that was served."""
         self.history.archive()
         lake = self.history.lake
-        return audit(lake, pipeline, served_rows(lake.read("predictions").to_pylist()))
+        return audit(lake, self.pipeline, served_rows(lake.read("predictions").to_pylist()))
 
     def named(self) -> dict[str, set[str]]:
         """What the audit names: the requests whose vectors differ, and the features."""
@@ -118,9 +132,9 @@ class Serving:
             event_time=time,
             answered=time,
             request=row,
-            keys={key: row.get(key) for key in pipeline.keys},
+            keys={key: row.get(key) for key in self.pipeline.keys},
             knowledge=knowledge,
-            definition=pipeline.definition,
+            definition=self.pipeline.definition,
             segment="pos",
             model="payments-pos",
             version="1",
@@ -131,7 +145,7 @@ class Serving:
             vector=vector,
             latency_us=1,
         )
-        self.history.topics.send(prediction_topic(pipeline.name), encode_prediction(made), at=time)
+        self.history.topics.send(prediction_topic(self.pipeline.name), encode_prediction(made), at=time)
 
 
 def payment(message: Message) -> dict[str, Any] | None:

@@ -23,9 +23,11 @@ from sluice.monitor.served import (
     served,
     served_columns,
     told_events,
+    value_columns,
 )
 from sluice.stream.predictions import PREDICTIONS
 from tests.sluice.engine.pipelines import clinic
+from tests.sluice.stream import priced
 from tests.sluice.stream.feeds import START, Message
 from tests.sluice.stream.histories import History
 from tests.sluice.stream.payments import pipeline
@@ -110,6 +112,22 @@ def test_backfilled_vectors_give_the_columns_of_served_ones() -> None:
     assert [(c.name, c.kind, c.values.tolist(), c.days.tolist()) for c in from_history] == [
         (c.name, c.kind, c.values.tolist(), c.days.tolist()) for c in from_log
     ]
+
+
+def test_what_is_looked_up_and_seasons_are_watched_like_any_other_feature() -> None:
+    looked_up = {
+        place.name: (np.array([1.0 if place.kind == "number" else 1]), np.array([False]))
+        for place in priced.pipeline.features
+    }
+    looked_up |= {"calendar__is_holiday": (np.array([0.5]), np.array([True]))}
+    looked_up |= {"terms__plan": (np.array([1]), np.array([True]))}
+    found = {column.name: column for column in value_columns(priced.pipeline, looked_up, np.array([19_000]))}
+    shown = {name: (found[name].kind, found[name].values.tolist()) for name in found}
+    assert shown["calendar__is_holiday"] == ("numeric", [0.5])
+    assert shown["terms__plan"] == ("categorical", [1])
+    assert shown["moment__season"] == ("categorical", [MISSING])
+    assert math.isnan(found["prices__level"].values[0])
+    assert "moment__kind" not in found
 
 
 def test_answers_are_divided_by_whether_their_label_is_mature(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""The commands around as-of tables: load a file, make a calendar of holidays, show what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from sluice.clock import open_clock, rfc3339
+from sluice.declare.asof import AsOfTable
+from sluice.declare.checks import one_of
+from sluice.declare.loading import load_pipeline
+from sluice.declare.pipeline import Pipeline as Declared
+from sluice.errors import DataError, UserError
+from sluice.lake.asof import loads, place, publish
+from sluice.lake.asof_rows import Judged, judge, rows_of
+from sluice.lake.holidays import holiday_rows, source
+from sluice.lake.landing import source_of
+from sluice.lake.tables import Lake
+from sluice.settings import settings
+
+SHOWN = 20
+"""Refused rows that are named; the others are counted."""
+
+tables = typer.Typer(
+    help="Load the tables that a pipeline looks things up in; make a calendar of holidays; show them.",
+    no_args_is_help=True,
+)
+Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
+Name = Annotated[str, typer.Argument(help="A table that an as-of view of the pipeline names.")]
+File = Annotated[
+    Path, typer.Argument(help="Parquet, CSV or JSON lines: the whole table, which replaces the one before.")
+]
+Countries = Annotated[str, typer.Option(help="ISO codes of countries, such as FR,DE.")]
+Years = Annotated[str, typer.Option(help="A year, or the first and the last one: 2024-2027.")]
+Into = Annotated[str, typer.Option(help="The table to load.")]
+
+
+@tables.command()
+def load(pipeline: Pipeline, table: Name, file: File) -> None:
+    """Load a file as the newest version of a table; with one bad row nothing is loaded, and the rows are named."""
+    declared = load_pipeline(pipeline)
+    wanted = _wanted(declared, table)
+    _publish(declared, wanted, judge(wanted, rows_of(wanted, file)), f"{file.name} ({source_of(file)})")
+
+
+@tables.command()
+def holidays(pipeline: Pipeline, countries: Countries, years: Years, table: Into = "holidays") -> None:
+    """Load the public holidays of some countries, a row for each day, as the newest version of a table."""
+    declared = load_pipeline(pipeline)
+    wanted, named, spanned = _wanted(declared, table), _listed(countries), _years(years)
+    _publish(declared, wanted, judge(wanted, holiday_rows(wanted, named, spanned)), source(named, spanned))
+
+
+@tables.command()
+def show(pipeline: Pipeline) -> None:
+    """Show every table that a pipeline looks things up in, with all its versions and where they are from."""
+    declared = load_pipeline(pipeline)
+    lake = Lake(settings().places.lake_uri, declared.name)
+    shown = Table("table", "version", "rows", Column("loaded", no_wrap=True), "from", box=None, pad_edge=False)
+    for name in declared.tables:
+        for one in loads(lake, name):
+            shown.add_row(name, str(one.version), f"{one.rows:,}", rfc3339(one.at), one.source)
+        if not loads(lake, name):
+            shown.add_row(name, "-", "-", "-", f"missing: sluice tables load {pipeline} {name} FILE")
+    Console().print(shown if declared.tables else f"Pipeline {declared.name!r} looks nothing up.")
+
+
+def _wanted(declared: Declared, table: str) -> AsOfTable:
+    if not declared.tables:
+        raise UserError(
+            f"pipeline {declared.name!r} looks nothing up",
+            next_step=f"declare a view of the table: AsOf(…, table={table!r}, …)",
+        )
+    return declared.tables[one_of(table, declared.tables, where=f"Pipeline({declared.name!r})", kind="as-of table")]
+
+
+def _publish(declared: Declared, table: AsOfTable, judged: Judged, told: str) -> None:
+    for refused in judged.refused[:SHOWN]:
+        typer.echo(str(refused))
+    if judged.refused:
+        raise DataError(
+            f"{len(judged.refused):,} rows are refused, and nothing is loaded",
+            where=f"table {table.name!r}",
+            next_step="mend them, and load the whole table again",
+        )
+    here = settings()
+    at = open_clock(here.places.clock).now()
+    version, new = publish(Lake(here.places.lake_uri, declared.name), table, judged.accepted, source=told, at=at)
+    said = f"{len(judged.accepted):,} rows" if new else "the same rows as before: there is no new version"
+    typer.echo(f"{place(table.name)}@{version}: {said}")
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip().upper() for part in text.split(",") if part.strip()]
+
+
+def _years(text: str) -> range:
+    first, _, last = (part.strip() for part in text.partition("-"))
+    if not (first.isdecimal() and (last or first).isdecimal() and 1900 <= int(first) <= int(last or first) <= 2100):
+        raise UserError(f"{text!r} are no years", where="--years", allowed="2026, or 2024-2027; from 1900 to 2100")
+    return range(int(first), int(last or first) + 1)
