@@ -24,7 +24,7 @@ from sluice.engine.tiles import Id, Tile
 from sluice.errors import UserError
 from sluice.feast.declared import Declared, declared_by
 from sluice.feast.fields import tiles_name
-from sluice.feast.place import places_of
+from sluice.feast.place import online_uri_of, places_of
 from sluice.feast.state import pack_tiles, wanted
 
 Row = tuple[Any, dict[str, Value]]
@@ -136,7 +136,7 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
             mine = [index for index, ask in enumerate(asks) if ask.made_from.pipeline == pipeline]
             ranges = [place for index in mine for place in _wanted(asks[index], at)]
             with self._lock:
-                tiles = iter(self._store(chosen.uri or places.online_uri, pipeline).read(ranges).tiles)
+                tiles = iter(self._store(chosen.uri or online_uri_of(config), pipeline).read(ranges).tiles)
             for index in mine:
                 found[index] = _answer(asks[index], [next(tiles) for _ in asks[index].keys], at)
         return [found[index] for index in range(len(asks))]

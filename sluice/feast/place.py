@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ from sluice.settings import Places, settings
 def places_of(config: Any) -> Places:
     """The places of the settings for a Feast `RepoConfig`; see `places_beside`."""
     return places_beside(config.repo_path)
+
+
+def online_uri_of(config: Any) -> str:
+    """The online store's URI for a Feast `RepoConfig`."""
+    return replace(settings(), places=places_of(config)).online_uri
 
 
 def places_beside(repository: Path | None) -> Places:
