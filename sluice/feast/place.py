@@ -15,8 +15,13 @@ def places_of(config: Any) -> Places:
 
 
 def online_uri_of(config: Any) -> str:
-    """The online store's URI for a Feast `RepoConfig`."""
-    return replace(settings(), places=places_of(config)).online_uri
+    """The online store's URI for a Feast `RepoConfig`: what its `online_store` names, else the settings."""
+    return config.online_store.uri or replace(settings(), places=places_of(config)).online_uri
+
+
+def clock_of(config: Any) -> str:
+    """The event clock for a Feast `RepoConfig`: what its `online_store` names, else the settings."""
+    return config.online_store.clock or places_of(config).clock
 
 
 def places_beside(repository: Path | None) -> Places:

@@ -51,6 +51,7 @@ def feature_store() -> FeatureStore:
         },
         online_store={"type": "sluice.feast.online.SluiceOnlineStore"},
         offline_store={"type": "sluice.feast.offline.SluiceOfflineStore"},
+        batch_engine={"type": "sluice.feast.engine.SluiceComputeEngine"},
         entity_key_serialization_version=3,
     )
     return FeatureStore(config=config)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from sluice.errors import UserError
 from sluice.feast.declared import Declared, declared_by
 from sluice.feast.fields import tiles_name
 from sluice.feast.history import History
+from sluice.feast.plain.history import at_moments
+from sluice.feast.plain.writing import save
 from sluice.feast.requests import columns_of, encode_keys, encode_requests, sources_of
 from sluice.lake.typing import times
 
@@ -33,9 +36,11 @@ Columns = Mapping[str, Column | Codes]
 class Wanted:
     """One feature of a view: at the row's moment, for the entity in the column `key`, or at the row's request."""
 
-    made_from: Declared
+    view: Any
+    made_from: Declared | None
+    """None for a plain view, whose rows are read from its own source."""
     key: str
-    """Empty for a view that is computed at the request."""
+    """Empty for a view that is computed at the request, and for a plain one."""
     feature: str
     output: str
 
@@ -51,6 +56,10 @@ class Asked:
     """On-demand views that are not from a declaration; Feast computes them from the others."""
     full_feature_names: bool
     references: Sequence[str]
+    repository: Path | None = None
+    """Where relative paths of plain sources begin."""
+    known_only: bool = False
+    """Whether plain rows count only from the moment they were created."""
 
 
 def wanted_of(views: Sequence[Any], on_demand: Sequence[Any], references: Sequence[str], *, full: bool) -> list[Wanted]:
@@ -66,17 +75,19 @@ def wanted_of(views: Sequence[Any], on_demand: Sequence[Any], references: Sequen
             )
         view = by_name[name]
         made_from = declared_by(view)
-        if made_from is None:
-            if view not in on_demand:
-                raise UserError(f"view {name!r} is not declared in a pipeline", where=_DOOR)
-            continue
         output = f"{name}__{feature}" if full else feature
-        if hasattr(view, "source_request_sources"):
-            found.append(Wanted(made_from, "", feature, output))
+        if made_from is None:
+            found += [] if _is_on_demand(view) else [Wanted(view, None, "", feature, output)]
+        elif _is_on_demand(view):
+            found.append(Wanted(view, made_from, "", feature, output))
         elif not _is_state(made_from, feature, needed=name in sources):
             key = made_from.windows().of
-            found.append(Wanted(made_from, view.projection.join_key_map.get(key, key), feature, output))
+            found.append(Wanted(view, made_from, view.projection.join_key_map.get(key, key), feature, output))
     return found
+
+
+def _is_on_demand(view: Any) -> bool:
+    return hasattr(view, "source_request_sources")
 
 
 def _is_state(made_from: Declared, feature: str, *, needed: bool) -> bool:
@@ -116,16 +127,15 @@ class Retrieval(RetrievalJob):  # type: ignore[misc] # feast has no types
         """The result in pandas; whole numbers with nulls become `Int64`, since float64 would not hold a 64-bit code."""
         return _pandas(self.to_arrow(validation_reference, timeout))
 
-    def persist(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: a training set is a version of the lake, not a copy of it."""
-        raise UserError(
-            "a retrieval is not saved by Feast", where="persist", next_step="write to_arrow() where you want it"
-        )
+    def persist(self, storage: Any, allow_overwrite: bool = False, timeout: int | None = None) -> None:
+        """Write the rows where a saved dataset is to be."""
+        save(self.to_arrow(timeout=timeout), storage, self._asked.repository, replace=allow_overwrite)
 
     def _to_arrow_internal(self, **_: Any) -> pa.Table:
         asked = self._asked
         table = pa.Table.from_pandas(asked.frame, preserve_index=False).replace_schema_metadata()
-        rows = _Rows(asked.lake, table, _moments(table.column(_stamp(asked.frame))))
+        time = _moments(table.column(_stamp(asked.frame)))
+        rows = _Rows(asked, table, time, _plain(asked, table, time.to_numpy()))
         for item in asked.wanted:
             if item.output in table.column_names:
                 raise UserError(
@@ -142,30 +152,34 @@ class Retrieval(RetrievalJob):  # type: ignore[misc] # feast has no types
 class _Rows:
     """The rows of an entity frame as requests, and the views computed for them so far."""
 
-    lake: str
+    asked: Asked
     frame: pa.Table
     time: pa.Array
+    plain: Mapping[str, pa.Array]
+    """The features of plain views, by their output."""
     _histories: dict[str, History] = field(default_factory=dict)
     _computed: dict[tuple[Declared, str], Columns] = field(default_factory=dict)
 
     def column(self, item: Wanted) -> pa.Array:
         """The values of one feature."""
+        if item.made_from is None:
+            return self.plain[item.output]
         place = (item.made_from, item.key)
         if place not in self._computed:
-            self._computed[place] = self._view(item)
+            self._computed[place] = self._view(item.made_from, item.key)
         values, valid = self._computed[place][item.feature]
         return pa.array(values, mask=~valid)
 
-    def _view(self, item: Wanted) -> Columns:
-        pipeline = item.made_from.load()
-        history = self._histories.setdefault(pipeline.name, History(self.lake, pipeline))
+    def _view(self, made_from: Declared, key: str) -> Columns:
+        pipeline = made_from.load()
+        history = self._histories.setdefault(pipeline.name, History(self.asked.lake, pipeline))
         requests = {view.name: view for view in pipeline.requests}
-        if item.made_from.view in requests:
-            return self._request(pipeline, history, requests[item.made_from.view])
-        view = item.made_from.windows()
-        if not item.key:
+        if made_from.view in requests:
+            return self._request(pipeline, history, requests[made_from.view])
+        view = made_from.windows()
+        if not key:
             return history.at_requests(view, self._requests(pipeline, columns_of(pipeline, view), [view]))
-        return history.at_moments(view, encode_keys(pipeline, view.of, self._listed(item.key)), self.time)
+        return history.at_moments(view, encode_keys(pipeline, view.of, self._listed(key)), self.time)
 
     def _request(self, pipeline: Pipeline, history: History, view: Request) -> Columns:
         sources = sources_of(pipeline, view)
@@ -205,6 +219,20 @@ class _Rows:
             raise UserError(f"the frame has no column {name!r}", where=_DOOR, allowed=self.frame.column_names)
         listed: list[Any] = self.frame.column(name).to_pylist()
         return listed
+
+
+def _plain(asked: Asked, frame: pa.Table, moments: np.ndarray) -> dict[str, pa.Array]:
+    """The features of every plain view, each view's source read once."""
+    found: dict[str, pa.Array] = {}
+    wanted = [item for item in asked.wanted if item.made_from is None]
+    for name in dict.fromkeys(item.view.projection.name_to_use() for item in wanted):
+        mine = [item for item in wanted if item.view.projection.name_to_use() == name]
+        features = list(dict.fromkeys(item.feature for item in mine))
+        columns = at_moments(
+            mine[0].view, features, frame, moments, repository=asked.repository, known_only=asked.known_only
+        )
+        found |= {item.output: columns[item.feature] for item in mine}
+    return found
 
 
 def _pandas(table: pa.Table) -> pd.DataFrame:
