@@ -39,6 +39,10 @@ COMMANDS = {
         "sluice.cli.services:env", 'Print the environment that the engines need, for `eval "$(sluice env)"`.'
     ),
     "stream": Command("sluice.cli.stream:stream", "Create a pipeline's topics; fold them; archive them."),
+    "features": Command(
+        "sluice.cli.features:features",
+        "Freeze what a pipeline's features mean; let them change again; tell versions.",
+    ),
     "rollout": Command(
         "sluice.cli.rollout:rollout",
         "Show where every segment's models stand; move them by a step; take the newest step back.",

@@ -57,13 +57,12 @@ class SluiceComputeEngine(LocalComputeEngine):  # type: ignore[misc] # feast has
         if not _is_simple(task.feature_view):
             return super()._materialize_one(registry, task, **named)
         try:
-            self._load(task)
+            self._load(task, _as_asked(registry, task))
         except Exception as error:  # noqa: BLE001 Feast raises what a job carries, and puts the view's state back
             return LocalMaterializationJob(_name(task), MaterializationJobStatus.ERROR, error)
         return _done(task)
 
-    def _load(self, task: MaterializationTask) -> None:
-        view = task.feature_view
+    def _load(self, task: MaterializationTask, view: Any) -> None:
         columns = columns_of(view, [feature.name for feature in view.features])
         pulled = self.offline_store.pull_latest_from_table_or_query(
             config=self.repo_config,
@@ -105,6 +104,15 @@ def written(view: Any, table: pa.Table) -> list[Written]:
         )
         for row in range(len(table))
     ]
+
+
+def _as_asked(registry: Any, task: MaterializationTask) -> Any:
+    """The task's view; one of another version than Feast serves by the view's name is marked as that version."""
+    view: Any = task.feature_view
+    served = registry.get_any_feature_view(view.name, task.project)
+    if (view.current_version_number or 0) != (served.current_version_number or 0):
+        view.projection.version_tag = view.current_version_number
+    return view
 
 
 def _is_simple(view: Any) -> bool:

@@ -28,6 +28,7 @@ from sluice.feast.place import clock_of, online_uri_of
 from sluice.feast.plain.door import PlainViews
 from sluice.feast.plain.online import Read, Written
 from sluice.feast.state import pack_tiles, wanted
+from sluice.feast.versions import served_as
 
 Row = Read
 
@@ -189,12 +190,8 @@ def _wanted(ask: _Ask, at: int) -> list[Wanted]:
 def _made_from(table: Any) -> Declared:
     made_from = declared_by(table)
     if made_from is None:
-        raise UserError(
-            f"view {table.name!r} is not declared in a pipeline",
-            where="SluiceOnlineStore",
-            next_step="declare it as Windows(…), or keep it in a feature repository with a store of its own",
-        )
-    return made_from
+        raise AssertionError(f"{table.name} is a plain view")
+    return served_as(table, made_from)
 
 
 def _key(value: Any) -> Id | None:

@@ -48,6 +48,7 @@ def feature_store() -> FeatureStore:
             "registry_store_type": f"{__name__}.{SluiceRegistryStore.__name__}",
             "path": str(settings().places.at(*_FILE)),
             "cache_ttl_seconds": 60,
+            "enable_online_feature_view_versioning": True,
         },
         online_store={"type": "sluice.feast.online.SluiceOnlineStore"},
         offline_store={"type": "sluice.feast.offline.SluiceOfflineStore"},

@@ -26,6 +26,7 @@ from sluice.feast.history import History
 from sluice.feast.plain.history import at_moments
 from sluice.feast.plain.writing import save
 from sluice.feast.requests import columns_of, encode_keys, encode_requests, sources_of
+from sluice.feast.versions import pipeline_of
 from sluice.lake.typing import times
 
 _DOOR = "get_historical_features"
@@ -69,10 +70,6 @@ def wanted_of(views: Sequence[Any], on_demand: Sequence[Any], references: Sequen
     found = []
     for reference in references:
         name, _, feature = reference.partition(":")
-        if "@" in name:
-            raise UserError(
-                f"{reference!r} asks for an old version", where=_DOOR, next_step="use the code of that version"
-            )
         view = by_name[name]
         made_from = declared_by(view)
         output = f"{name}__{feature}" if full else feature
@@ -80,8 +77,8 @@ def wanted_of(views: Sequence[Any], on_demand: Sequence[Any], references: Sequen
             found += [] if _is_on_demand(view) else [Wanted(view, None, "", feature, output)]
         elif _is_on_demand(view):
             found.append(Wanted(view, made_from, "", feature, output))
-        elif not _is_state(made_from, feature, needed=name in sources):
-            key = made_from.windows().of
+        elif not _is_state(windows := _windows(view, made_from), feature, needed=name in sources):
+            key = windows.of
             found.append(Wanted(view, made_from, view.projection.join_key_map.get(key, key), feature, output))
     return found
 
@@ -90,12 +87,16 @@ def _is_on_demand(view: Any) -> bool:
     return hasattr(view, "source_request_sources")
 
 
-def _is_state(made_from: Declared, feature: str, *, needed: bool) -> bool:
+def _windows(view: Any, made_from: Declared) -> Windows:
+    return pipeline_of(view, made_from).view(made_from.view)
+
+
+def _is_state(view: Windows, feature: str, *, needed: bool) -> bool:
     """Whether it is an entity's state, which history has no use for; UserError when somebody asks for it."""
-    if feature != tiles_name(made_from.windows()):
+    if feature != tiles_name(view):
         return False
     if not needed:
-        raise UserError(f"{feature!r} exists online only", where=_DOOR, next_step=f"ask {made_from.view}_at")
+        raise UserError(f"{feature!r} exists online only", where=_DOOR, next_step=f"ask {view.name}_at")
     return True
 
 
@@ -166,17 +167,16 @@ class _Rows:
             return self.plain[item.output]
         place = (item.made_from, item.key)
         if place not in self._computed:
-            self._computed[place] = self._view(item.made_from, item.key)
+            self._computed[place] = self._view(pipeline_of(item.view, item.made_from), item.made_from.view, item.key)
         values, valid = self._computed[place][item.feature]
         return pa.array(values, mask=~valid)
 
-    def _view(self, made_from: Declared, key: str) -> Columns:
-        pipeline = made_from.load()
-        history = self._histories.setdefault(pipeline.name, History(self.asked.lake, pipeline))
+    def _view(self, pipeline: Pipeline, name: str, key: str) -> Columns:
+        history = self._histories.setdefault(pipeline.definition, History(self.asked.lake, pipeline))
         requests = {view.name: view for view in pipeline.requests}
-        if made_from.view in requests:
-            return self._request(pipeline, history, requests[made_from.view])
-        view = made_from.windows()
+        if name in requests:
+            return self._request(pipeline, history, requests[name])
+        view = pipeline.view(name)
         if not key:
             return history.at_requests(view, self._requests(pipeline, columns_of(pipeline, view), [view]))
         return history.at_moments(view, encode_keys(pipeline, view.of, self._listed(key)), self.time)

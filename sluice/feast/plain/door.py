@@ -36,14 +36,13 @@ class PlainViews:
         """Write rows of a view."""
         # a clock that a replay moves says nothing about when Redis, which has only the machine's, may forget
         ttl = lasting(table) if clock_of(config) == "wall" else None
-        view = stored_view(table, versioned=_is_versioned(config))
-        self._rows(config).write(view, rows_of(data), at=WallClock().now(), lasting=ttl)
+        self._rows(config).write(stored_view(table), rows_of(data), at=WallClock().now(), lasting=ttl)
 
     def read(self, config: Any, table: Any, entity_keys: Sequence[Any], features: Sequence[str]) -> list[Read]:
         """The rows of some entities of one view."""
         keys = [entity_key(proto.join_keys, proto.entity_values) for proto in entity_keys]
         ask, at = PlainAsk(table, features, keys), open_clock(clock_of(config)).now()
-        [found] = read_rows(self._rows(config), [ask], versioned=_is_versioned(config))
+        [found] = read_rows(self._rows(config), [ask])
         return [told(ask, row, at) for row in found]
 
     def answer(
@@ -61,16 +60,14 @@ class PlainViews:
         if not asks:
             return
         at = open_clock(clock_of(config)).now()
-        found = read_rows(self._rows(config), asks, versioned=_is_versioned(config))
+        found = read_rows(self._rows(config), asks)
         for ask, rows in zip(asks, found, strict=True):
             answer(ask, rows, at, response, full_names=full_names, with_versions=with_versions)
 
     def drop(self, config: Any, tables: Sequence[Any] | None) -> None:
-        """Forget the rows of these views; of all views of the project for None."""
-        versioned = _is_versioned(config)
-        views = None if tables is None else [stored_view(table, versioned=versioned) for table in tables]
-        if views is None or views:
-            self._rows(config).drop(views)
+        """Forget the rows of these views and of their versions; of all views of the project for None."""
+        if tables is None or tables:
+            self._rows(config).drop(None if tables is None else [str(table.name) for table in tables])
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -85,7 +82,3 @@ class PlainViews:
             if place not in self._held:
                 self._held[place] = open_rows(*place)
             return self._held[place]
-
-
-def _is_versioned(config: Any) -> bool:
-    return bool(config.registry.enable_online_feature_view_versioning)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +45,10 @@ def entity_key(names: Sequence[str], values: Sequence[Value]) -> bytes | None:
     return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
 
 
-def stored_view(table: Any, *, versioned: bool) -> View:
-    """The name that a view's rows are kept under: its own, and its version where the registry keeps several."""
-    if not versioned:
-        return str(table.name)
-    pinned = table.projection.version_tag
-    version = getattr(table, "current_version_number", None) if pinned is None else pinned
-    return f"{table.name}@v{version}" if version else str(table.name)
+def stored_view(table: Any) -> View:
+    """The name that rows are kept under: the view's own, or that of a version which was asked for by number."""
+    version = table.projection.version_tag
+    return str(table.name) if version is None else f"{table.name}@v{version}"
 
 
 def lasting(table: Any) -> int | None:
@@ -82,13 +79,19 @@ def asked(table: Any, features: Sequence[str], join_keys: Mapping[str, Sequence[
     return PlainAsk(table, features, [entity_key(names, row[: len(names)]) for row in zip(*columns, strict=True)])
 
 
-def read(rows: RowStore, asks: Sequence[PlainAsk], *, versioned: bool) -> list[list[Row | None]]:
-    """The rows of all asks, read at one moment."""
+def read(rows: RowStore, asks: Sequence[PlainAsk]) -> list[list[Row | None]]:
+    """The rows of all asks, read at one moment.
+
+    Of a version that was asked for by number, rows that were written for it alone come before the view's own.
+    """
+    places = [dict.fromkeys([stored_view(ask.table), str(ask.table.name)]) for ask in asks]
     wanted = [
-        (stored_view(ask.table, versioned=versioned), [key for key in ask.keys if key is not None]) for ask in asks
+        (view, [key for key in ask.keys if key is not None])
+        for ask, views in zip(asks, places, strict=True)
+        for view in views
     ]
-    found = [iter(part) for part in rows.read(wanted)]
-    return [[None if key is None else next(part) for key in ask.keys] for ask, part in zip(asks, found, strict=True)]
+    found = iter(rows.read(wanted))
+    return [_first(ask, [iter(next(found)) for _ in views]) for ask, views in zip(asks, places, strict=True)]
 
 
 def told(ask: PlainAsk, row: Row | None, at: int) -> Read:
@@ -99,6 +102,14 @@ def told(ask: PlainAsk, row: Row | None, at: int) -> Read:
         return to_datetime(row.time), None
     held = Value.FromString(row.values).map_val.val
     return to_datetime(row.time), {name: held[name] for name in ask.features if name in held}
+
+
+def _first(ask: PlainAsk, parts: Sequence[Iterator[Row | None]]) -> list[Row | None]:
+    """For each key the first row that one of the parts has."""
+    return [
+        None if key is None else next((row for row in [next(part) for part in parts] if row is not None), None)
+        for key in ask.keys
+    ]
 
 
 def has_expired(ask: PlainAsk, row: Row, at: int) -> bool:

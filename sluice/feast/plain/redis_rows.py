@@ -72,8 +72,9 @@ class RedisRows:
         return [[_unpacked(key, value) for value, (_, key) in itertools.islice(found, len(keys))] for _, keys in wanted]
 
     def drop(self, views: Sequence[View] | None) -> None:
-        """Forget every row of these views; of all views for None."""
-        patterns = ["*"] if views is None else [f"{quote(view, safe='')}:*" for view in views]
+        """Forget every row of these views and of their versions; of all views for None."""
+        names = [quote(view, safe="") for view in views or ()]
+        patterns = ["*"] if views is None else [f"{name}{rest}" for name in names for rest in (":*", "%40*")]
         with self._speaking():
             for pattern in patterns:
                 held = iter(self._client.scan_iter(match=self._prefix + pattern, count=_AT_ONCE))

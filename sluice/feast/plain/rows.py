@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 View = str
-"""A view's name, with its version where the registry keeps several."""
+"""A view's name; `<name>@v<number>` for rows that belong to one version of it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class RowStore(Protocol):
         ...
 
     def drop(self, views: Sequence[View] | None) -> None:
-        """Forget every row of these views; of all views for None."""
+        """Forget every row of these views and of their versions; of all views for None."""
         ...
 
     def close(self) -> None:
@@ -75,9 +75,10 @@ class MemoryRows:
         return [[self._held.get(view, {}).get(key) for key in keys] for view, keys in wanted]
 
     def drop(self, views: Sequence[View] | None) -> None:
-        """Forget every row of these views; of all views for None."""
-        for view in list(self._held) if views is None else views:
-            self._held.pop(view, None)
+        """Forget every row of these views and of their versions; of all views for None."""
+        for view in list(self._held):
+            if views is None or view.partition("@")[0] in views:
+                del self._held[view]
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -56,12 +56,14 @@ class SqliteRows:
             return [self._rows(view, keys) for view, keys in wanted]
 
     def drop(self, views: Sequence[View] | None) -> None:
-        """Forget every row of these views; of all views for None."""
+        """Forget every row of these views and of their versions; of all views for None."""
         with self._transaction("IMMEDIATE") as connection:
             if views is None:
                 connection.execute("DELETE FROM rows")
             else:
-                connection.executemany("DELETE FROM rows WHERE view = ?", [(view,) for view in views])
+                # "A" is the character after "@": the names between are those of the view's versions
+                bounds = [(view, f"{view}@", f"{view}A") for view in views]
+                connection.executemany("DELETE FROM rows WHERE view = ? OR (view >= ? AND view < ?)", bounds)
 
     def close(self) -> None:
         """Close the connection."""

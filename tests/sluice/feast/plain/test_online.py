@@ -266,6 +266,20 @@ def test_a_feature_that_older_rows_do_not_have_is_not_found_in_them(either: Shop
     assert either.online(["stats:age"], [{"driver_id": 1}])["age"] == [7]
 
 
+def test_a_version_may_have_rows_of_its_own(either: Shop) -> None:
+    source = either.source({**ROWS, "age": [7] * 5}, created_timestamp_column="made")
+    either.store.apply([DRIVER, either.view(source)])
+    either.store.materialize(at(0), at(50))
+    schema = [Field(name=name, dtype=kind) for name, kind in [("driver_id", Int64), ("rate", Float64), ("age", Int64)]]
+    either.store.apply([either.view(source, schema=schema)])
+    asked = [{"driver_id": 2}]
+    assert either.online(["stats@v0:trips"], asked) == {"driver_id": [2], "trips": [3]}
+    either.store.materialize(at(0), at(99), ["stats"], version="v0")
+    either.store.materialize(at(0), at(50), ["stats"])
+    found = either.online(["stats@v0:trips", "stats@v1:age", "stats:rate"], asked, full_feature_names=True)
+    assert found == {"driver_id": [2], "stats@v0__trips": [5], "stats@v1__age": [7], "stats__rate": [0.3]}
+
+
 def test_a_view_infers_its_schema_from_the_source(either: Shop) -> None:
     table = {"driver_id": [1], "ts": [at(1)], "rate": [0.5], "name": ["x"]}
     either.store.apply([DRIVER, FeatureView(name="stats", entities=[DRIVER], source=either.delta(table))])

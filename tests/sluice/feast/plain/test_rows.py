@@ -86,10 +86,19 @@ def test_of_equals_the_one_written_later_stands(rows: RowStore) -> None:
 
 
 def test_views_are_apart_even_when_one_name_begins_another(rows: RowStore) -> None:
-    for view in ("a", "a:b", "a*", "a@v2"):
+    views = ("a", "a:b", "a*", "a_b", "aa", "ab@v1")
+    for view in views:
         rows.write(view, [row(1, view.encode())], at=0)
     rows.drop(["a", "a*"])
-    assert [held(rows, view) for view in ("a", "a:b", "a*", "a@v2")] == [None, row(1, b"a:b"), None, row(1, b"a@v2")]
+    assert [view for view in views if held(rows, view) == row(1, view.encode())] == ["a:b", "a_b", "aa", "ab@v1"]
+
+
+def test_a_view_takes_its_versions_along(rows: RowStore) -> None:
+    for view in ("a", "a@v0", "a@v12"):
+        rows.write(view, [row(1, view.encode())], at=0)
+    assert held(rows, "a@v12") == row(1, b"a@v12")
+    rows.drop(["a"])
+    assert [held(rows, view) for view in ("a", "a@v0", "a@v12")] == [None, None, None]
 
 
 def test_everything_can_be_dropped(rows: RowStore) -> None:
