@@ -52,10 +52,17 @@ def save(rows: pa.Table, storage: Any, repository: Path | None, *, replace: bool
         )
     options = storage.file_options
     place = _local(FileSource.get_uri_for_file_path(repository, options.uri))
-    if place.exists() and not replace:
+    files = sorted(place.glob("*.parquet")) if place.is_dir() else []
+    is_taken = place.is_file() or bool(files) or (place / "_delta_log").exists()
+    if is_taken and not replace:
         raise SavedDatasetLocationAlreadyExists(location=options.uri)
     if isinstance(options.file_format, DeltaFormat):
         deltalake.write_deltalake(str(place), rows, mode="overwrite", schema_mode="overwrite")
+    elif place.is_dir():
+        _replace(place / "part.parquet", rows)
+        for file in files:
+            if file.name != "part.parquet":
+                file.unlink()
     else:
         _replace(place, rows)
 

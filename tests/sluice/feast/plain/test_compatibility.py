@@ -18,6 +18,7 @@ from feast import (
     FeatureView,
     Field,
     FileSource,
+    OnDemandFeatureView,
     PushSource,
     RepoConfig,
     ValueType,
@@ -151,6 +152,28 @@ def test_both_answer_the_same_online(ours: FeatureStore, theirs: FeatureStore) -
         store.write_to_online_store("two", pushed(ROWS * 4))
         seen.append([first, second, online(store)])
     assert seen[0] == seen[1]
+
+
+def doubled(store: FeatureStore) -> OnDemandFeatureView:
+    """A view that is computed when its sources are written, and stored."""
+    text = "def doubled(inputs):\n    return {'twice': [2 * value for value in inputs['small']]}\n"
+    made: dict[str, Any] = {}
+    exec(text, made)  # noqa: S102 the function and its text have to be one
+    schema = [Field(name="twice", dtype=Int64)]
+    named = {"mode": "python", "udf": made["doubled"], "udf_string": text, "write_to_online_store": True}
+    one = store.get_feature_view("one")
+    return OnDemandFeatureView(name="doubled", entities=[DRIVER], sources=[one], schema=schema, **named)
+
+
+def test_views_that_are_computed_at_the_write_are_stored_alike(ours: FeatureStore, theirs: FeatureStore) -> None:
+    seen = []
+    for store in (ours, theirs):
+        store.apply([doubled(store)])
+        store.materialize(at(0), at(ROWS))
+        rows = [{"driver_id": key} for key in range(6)]
+        seen.append(store.get_online_features(["doubled:twice", "one:small"], rows).to_dict())
+    assert seen[0] == seen[1]
+    assert seen[0]["twice"][0] == 2 * seen[0]["small"][0]
 
 
 def frame(moments: list[dt.datetime]) -> pd.DataFrame:

@@ -230,6 +230,19 @@ def test_a_retrieval_is_saved_and_read_again(shop: Shop, file_format: Any) -> No
     shop.store.create_saved_dataset(job, "saved", storage, allow_overwrite=True)
 
 
+def test_a_folder_that_is_there_already_may_hold_a_saved_dataset(shop: Shop) -> None:
+    shop.store.apply([DRIVER, shop.view(shop.source(ROWS))])
+    job = shop.store.get_historical_features(pd.DataFrame(asked((2, at(50)))), ["stats:rate"])
+    folder = shop.folder / "saved"
+    folder.mkdir()
+    pq.write_table(pa.table({"old": [1]}), folder / "older.parquet")
+    storage = SavedDatasetFileStorage(str(folder))
+    with pytest.raises(SavedDatasetLocationAlreadyExists):
+        job.persist(storage)
+    job.persist(storage, allow_overwrite=True)
+    assert pq.read_table(folder).column("rate").to_pylist() == [0.3]
+
+
 def test_answers_are_logged_to_files(shop: Shop) -> None:
     from feast import FeatureService
 
