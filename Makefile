@@ -52,6 +52,7 @@ clean: ## stop the services; remove their state and what the checkers left; keep
 # Two steps with a stamp each, so that a new jar does not reinstall Python packages.
 .venv/.ready: .venv/.synced sluice/local/jars.lock
 	@$(RUN)python -m sluice.local.java || deploy/debian-package openjdk-17-jre-headless
+	@$(RUN)python -m sluice.local.redis_server || deploy/debian-package redis-server
 	$(RUN)sluice setup
 	@touch $@
 

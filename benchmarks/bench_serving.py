@@ -39,7 +39,7 @@ def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         use_own_ports(home)
-        fill(open_store(settings().places.online_uri, "fraud"), [past(number) for number in range(PAST)])
+        fill(open_store(settings().online_uri, "fraud"), [past(number) for number in range(PAST)])
         routing = Routing({"*": Route(make_model(home / "model", pipeline))})
         alone(routing, seconds)
         try:
@@ -76,7 +76,7 @@ def request(number: int, events: int) -> bytes:
 
 def alone(routing: Routing, seconds: float) -> None:
     """The service in this process, without HTTP."""
-    uri = settings().places.online_uri
+    uri = settings().online_uri
     service = ScoringService(pipeline, Parts(lambda: open_store(uri, "fraud", read_only=True), MemoryLog, WallClock()))
     if not (service.open() and service.route(routing)):
         raise SystemExit(str(service.readiness()[1]))

@@ -49,7 +49,7 @@ def load_online(pipeline: str, base: int, at: int) -> None:
     events = {
         stream.name: encode(lake.read(f"silver/{stream.name}", where=recent), stream) for stream in declared.streams
     }
-    store = open_store(here.settings.places.online_uri, declared.name)
+    store = open_store(here.settings.online_uri, declared.name)
     try:
         load_base(declared, store, base, tiles, events)
     finally:

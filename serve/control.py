@@ -58,7 +58,7 @@ def deploy(
     chosen = settings()
     places = {
         "pipeline": str(Path(pipeline).absolute()) if pipeline.endswith(".py") else pipeline,
-        "store": store or chosen.places.online_uri,
+        "store": store or chosen.online_uri,
         "lake": lake or chosen.places.lake_uri,
         "log": log or f"kafka://{chosen.kafka}",
         "clock": clock or chosen.places.clock,

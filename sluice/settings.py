@@ -29,7 +29,9 @@ class Places(_Area):
 
     home: Path = Path(".sluice")
     lake: str | None = Field(default=None, description="URI of the lake; the folder `lake` below `home` by default")
-    online: str | None = Field(default=None, description="URI of the online store; SQLite below `home` by default")
+    online: str | None = Field(
+        default=None, description="`redis`, or the URI of the online store; SQLite below `home` by default"
+    )
     clock: str = Field(default="wall", description="`wall` or file:///path of the shared event clock")
     cache: Path | None = Field(default=None, description="folder of what is fetched once per person, such as jars")
     jar_repository: str | None = Field(default=None, description="URL of a Maven repository instead of Maven Central")
@@ -49,18 +51,13 @@ class Places(_Area):
         """The lake's URI, always with a scheme or an absolute path."""
         return self.lake or str(self.at("lake"))
 
-    @property
-    def online_uri(self) -> str:
-        """The online store's URI, such as `sqlite:///…/online.db`."""
-        return self.online or f"sqlite:///{self.at('online')}"
-
 
 class Engines(_Area):
     """Addresses of external engines; None means the embedded one."""
 
     kafka_bootstrap: str | None = None
     spark_master: str = "local[2]"
-    redis_url: SecretStr | None = None
+    redis_url: SecretStr | None = Field(default=None, description="the Redis that `SLUICE_ONLINE=redis` means")
     ray_address: str | None = None
     detector: Literal["alibi", "twin"] = Field(
         default="alibi", description="`alibi` (alibi-detect) or `twin` (scipy; no licence terms)"
@@ -83,6 +80,7 @@ class Ports(_Area):
     serve_stats_port: int = Field(default=18404, ge=1024, le=65535)
     serve_metrics_port: int = Field(default=19101, ge=1024, le=65535)
     serve_fallback_port: int = Field(default=18500, ge=1024, le=65535)
+    redis_port: int = Field(default=16390, ge=1024, le=65535)
 
 
 class Sizes(_Area):
@@ -97,7 +95,7 @@ class Sizes(_Area):
 
 @dataclass(frozen=True)
 class Settings:
-    """Every area together; `kafka`, `prefect_api`, `mlflow` and `ray` answer with the external or the embedded one."""
+    """Every area together; `kafka`, `redis`, `ray` and the like answer with the external or the embedded one."""
 
     places: Places = field(default_factory=Places)
     engines: Engines = field(default_factory=Engines)
@@ -123,6 +121,19 @@ class Settings:
     def ray(self) -> str:
         """Address of the Ray head in use (GCS address)."""
         return self.engines.ray_address or f"127.0.0.1:{self.ports.ray_port}"
+
+    @property
+    def redis(self) -> str:
+        """URL of the Redis in use, which may hold a password; nothing runs there unless the online store is in it."""
+        named = self.engines.redis_url.get_secret_value() if self.engines.redis_url else None
+        return named or f"redis://127.0.0.1:{self.ports.redis_port}/0"
+
+    @property
+    def online_uri(self) -> str:
+        """The online store's URI: `sqlite:///<folder>` or `redis://host:port/database`, which may hold a password."""
+        if self.places.online == "redis":
+            return self.redis
+        return self.places.online or f"sqlite:///{self.places.at('online')}"
 
     @property
     def serve_url(self) -> str:

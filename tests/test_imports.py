@@ -20,10 +20,10 @@ TRESPASSES = {
     "sluice/scoring/trespass.py": "import sluice.monitor",
     "sluice/feast/trespass.py": "import sluice.stream",
     "sluice/lake/trespass.py": "import models",
-    "sluice/monitor/trespass.py": "import prefect\nimport pyspark\nimport kafka",
+    "sluice/monitor/trespass.py": "import prefect\nimport pyspark\nimport kafka\nimport redis",
     "serve/trespass.py": "import models\nimport flows\nimport spark_jobs",
 }
-CONTRACTS = 12
+CONTRACTS = 13
 
 
 def broken(root: Path) -> dict[str, bool]:

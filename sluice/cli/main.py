@@ -29,7 +29,9 @@ class Command:
 
 
 COMMANDS = {
-    "setup": Command("sluice.cli.services:setup", "Check Java and fetch the jars that the embedded services need."),
+    "setup": Command(
+        "sluice.cli.services:setup", "Check Java and Redis, and fetch the jars that the embedded services need."
+    ),
     "up": Command("sluice.cli.services:up", "Start the embedded services; what already runs is left alone."),
     "down": Command("sluice.cli.services:down", "Stop what `sluice up` started, and nothing else."),
     "status": Command("sluice.cli.services:status", "Show every service: where it is and how it is."),
@@ -40,6 +42,10 @@ COMMANDS = {
     "tables": Command(
         "sluice.cli.tables:tables",
         "Load the tables that a pipeline looks things up in; make a calendar of holidays; show them.",
+    ),
+    "features": Command(
+        "sluice.cli.features:features",
+        "Freeze what a pipeline's features mean; let them change again; tell versions.",
     ),
     "rollout": Command(
         "sluice.cli.rollout:rollout",

@@ -34,7 +34,7 @@ def topics(pipeline: Pipeline) -> None:
 def fold(pipeline: Pipeline) -> None:
     """Fold the pipeline's topics into the online store, until SIGTERM or Ctrl-C."""
     declared = load_pipeline(pipeline)
-    store = open_store(settings().places.online_uri, declared.name)
+    store = open_store(settings().online_uri, declared.name)
     try:
         FoldConsumer(declared, store, settings().kafka).run(_until_told())
     finally:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from sluice.declare.lock import check_frozen
 from sluice.declare.pipeline import Pipeline
 from sluice.errors import DeclarationError, UserError
 
@@ -23,12 +24,22 @@ def registered() -> list[str]:
 
 
 def load_pipeline(reference: str) -> Pipeline:
-    """The pipeline of a registered name or of the .py file at a path; DeclarationError says what is missing."""
+    """The pipeline of a registered name or of the .py file at a path; DeclarationError says what is missing.
+
+    A frozen one that means something else by now is refused, with what changed.
+    """
+    found, file = load_unlocked(reference)
+    check_frozen(found, file)
+    return found
+
+
+def load_unlocked(reference: str) -> tuple[Pipeline, Path]:
+    """The pipeline and its file, whatever it was frozen as: for those who freeze it anew."""
     module = _from_path(Path(reference)) if reference.endswith(".py") else _from_name(reference)
     found = getattr(module, "pipeline", None)
     if not isinstance(found, Pipeline):
         raise DeclarationError("no `pipeline = Pipeline(…)` in it", where=reference)
-    return found
+    return found, Path(str(module.__file__))
 
 
 def _from_name(name: str) -> ModuleType:

@@ -108,7 +108,16 @@ class Pipeline:
     @functools.cached_property
     def definition(self) -> str:
         """The hash of everything that changes a feature's value, 16 hexadecimal digits."""
-        return hash_of({"views": [view.describe() for view in self.views], "events": self.events.meaning()})
+        described = self.describe()
+        return hash_of({part: described[part] for part in ("views", "events")})
+
+    def describe(self) -> dict[str, object]:
+        """Everything that changes a feature's value or the label's, as JSON holds it."""
+        return {
+            "events": self.events.meaning(),
+            "views": [view.describe() for view in self.views],
+            "label": self.label.describe(),
+        }
 
     def stream(self, name: str) -> Stream:
         """The stream of that name."""

@@ -37,6 +37,10 @@ class Declared:
         """The pipeline with this definition; UserError when the code at hand declares another one."""
         return _load(self.pipeline, self.definition, self.file)
 
+    def present(self) -> Pipeline:
+        """The pipeline of this name as the code at hand declares it, whatever it means by now."""
+        return load_pipeline(self.pipeline if self.pipeline in registered() else self.file)
+
     def windows(self) -> Windows:
         """The windowed view."""
         return self.load().view(self.view)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from feast import Field
@@ -28,12 +29,14 @@ def request_field(pipeline: Pipeline, name: str) -> Field:
     return Field(name=name, dtype=_id_type(stream) if column is None else _column_type(column))
 
 
-def feature_fields(pipeline: Pipeline, view: Windows | AsOf | Request) -> list[Field]:
+def feature_fields(
+    pipeline: Pipeline, view: Windows | AsOf | Request, tags: Mapping[str, str] | None = None
+) -> list[Field]:
     """The places of the vector that a view fills, under their names inside the view."""
     prefix = f"{view.name}__"
     mine = [place for place in pipeline.features if place.name.startswith(prefix)]
     return [
-        Field(name=place.name.removeprefix(prefix), dtype=Float64 if place.kind == "number" else Int64)
+        Field(name=place.name.removeprefix(prefix), dtype=Float64 if place.kind == "number" else Int64, tags=tags)
         for place in mine
     ]
 

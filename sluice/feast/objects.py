@@ -30,6 +30,7 @@ from sluice.feast.declared import declared
 from sluice.feast.fields import feature_fields, key_type, request_field, tiles_field, version_field
 from sluice.feast.requests import asked_of, sources_of
 from sluice.feast.source import SilverSource
+from sluice.feast.versions import MEANING, description_tag, meaning
 
 
 class ComputedView(OnDemandFeatureView):  # type: ignore[misc] # feast has no types
@@ -111,7 +112,9 @@ def _entity(pipeline: Pipeline, name: str) -> Entity:
 
 def _view(pipeline: Pipeline, view: Windows, entity: Entity) -> FeatureView:
     says = f"{view.of} over {view.over} at the clock's moment; null where the request is needed"
-    return _read(pipeline, view, entity, view.name, feature_fields(pipeline, view), says)
+    # on the fields, where Feast looks for a new version
+    tags = {MEANING: meaning(pipeline, view)}
+    return _read(pipeline, view, entity, view.name, feature_fields(pipeline, view, tags), says)
 
 
 def _state(pipeline: Pipeline, view: Windows, entity: Entity) -> FeatureView:
@@ -127,7 +130,7 @@ def _read(
         entities=[entity],
         schema=[Field(name=view.of, dtype=key_type(view.key)), *features],
         source=SilverSource.of(pipeline, view.stream),
-        tags=declared(pipeline, view.name).tags(),
+        tags={**declared(pipeline, view.name).tags(), **description_tag(pipeline)},
         description=says,
     )
 
@@ -156,6 +159,7 @@ def _computed(pipeline: Pipeline, view: Windows | AsOf | Request, states: Mappin
     asked = [request_field(pipeline, name) for name in asked_of(pipeline, view)]
     text = _text(pipeline, view, called)
     tags = declared(pipeline, view.name).tags()
+    described = {**tags, **description_tag(pipeline)}
     return ComputedView(
         name=called,
         sources=[
@@ -166,7 +170,7 @@ def _computed(pipeline: Pipeline, view: Windows | AsOf | Request, states: Mappin
         mode="python",
         udf=rehydrate_udf_from_source(text, preferred_name=called),
         udf_string=text,
-        tags=tags,
+        tags=described,
         description=f"{view.name} at the time and id of a request",
     )
 

@@ -1,10 +1,10 @@
-"""Feast's door to the online store: a view's values at the clock's moment, and the state its `_at` view works on."""
+"""Feast's door to the online store: declared views from their tiles, plain ones from the rows written of them."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,11 +27,14 @@ from sluice.engine.tiles import Id
 from sluice.errors import UserError
 from sluice.feast.declared import Declared, declared_by
 from sluice.feast.fields import tiles_name
-from sluice.feast.place import places_of
+from sluice.feast.place import clock_of, online_uri_of, places_of
+from sluice.feast.plain.door import PlainViews
+from sluice.feast.plain.online import Read, Written
 from sluice.feast.state import pack_tiles
 from sluice.feast.tables import named
+from sluice.feast.versions import served_as
 
-Row = tuple[Any, dict[str, Value]]
+Row = Read
 
 
 class SluiceOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc] # feast has no types
@@ -53,25 +56,32 @@ class _Ask:
 
 
 class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
-    """Answers Feast from the tile store; every view of one call is read in one atomic read, so that they agree.
+    """Answers Feast at the clock's moment; the views of a call are read in one atomic read, so that they agree.
 
-    A read's moment is the clock's, after every event; a null key reads the empty state. Nothing is written here.
+    Declared views (their values, and the state that an `_at` view works on) are computed from tiles: a null key reads
+    the empty state, and nothing is written to them here. Plain views are rows that Feast writes: the newest of each
+    entity stands, until it has outlived its view's time to live.
     """
 
+    _versioned_read_supported = True
+
     def __init__(self) -> None:
+        self._plain = PlainViews()
         self._stores: dict[tuple[str, str], TileStore] = {}
         self._lock = threading.Lock()
 
     @property
     def async_supported(self) -> SupportedAsyncMethods:
-        """Reads may be awaited."""
-        return SupportedAsyncMethods(read=True, write=False)
+        """Reads and writes may be awaited."""
+        return SupportedAsyncMethods(read=True, write=True)
 
     def online_read(
         self, config: Any, table: Any, entity_keys: list[Any], requested_features: list[str] | None = None
     ) -> list[Row]:
         """One row per entity: the moment, and the values by feature; null values are empty protos."""
         names = requested_features or [feature.name for feature in table.features]
+        if declared_by(table) is None:
+            return self._plain.read(config, table, entity_keys, names)
         keys = [_key(proto.entity_values[0]) for proto in entity_keys]
         return self._rows(config, [_Ask(_made_from(table), keys, names)])[0]
 
@@ -81,25 +91,32 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
         """`online_read` in a thread."""
         return await asyncio.to_thread(self.online_read, config, table, entity_keys, requested_features)
 
-    def online_write_batch(self, _config: Any, table: Any, *_: Any) -> None:
-        """Refused: values come from the stream, through one writer."""
-        raise UserError(
-            f"values of {table.name!r} are not written through Feast",
-            where="SluiceOnlineStore",
-            next_step="send events to the stream, or run the flow `features` to start from history",
-        )
+    def online_write_batch(
+        self, config: Any, table: Any, data: Sequence[Written], progress: Callable[[int], Any] | None = None
+    ) -> None:
+        """Write rows of a plain view; refused for a declared one, whose values come from the stream by one writer."""
+        if declared_by(table) is not None:
+            raise UserError(
+                f"values of {table.name!r} are not written through Feast",
+                where="SluiceOnlineStore",
+                next_step="send events to the stream, or run the flow `features` to start from history",
+            )
+        self._plain.write(config, table, data)
+        if progress is not None:
+            progress(len(data))
 
-    async def online_write_batch_async(self, _config: Any, table: Any, *_: Any) -> None:
-        """Refused as `online_write_batch` is."""
-        self.online_write_batch(_config, table)
+    async def online_write_batch_async(self, *arguments: Any, **named: Any) -> None:
+        """`online_write_batch` in a thread."""
+        await asyncio.to_thread(self.online_write_batch, *arguments, **named)
 
-    def update(self, *, tables_to_keep: Sequence[Any], **_: Any) -> None:
-        """Nothing is made or dropped in the tile store; UserError for a view that does not come from a declaration."""
-        for table in tables_to_keep:
-            _made_from(table)
+    def update(self, *, config: Any, tables_to_delete: Sequence[Any], **_: Any) -> None:
+        """Rows of plain views that are no longer there go; tiles belong to the stream, and stay."""
+        self._plain.drop(config, [table for table in tables_to_delete if declared_by(table) is None])
 
-    def teardown(self, *_: Any) -> None:
-        """Let go of the files; tiles belong to the stream, and stay."""
+    def teardown(self, config: Any, *_: Any) -> None:
+        """Rows of the project's plain views go; tiles belong to the stream, and stay."""
+        self._plain.drop(config, None)
+        self._plain.close()
         with self._lock:
             for store in self._stores.values():
                 store.close()
@@ -116,6 +133,15 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
         include_feature_view_version_metadata: bool,
     ) -> None:
         """Feast's hook for stores that read several views at once."""
+        self._plain.answer(
+            config,
+            [(table, names) for table, names in grouped_refs if declared_by(table) is None],
+            join_key_values,
+            online_features_response,
+            full_names=full_feature_names,
+            with_versions=include_feature_view_version_metadata,
+        )
+        grouped_refs = [(table, names) for table, names in grouped_refs if declared_by(table) is not None]
         # the request's columns are in the response by now; of join keys there may be none
         rows = max((len(column.values) for column in online_features_response.results), default=0)
         asks = [_ask(table, names, join_key_values, rows) for table, names in grouped_refs]
@@ -136,18 +162,17 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
 
     def _rows(self, config: Any, asks: Sequence[_Ask]) -> list[list[Row]]:
         """The rows of every ask, at one moment and one knowledge for each pipeline."""
-        chosen, places = config.online_store, places_of(config)
-        at = open_clock(chosen.clock or places.clock).now()
+        at = open_clock(clock_of(config)).now()
         found: dict[int, list[Row]] = {}
         for index, ask in enumerate(asks):
             if (view := ask.made_from.lookup()) is not None:
-                found[index] = _versions(ask, view, chosen.lake or places.lake_uri, at)
+                found[index] = _versions(ask, view, config.online_store.lake or places_of(config).lake_uri, at)
         windowed = {index: ask for index, ask in enumerate(asks) if index not in found}
         for pipeline in dict.fromkeys(ask.made_from.pipeline for ask in windowed.values()):
             mine = [index for index, ask in windowed.items() if ask.made_from.pipeline == pipeline]
             wanted = [one for index in mine for one in _wanted(asks[index], at)]
             with self._lock:
-                held = iter(read_tiles(self._store(chosen.uri or places.online_uri, pipeline), wanted)[0])
+                held = iter(read_tiles(self._store(online_uri_of(config), pipeline), wanted)[0])
             for index in mine:
                 found[index] = _answer(asks[index], [next(held) for _ in asks[index].keys], at)
         return [found[index] for index in range(len(asks))]
@@ -178,12 +203,8 @@ def _wanted(ask: _Ask, at: int) -> list[tuple[Windows, Id | None, Moment | None]
 def _made_from(table: Any) -> Declared:
     made_from = declared_by(table)
     if made_from is None:
-        raise UserError(
-            f"view {table.name!r} is not declared in a pipeline",
-            where="SluiceOnlineStore",
-            next_step="declare it as Windows(…), or keep it in a feature repository with a store of its own",
-        )
-    return made_from
+        raise AssertionError(f"{table.name} is a plain view")
+    return served_as(table, made_from)
 
 
 def _key(value: Any) -> Id | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,16 @@ from sluice.settings import Places, settings
 def places_of(config: Any) -> Places:
     """The places of the settings for a Feast `RepoConfig`; see `places_beside`."""
     return places_beside(config.repo_path)
+
+
+def online_uri_of(config: Any) -> str:
+    """The online store's URI for a Feast `RepoConfig`: what its `online_store` names, else the settings."""
+    return config.online_store.uri or replace(settings(), places=places_of(config)).online_uri
+
+
+def clock_of(config: Any) -> str:
+    """The event clock for a Feast `RepoConfig`: what its `online_store` names, else the settings."""
+    return config.online_store.clock or places_of(config).clock
 
 
 def places_beside(repository: Path | None) -> Places:

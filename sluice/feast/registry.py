@@ -48,9 +48,11 @@ def feature_store() -> FeatureStore:
             "registry_store_type": f"{__name__}.{SluiceRegistryStore.__name__}",
             "path": str(settings().places.at(*_FILE)),
             "cache_ttl_seconds": 60,
+            "enable_online_feature_view_versioning": True,
         },
         online_store={"type": "sluice.feast.online.SluiceOnlineStore"},
         offline_store={"type": "sluice.feast.offline.SluiceOfflineStore"},
+        batch_engine={"type": "sluice.feast.engine.SluiceComputeEngine"},
         entity_key_serialization_version=3,
     )
     return FeatureStore(config=config)

@@ -55,7 +55,7 @@ def read_times(pipeline: Pipeline, values: Sequence[Any]) -> pa.Array:
         )
     typed = times(list(values))
     _refuse(typed.wrong, values, "is no time", where, "RFC 3339 text, such as 2026-01-31T12:00:00.000001Z")
-    _refuse(invalid(typed.values), values, "is missing", where, f"a time; the plain views read {name} from the clock")
+    _refuse(invalid(typed.values), values, "is missing", where, "a time; the view without _at reads it from the clock")
     return typed.values.cast(pa.int64())
 
 

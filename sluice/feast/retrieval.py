@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,10 @@ from sluice.errors import UserError
 from sluice.feast.declared import Declared, declared_by
 from sluice.feast.fields import tiles_name, version_name
 from sluice.feast.history import History
+from sluice.feast.plain.history import at_moments
+from sluice.feast.plain.writing import save
 from sluice.feast.requests import columns_of, encode_keys, encode_requests, sources_of
+from sluice.feast.versions import pipeline_of
 from sluice.lake.typing import times
 
 _DOOR = "get_historical_features"
@@ -34,9 +38,11 @@ Columns = Mapping[str, Column]
 class Wanted:
     """One feature of a view: at the row's moment, for the entity in the column `key`, or at the row's request."""
 
-    made_from: Declared
+    view: Any
+    made_from: Declared | None
+    """None for a plain view, whose rows are read from its own source."""
     key: str
-    """Empty for a view that is computed at the request."""
+    """Empty for a view that is computed at the request, and for a plain one."""
     feature: str
     output: str
 
@@ -52,6 +58,10 @@ class Asked:
     """On-demand views that are not from a declaration; Feast computes them from the others."""
     full_feature_names: bool
     references: Sequence[str]
+    repository: Path | None = None
+    """Where relative paths of plain sources begin."""
+    known_only: bool = False
+    """Whether plain rows count only from the moment they were created."""
 
 
 def wanted_of(views: Sequence[Any], on_demand: Sequence[Any], references: Sequence[str], *, full: bool) -> list[Wanted]:
@@ -61,30 +71,35 @@ def wanted_of(views: Sequence[Any], on_demand: Sequence[Any], references: Sequen
     found = []
     for reference in references:
         name, _, feature = reference.partition(":")
-        if "@" in name:
-            raise UserError(
-                f"{reference!r} asks for an old version", where=_DOOR, next_step="use the code of that version"
-            )
         view = by_name[name]
         made_from = declared_by(view)
-        if made_from is None:
-            if view not in on_demand:
-                raise UserError(f"view {name!r} is not declared in a pipeline", where=_DOOR)
-            continue
         output = f"{name}__{feature}" if full else feature
-        if hasattr(view, "source_request_sources"):
-            found.append(Wanted(made_from, "", feature, output))
-        elif not _online_only(made_from, feature, needed=name in sources):
-            key = made_from.windows().of
-            found.append(Wanted(made_from, view.projection.join_key_map.get(key, key), feature, output))
+        if made_from is None:
+            found += [] if _is_on_demand(view) else [Wanted(view, None, "", feature, output)]
+        elif _is_on_demand(view):
+            found.append(Wanted(view, made_from, "", feature, output))
+        elif not _online_only(view, made_from, feature, needed=name in sources):
+            key = _windows(view, made_from).of
+            found.append(Wanted(view, made_from, view.projection.join_key_map.get(key, key), feature, output))
     return found
 
 
-def _online_only(made_from: Declared, feature: str, *, needed: bool) -> bool:
+def _is_on_demand(view: Any) -> bool:
+    return hasattr(view, "source_request_sources")
+
+
+def _windows(view: Any, made_from: Declared) -> Windows:
+    return pipeline_of(view, made_from).view(made_from.view)
+
+
+def _online_only(view: Any, made_from: Declared, feature: str, *, needed: bool) -> bool:
     """Whether it is an entity's state or a table's version, of no use to history; UserError when they are asked for."""
-    view = made_from.lookup()
-    asked = f"{made_from.view}_at" if view is None else f"{made_from.pipeline}_{made_from.view}"
-    if feature != (tiles_name(made_from.windows()) if view is None else version_name(view)):
+    looked_up = {one.name: one for one in pipeline_of(view, made_from).lookups}.get(made_from.view)
+    if looked_up is None:
+        carried, asked = tiles_name(_windows(view, made_from)), f"{made_from.view}_at"
+    else:
+        carried, asked = version_name(looked_up), f"{made_from.pipeline}_{made_from.view}"
+    if feature != carried:
         return False
     if not needed:
         raise UserError(f"{feature!r} exists online only", where=_DOOR, next_step=f"ask {asked}")
@@ -119,16 +134,15 @@ class Retrieval(RetrievalJob):  # type: ignore[misc] # feast has no types
         """The result in pandas; whole numbers with nulls become `Int64`, since float64 would not hold a 64-bit code."""
         return _pandas(self.to_arrow(validation_reference, timeout))
 
-    def persist(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: a training set is a version of the lake, not a copy of it."""
-        raise UserError(
-            "a retrieval is not saved by Feast", where="persist", next_step="write to_arrow() where you want it"
-        )
+    def persist(self, storage: Any, allow_overwrite: bool = False, timeout: int | None = None) -> None:
+        """Write the rows where a saved dataset is to be."""
+        save(self.to_arrow(timeout=timeout), storage, self._asked.repository, replace=allow_overwrite)
 
     def _to_arrow_internal(self, **_: Any) -> pa.Table:
         asked = self._asked
         table = pa.Table.from_pandas(asked.frame, preserve_index=False).replace_schema_metadata()
-        rows = _Rows(asked.lake, table, _moments(table.column(_stamp(asked.frame))))
+        time = _moments(table.column(_stamp(asked.frame)))
+        rows = _Rows(asked, table, time, _plain(asked, table, time.to_numpy()))
         for item in asked.wanted:
             if item.output in table.column_names:
                 raise UserError(
@@ -145,34 +159,37 @@ class Retrieval(RetrievalJob):  # type: ignore[misc] # feast has no types
 class _Rows:
     """The rows of an entity frame as requests, and the views computed for them so far."""
 
-    lake: str
+    asked: Asked
     frame: pa.Table
     time: pa.Array
+    plain: Mapping[str, pa.Array]
+    """The features of plain views, by their output."""
     _histories: dict[str, History] = field(default_factory=dict)
     _computed: dict[tuple[Declared, str], Columns] = field(default_factory=dict)
 
     def column(self, item: Wanted) -> pa.Array:
         """The values of one feature."""
+        if item.made_from is None:
+            return self.plain[item.output]
         place = (item.made_from, item.key)
         if place not in self._computed:
-            self._computed[place] = self._view(item)
+            self._computed[place] = self._view(pipeline_of(item.view, item.made_from), item.made_from.view, item.key)
         values, valid = self._computed[place][item.feature]
         return pa.array(values, mask=~valid)
 
-    def _view(self, item: Wanted) -> Columns:
-        pipeline = item.made_from.load()
-        history = self._histories.setdefault(pipeline.name, History(self.lake, pipeline))
+    def _view(self, pipeline: Pipeline, name: str, key: str) -> Columns:
+        history = self._histories.setdefault(pipeline.definition, History(self.asked.lake, pipeline))
         asked = {view.name: view for view in pipeline.requests}
-        if item.made_from.view in asked:
-            return self._request(pipeline, history, asked[item.made_from.view])
-        looked_up = item.made_from.lookup()
-        if looked_up is not None:
-            requests = self._requests(pipeline, columns_of(pipeline, looked_up), [looked_up])
-            return history.at_requests(looked_up, requests)
-        view = item.made_from.windows()
-        if not item.key:
+        if name in asked:
+            return self._request(pipeline, history, asked[name])
+        looked_up = {view.name: view for view in pipeline.lookups}
+        if name in looked_up:
+            requests = self._requests(pipeline, columns_of(pipeline, looked_up[name]), [looked_up[name]])
+            return history.at_requests(looked_up[name], requests)
+        view = pipeline.view(name)
+        if not key:
             return history.at_requests(view, self._requests(pipeline, columns_of(pipeline, view), [view]))
-        return history.at_moments(view, encode_keys(pipeline, view.of, self._listed(item.key)), self.time)
+        return history.at_moments(view, encode_keys(pipeline, view.of, self._listed(key)), self.time)
 
     def _request(self, pipeline: Pipeline, history: History, view: Request) -> Columns:
         sources = sources_of(pipeline, view)
@@ -212,6 +229,20 @@ class _Rows:
             raise UserError(f"the frame has no column {name!r}", where=_DOOR, allowed=self.frame.column_names)
         listed: list[Any] = self.frame.column(name).to_pylist()
         return listed
+
+
+def _plain(asked: Asked, frame: pa.Table, moments: np.ndarray) -> dict[str, pa.Array]:
+    """The features of every plain view, each view's source read once."""
+    found: dict[str, pa.Array] = {}
+    wanted = [item for item in asked.wanted if item.made_from is None]
+    for name in dict.fromkeys(item.view.projection.name_to_use() for item in wanted):
+        mine = [item for item in wanted if item.view.projection.name_to_use() == name]
+        features = list(dict.fromkeys(item.feature for item in mine))
+        columns = at_moments(
+            mine[0].view, features, frame, moments, repository=asked.repository, known_only=asked.known_only
+        )
+        found |= {item.output: columns[item.feature] for item in mine}
+    return found
 
 
 def _pandas(table: pa.Table) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from sluice.local.kafka_broker import kafka_broker
 from sluice.local.mlflow_store import mlflow_store
 from sluice.local.prefect_services import prefect_server, prefect_worker
 from sluice.local.ray_head import ray_head, ray_serve
+from sluice.local.redis_server import redis_server
 from sluice.local.service import Service
 from sluice.settings import Settings
 
@@ -17,7 +18,8 @@ from sluice.settings import Settings
 def plan(settings: Settings) -> list[Service]:
     """Every service, each after those it needs; external ones among them."""
     built_in = [kafka_broker, prefect_server, ray_head, mlflow_store, prefect_worker, ray_serve]
-    return [*(make(settings) for make in built_in), *_only_external(settings)]
+    optional = [redis_server(settings), _spark(settings)]
+    return [*(make(settings) for make in built_in), *(service for service in optional if service is not None)]
 
 
 def with_needs(services: Sequence[Service], names: Sequence[str] | None) -> list[Service]:
@@ -41,17 +43,9 @@ def with_dependents(services: Sequence[Service], names: Sequence[str]) -> set[st
     return set(names) | {service.name for service in services if set(service.after) & set(names)}
 
 
-def _only_external(settings: Settings) -> list[Service]:
-    """Parts that have no process of their own when embedded, shown when somebody else's is used."""
-    shown: list[Service] = []
-    engines = settings.engines
-    if engines.redis_url:
-        address = engines.redis_url.get_secret_value()
-        shown.append(_external("redis", address.rsplit("@", 1)[-1], address))
-    if not engines.spark_master.startswith("local"):
-        shown.append(_external("spark", engines.spark_master, engines.spark_master))
-    return shown
-
-
-def _external(name: str, shown: str, address: str) -> Service:
-    return Service(name=name, address=shown, healthy=lambda _since: reachable(address), external=True)
+def _spark(settings: Settings) -> Service | None:
+    """Spark has no process of its own when embedded; somebody else's is shown."""
+    master = settings.engines.spark_master
+    if master.startswith("local"):
+        return None
+    return Service(name="spark", address=master, healthy=lambda _since: reachable(master), external=True)

@@ -58,7 +58,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
             port = free_port(port + 1)
             environment.setenv(variable(Ports, name), str(port))
         settings.cache_clear()
-        fill(open_store(settings().places.online_uri, "fraud"), [past(number) for number in range(300)])
+        fill(open_store(settings().online_uri, "fraud"), [past(number) for number in range(300)])
         models = [make_model(home / "models" / str(n), pipeline, "*", n, bias=float(n - 1)) for n in (1, 2)]
         try:
             services.up(["serve"])

@@ -24,7 +24,7 @@ def test_a_part_that_is_not_named_is_embedded(monkeypatch: pytest.MonkeyPatch, t
     assert found.serve_url == "http://127.0.0.1:18000"
     assert found.mlflow == f"sqlite:///{tmp_path}/mlflow.db"
     assert found.places.lake_uri == str(tmp_path / "lake")
-    assert found.places.online_uri == f"sqlite:///{tmp_path}/online"
+    assert found.online_uri == f"sqlite:///{tmp_path}/online"
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_part_that_is_not_named_is_embedded(monkeypatch: pytest.MonkeyPatch, t
         ("SLUICE_RAY_ADDRESS", "head:6379", lambda found: found.ray),
         ("SLUICE_SERVE_URL", "http://serve", lambda found: found.serve_url),
         ("SLUICE_LAKE", "s3://bucket/lake", lambda found: found.places.lake_uri),
-        ("SLUICE_ONLINE", "sqlite:////data", lambda found: found.places.online_uri),
+        ("SLUICE_ONLINE", "sqlite:////data", lambda found: found.online_uri),
         ("SLUICE_SPARK_MASTER", "spark://m:7077", lambda found: found.engines.spark_master),
     ],
 )

@@ -128,7 +128,7 @@ class _Hurry:
 def _serve(callers: Callers, orders: Connection, hurried: Connection) -> None:
     """The callers' process: one span of days after the other, each answered with what went wrong, or nothing."""
     here = place(callers.pipeline)
-    store = open_store(here.settings.places.online_uri, here.pipeline.name, read_only=True)
+    store = open_store(here.settings.online_uri, here.pipeline.name, read_only=True)
     hurry = _Hurry(hurried)
     with Producer(here.settings.kafka) as producer:
         replay = Replay(

@@ -72,7 +72,7 @@ def world(worlds: dict[str, World]) -> World:
 def _world(pipeline: Pipeline, raw: Mapping[str, Sequence[Mapping[str, Any]]], asked: list[dict[str, Any]]) -> World:
     places = settings().places
     events = publish(Lake(places.lake_uri, pipeline.name), pipeline, raw)
-    store = open_store(places.online_uri, pipeline.name)
+    store = open_store(settings().online_uri, pipeline.name)
     fill(pipeline, store, events)
     return World(pipeline, events, asked, store, apply(pipeline))
 

@@ -20,7 +20,7 @@ def test_the_examples_run_one_after_the_other(worlds: dict[str, World], monkeypa
     apply(load_pipeline("handbook"))
     monkeypatch.chdir(PAGE.parents[1])
     examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    assert len(examples) == 6
+    assert len(examples) == 7
     session: dict[str, object] = {}
     for example in examples:
         exec(compile(example, PAGE.name, "exec"), session)  # noqa: S102 - our own documentation

@@ -9,15 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from feast import Entity, FeatureView, Field, ValueType
-from feast.types import Float64
 
 from sluice.clock import to_datetime
 from sluice.engine.read import answer, read_view
 from sluice.engine.vectors import as_values, vectors
 from sluice.errors import Outage, UserError
 from sluice.feast.objects import references
-from sluice.feast.registry import feature_store
 from sluice.lake.requests import encode_requests
 from sluice.settings import settings
 from tests.sluice.feast.conftest import NOW, START, World, request_rows
@@ -162,10 +159,3 @@ def test_materializing_is_refused_and_the_view_still_answers(world: World) -> No
         world.feast.materialize(to_datetime(START), to_datetime(NOW), ["terminal_traffic"])
     world.feast.refresh_registry()
     assert ask(world, ["terminal_traffic:count_7d"], [{"terminal_id": 1}]) == before
-
-
-def test_a_view_that_no_pipeline_declares_is_refused_when_it_is_applied(world: World) -> None:
-    customer = Entity(name="customer_id", value_type=ValueType.INT64)
-    plain = FeatureView(name="plain", entities=[customer], schema=[Field(name="x", dtype=Float64)], source=None)
-    with pytest.raises(UserError, match="not declared in a pipeline"):
-        feature_store().apply([customer, plain])
