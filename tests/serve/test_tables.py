@@ -167,7 +167,7 @@ def test_the_log_says_which_versions_a_vector_was_served_with(world: World, lake
 
 def test_without_the_store_what_is_looked_up_is_still_known(world: World, lake: Lake) -> None:
     class Failing(MemoryStore):
-        def read(self, _wanted: Any) -> Any:
+        def read(self, _names: Any, _call: Any = None) -> Any:
             raise Outage("disk on fire")
 
     for table, rows in ROWS.items():
