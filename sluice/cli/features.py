@@ -1,20 +1,38 @@
-"""The commands around a pipeline's definition: freeze it, let it change again, and tell its versions in Feast."""
+"""The commands around a pipeline's features: explain, get and compute them; freeze what they mean, tell versions."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
+from rich.console import Console
+from rich.table import Column, Table
 
 from sluice.declare.loading import load_pipeline, load_unlocked
 from sluice.declare.lock import freeze as write_lock
 from sluice.declare.lock import lock_of
 from sluice.declare.lock import thaw as remove_lock
+from sluice.errors import UserError
+from sluice.settings import settings
 
 features = typer.Typer(
-    help="Freeze what a pipeline's features mean; let them change again; tell versions.", no_args_is_help=True
+    help="Explain a pipeline's features; get them of an entity; compute them for files; freeze what they mean.",
+    no_args_is_help=True,
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
+Events = Annotated[int, typer.Option("--events", min=1, help="Events in the window of an entity, for the costs.")]
+Values = Annotated[list[str], typer.Argument(help="Entity keys, and columns of a request: customer_id=7 amount=12.5")]
+At = Annotated[str | None, typer.Option(help="The moment, RFC 3339; the event clock's by default.")]
+Most = Annotated[int, typer.Option("--events", min=0, help="How many of the newest events of each view to show.")]
+Input = Annotated[
+    Path, typer.Option("--events", help="A parquet file of the scored events, or a folder: <stream>.parquet.")
+]
+Output = Annotated[Path, typer.Option("--out", help="The parquet file to write.")]
+Engine = Annotated[Literal["local", "spark"], typer.Option(help="Where: in this process, or on a worker of Spark.")]
+_WIDE = 240
 Again = Annotated[bool, typer.Option("--again", help="Also when it was frozen as something else: a new version.")]
 
 
@@ -50,3 +68,58 @@ def versions(pipeline: Pipeline) -> None:
             typer.echo(f"    {change}")
     if not listed:
         typer.echo(f"Feast does not know {declared.name} yet.")
+
+
+@features.command()
+def explain(pipeline: Pipeline, events: Events = 100) -> None:
+    """Tell of each feature what it means, what is kept and read for it, how exact it is, what it costs a request."""
+    from sluice.engine.explain import explain as explained
+
+    declared = load_pipeline(pipeline)
+    table = Table("feature", "meaning", "window", "error", "bytes", "read", Column("µs", justify="right"), box=None)
+    for one in explained(declared, events):
+        kept = f"{one.row_bytes} an event" if one.row_bytes else "-"
+        kept += f", {one.state_bytes:,} a leaf" if one.state_bytes else ""
+        cost = "-" if one.microseconds is None else f"{one.microseconds:.1f}"
+        table.add_row(one.name, one.meaning, one.window, one.error, kept, one.tiles, cost)
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+    typer.echo(f"definition {declared.definition}; costs for an entity with {events} events in its window")
+
+
+@features.command()
+def get(pipeline: Pipeline, values: Values, at: At = None, most: Most = 10) -> None:
+    """Print an entity's features from the online store, with the events behind them.
+
+    `sluice features get fraud customer_id=7 terminal_id=12`. With the columns of a request (and its id) the whole
+    vector; without them what needs the request is null.
+    """
+    from sluice.cli.lookup import look_up
+
+    for line in look_up(load_pipeline(pipeline), dict(_pair(text) for text in values), at, most):
+        typer.echo(line)
+
+
+@features.command()
+def compute(pipeline: Pipeline, events: Input, out: Output, engine: Engine = "local") -> None:
+    """Write the values of every event of some files, each as of its own moment: one row per event, id first."""
+    from sluice.cli.computing import on_spark
+    from sluice.lake import computing
+
+    begun = time.monotonic()
+    asked = computing.request(pipeline, events, out, settings().places.lake_uri)
+    with Console(stderr=True).status(f"computing {load_pipeline(pipeline).name} on {engine}"):
+        done = computing.compute(asked) if engine == "local" else on_spark(pipeline, events, out)
+    read = ", ".join(f"{rows:,} rows of {name}" for name, rows in done.rows.items())
+    typer.echo(f"{read}: values of {done.events:,} events in {out}, {time.monotonic() - begun:.1f} s")
+    for name, reasons in done.refused.items():
+        for reason, rows in reasons.items():
+            typer.echo(f"refused: {rows:,} rows of {name}, {reason}")
+    if done.refused_file:
+        typer.echo(f"the refused rows with their reasons: {done.refused_file}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise UserError(f"{text!r} is no value", where="features get", allowed="name=value, such as customer_id=7")
+    return name, value

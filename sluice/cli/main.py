@@ -45,7 +45,7 @@ COMMANDS = {
     ),
     "features": Command(
         "sluice.cli.features:features",
-        "Freeze what a pipeline's features mean; let them change again; tell versions.",
+        "Explain a pipeline's features; get them of an entity; compute them for files; freeze what they mean.",
     ),
     "rollout": Command(
         "sluice.cli.rollout:rollout",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Colu
     turned = order if asked.same_as(history) else asked.order()
     # rows of nobody come first, and are seen by nobody
     order = order[np.count_nonzero(history.key < 0) :]
-    matrix = matrix_of(view, rows, history.tie)[order]
+    matrix = np.take(matrix_of(view, rows, history.tie), order, axis=0)
     own = nobody(view)
     if view.include_request:
         own = matrix if _are_rows(view, rows, requests) else matrix_of(view, requests, asked.tie)[turned]
@@ -53,11 +54,14 @@ def words_of(views: tuple[Windows, ...], sums: Sums) -> tuple[Matrix, NDArray[np
 
 def named_columns(view: Windows, words: Matrix, valid: NDArray[np.bool_]) -> dict[str, Column]:
     """Words and validity by feature."""
+    return _named(view, [(words[:, place], valid[:, place]) for place in range(words.shape[1])])
+
+
+def _named(view: Windows, columns: Sequence[tuple[Ints, NDArray[np.bool_]]]) -> dict[str, Column]:
     found: dict[str, Column] = {}
-    for place, feature in enumerate(view.functions):
-        column = np.ascontiguousarray(words[:, place])
+    for feature, (words, valid) in zip(view.functions, columns, strict=True):
         kind = np.float64 if view.category(feature) is None else np.int64
-        found[feature.name] = column.view(kind), np.ascontiguousarray(valid[:, place])
+        found[feature.name] = np.ascontiguousarray(words).view(kind), np.ascontiguousarray(valid)
     return found
 
 
@@ -90,13 +94,15 @@ class _Sorted:
 
 def _values(view: Windows, found: _Sorted, order: Ints) -> dict[str, Column]:
     """The values of requests in their own order, computed in blocks that fit the processor's cache."""
-    words = np.empty((len(order), len(view.functions)), np.int64)
-    valid = np.empty(words.shape, bool)
+    words = np.empty((len(view.functions), len(order)), np.int64)
+    valid = np.empty(words.shape, np.bool_)
     for begin in range(0, len(order), _BLOCK):
         part = slice(begin, begin + _BLOCK)
-        # whole rows, because each goes to a place of its own in memory
-        words[order[part]], valid[order[part]] = words_of((view,), found.sums(part))
-    return named_columns(view, words, valid)
+        block, seen = words_of((view,), found.sums(part))
+        words[:, part], valid[:, part] = block.T, seen.T
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return _named(view, [(np.take(word, place), np.take(one, place)) for word, one in zip(words, valid, strict=True)])
 
 
 def _are_rows(view: Windows, rows: pa.Table, requests: pa.Table) -> bool:

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,8 @@ from sluice.declare.columns import Category, Decimal, Flag, ForeignKey, Integer,
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Ints, Mask, decimals
 
+Raw: TypeAlias = Sequence[Any]
+"""Raw values one by one, or a column of a table as an Arrow array."""
 TIME = pa.timestamp("us", "UTC")
 _TOLERANCE = 1e-6
 _EXACT = 2**53
@@ -54,8 +56,8 @@ def type_columns(stream: Stream, rows: Sequence[dict[str, Any]]) -> dict[str, Ty
     return {name: type_column(stream, name, [row.get(source) for row in rows]) for name, source in sources.items()}
 
 
-def type_column(stream: Stream, name: str, values: list[Any]) -> Typed:
-    """One declared column of a stream from raw values."""
+def type_column(stream: Stream, name: str, values: Raw) -> Typed:
+    """One declared column of a stream from raw values, or from a column of a table."""
     if name == stream.time:
         return times(values)
     column = stream.columns.get(name)
@@ -69,12 +71,15 @@ def silver_type(stream: Stream, name: str) -> pa.DataType:
     return type_column(stream, name, []).values.type
 
 
-def times(values: list[Any]) -> Typed:
+def times(values: Raw) -> Typed:
     """Instants in UTC microseconds from dates, RFC 3339 text (without a zone: UTC) or datetimes.
 
     Digits beyond the microsecond are cut off.
     """
     array = _uniform(values)
+    if isinstance(values, pa.Array) and pa.types.is_timestamp(values.type):
+        instants = pc.floor_temporal(values, unit="microsecond") if values.type.unit == "ns" else values
+        return _good(instants.cast(pa.timestamp("us", values.type.tz)).cast(TIME))
     if array is not None and pa.types.is_string(array.type):
         for zone, pattern in ((TIME, _ZONED), (pa.timestamp("us"), _LOCAL)):
             if pc.all(pc.match_substring_regex(array, pattern)).as_py():
@@ -85,7 +90,7 @@ def times(values: list[Any]) -> Typed:
     return _slowly(values, _instant, TIME)
 
 
-def whole(values: list[Any]) -> Typed:
+def whole(values: Raw) -> Typed:
     """Whole numbers of 64 bits; 3.0 and "3" are 3, and a float from 2^53 on is no exact one."""
     array = _uniform(values)
     if array is not None and pa.types.is_integer(array.type):
@@ -93,7 +98,7 @@ def whole(values: list[Any]) -> Typed:
     return _slowly(values, integer, pa.int64())
 
 
-def texts(values: list[Any]) -> Typed:
+def texts(values: Raw) -> Typed:
     """Text; numbers are not."""
     array = _uniform(values)
     if array is not None and pa.types.is_string(array.type):
@@ -101,7 +106,7 @@ def texts(values: list[Any]) -> Typed:
     return _slowly(values, _text, pa.string())
 
 
-def flags(values: list[Any]) -> Typed:
+def flags(values: Raw) -> Typed:
     """0 or 1, also as false and true; other whole numbers pass the type and fail the range."""
     array = _uniform(values)
     if array is not None and pa.types.is_boolean(array.type):
@@ -111,8 +116,12 @@ def flags(values: list[Any]) -> Typed:
     return _slowly(values, _flag, pa.int64())
 
 
-def exact(values: list[Any], column: Decimal) -> Typed:
+def exact(values: Raw, column: Decimal) -> Typed:
     """Decimals of the declared scale, rounded half to even when within 1e-6 of one."""
+    if isinstance(values, pa.Array) and pa.types.is_decimal(values.type) and values.type.scale <= column.scale:
+        fitting = pa.decimal128(18, column.scale)
+        if values.type.precision - values.type.scale <= fitting.precision - fitting.scale:
+            return _good(values.cast(fitting))
     numbers = _numbers(values)
     floats = np.asarray(numbers.values.fill_null(0).to_numpy(zero_copy_only=False), np.float64)
     missing = np.asarray(numbers.values.is_null().to_numpy(zero_copy_only=False), bool)
@@ -126,17 +135,18 @@ def exact(values: list[Any], column: Decimal) -> Typed:
     return Typed(array, numbers.wrong | (huge & ~missing), inexact)
 
 
-def _numbers(values: list[Any]) -> Typed:
+def _numbers(values: Raw) -> Typed:
     array = _uniform(values)
     # Arrow takes true for 1.0 among floats
-    if array is not None and pa.types.is_floating(array.type) and not any(type(value) is bool for value in values):
-        return _good(array.cast(pa.float64()))
+    mixed = isinstance(values, list) and any(type(value) is bool for value in values)
+    if array is not None and pa.types.is_floating(array.type) and not mixed:
+        return _finite(array.cast(pa.float64()))
     if array is not None and pa.types.is_integer(array.type):
         return _good(array.cast(pa.float64(), safe=False))
     return _slowly(values, _float, pa.float64())
 
 
-_TYPES: dict[type, Callable[[list[Any], Any], Typed]] = {
+_TYPES: dict[type, Callable[[Raw, Any], Typed]] = {
     Decimal: exact,
     Integer: lambda values, _column: whole(values),
     Flag: lambda values, _column: flags(values),
@@ -146,8 +156,19 @@ _TYPES: dict[type, Callable[[list[Any], Any], Typed]] = {
 }
 
 
-def _uniform(values: list[Any]) -> pa.Array | None:
+def _finite(numbers: pa.Array) -> Typed:
+    """Floats, of which those that are no finite number are wrong."""
+    wrong = np.asarray(~np.isfinite(numbers.fill_null(0).to_numpy(zero_copy_only=False)), bool)
+    if not wrong.any():
+        return _good(numbers)
+    return Typed(pc.if_else(pa.array(wrong), pa.scalar(None, pa.float64()), numbers), wrong, np.zeros(len(wrong), bool))
+
+
+def _uniform(values: Raw) -> pa.Array | None:
     """The values as an array if they are all of one kind (or null)."""
+    if isinstance(values, pa.Array):
+        long_text = pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type)
+        return values.cast(pa.string()) if long_text or pa.types.is_dictionary(values.type) else values
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
@@ -159,7 +180,8 @@ def _good(array: pa.Array) -> Typed:
     return Typed(array, none, none)
 
 
-def _slowly(values: list[Any], read: Callable[[Any], Any], kind: pa.DataType) -> Typed:
+def _slowly(values: Raw, read: Callable[[Any], Any], kind: pa.DataType) -> Typed:
+    values = values.to_pylist() if isinstance(values, pa.Array) else values
     found = [None if value is None else read(value) for value in values]
     wrong = np.array([value is not None and item is None for value, item in zip(values, found, strict=True)], bool)
     return Typed(pa.array(found, kind), wrong, np.zeros(len(values), bool))

@@ -1,14 +1,24 @@
-"""The commands that freeze a declaration, let it change again, and tell its versions."""
+"""The commands around a pipeline's features: explain, get, compute, freeze, thaw, versions."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from sluice.declare.loading import load_pipeline
+from sluice.engine.fold import MicroBatch, fold
+from sluice.engine.sqlite import open_store
+from sluice.lake.event_tables import enter_all
+from sluice.settings import settings
 from tests.sluice.cli.conftest import sluice
 
 pytestmark = pytest.mark.integration
+SPARK_WORTHY = 260_000
+"""Rows from which a job starts Spark rather than working in its own process."""
 CLINIC = Path(__file__).parents[1] / "feast" / "clinic.py"
 
 
@@ -42,9 +52,7 @@ def test_a_frozen_declaration_is_refused_until_it_is_accepted_or_thawed(clinic: 
 
 
 def test_versions_are_told_with_what_changed(clinic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sluice.declare.loading import load_pipeline
     from sluice.feast.registry import apply
-    from sluice.settings import settings
 
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
     settings.cache_clear()
@@ -57,3 +65,85 @@ def test_versions_are_told_with_what_changed(clinic: Path, tmp_path: Path, monke
 
     assert [line.split()[0] for line in told if "@" in line] == ["patient@v0", "ward@v0", "ward@v1"]
     assert told[-1] == "    view ward, delay: 1d → 2d"
+
+
+def test_values_of_a_file_are_computed_here_and_on_spark_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
+    events = tmp_path / "events.parquet"
+    pq.write_table(handbook_rows(SPARK_WORTHY), events)
+    here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
+
+    told = sluice("features", "compute", "handbook", "--events", str(events), "--out", str(here))
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("260,000 rows of transactions: values of 259,999 events in ")
+    assert "refused: 1 rows of transactions, range amount" in told.stdout
+    assert "the refused rows with their reasons: " in told.stdout
+
+    on_spark = sluice(
+        "features", "compute", "handbook", "--events", str(events), "--out", str(there), "--engine", "spark"
+    )
+    assert on_spark.returncode == 0, on_spark.stderr
+    assert pq.read_table(there).equals(pq.read_table(here))
+
+
+def test_a_computation_that_cannot_be_says_why(tmp_path: Path) -> None:
+    missing = sluice("features", "compute", "handbook", "--events", str(tmp_path / "no"), "--out", str(tmp_path / "y"))
+    assert (missing.returncode, "there is no such file" in missing.stderr) == (2, True)
+    pq.write_table(handbook_rows(5).drop(["TX_AMOUNT"]), tmp_path / "x.parquet")
+    other = sluice(
+        "features", "compute", "handbook", "--events", str(tmp_path / "x.parquet"), "--out", str(tmp_path / "y")
+    )
+    assert (other.returncode, "no column TX_AMOUNT" in other.stderr) == (3, True)
+
+
+def test_every_feature_is_explained_with_its_cost() -> None:
+    told = sluice("features", "explain", "handbook", "--events", "50")
+    assert told.returncode == 0, told.stderr
+    lines = {line.split()[0]: line for line in told.stdout.splitlines() if "__" in line}
+    assert len(lines) == 17
+    assert "mean of amount: transactions of the customer_id, this one included" in lines["customer__mean_amount_7d"]
+    assert float(lines["customer__mean_amount_7d"].split()[-1]) > 0
+    assert told.stdout.splitlines()[-1].endswith("costs for an entity with 50 events in its window")
+
+
+def test_an_entity_is_looked_up_with_the_events_behind_its_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    pipeline = load_pipeline("handbook")
+    store = open_store(settings().online_uri, "handbook")
+    events = {name: found.events for name, found in enter_all(pipeline, {"transactions": handbook_rows(400)}).items()}
+    fold(pipeline, store, MicroBatch(events, {}, {}))
+    store.close()
+
+    told = sluice("features", "get", "handbook", "customer_id=3", "terminal_id=5", "--at", "2018-04-01T05:00:00Z")
+    assert told.returncode == 0, told.stderr
+    assert "customer: 30 rows in the longest window of customer_id 3" in told.stdout
+    assert "    2018-04-01T04:53:00Z  amount=2.93" in told.stdout
+    assert "  terminal__count_1d                               0.0" in told.stdout
+
+    whole = sluice(
+        "features", "get", "handbook", "customer_id=3", "terminal_id=5", "amount=1.00", "--at", "2018-04-01T05:00:00Z"
+    )
+    assert "  customer__count_1d                               31.0" in whole.stdout
+    wrong = sluice("features", "get", "handbook", "custmer_id=3")
+    assert (wrong.returncode, "did you mean 'customer_id'?" in wrong.stderr) == (2, True)
+    assert sluice("features", "get", "handbook", "3").returncode == 2
+
+
+def handbook_rows(count: int) -> pa.Table:
+    """Payments a minute apart of ten customers at seven terminals; the seventh amount is out of range."""
+    number = np.arange(count)
+    amounts = number / 100
+    amounts[7:8] = 1e9
+    return pa.table(
+        {
+            "TRANSACTION_ID": number,
+            "TX_DATETIME": pa.array(1_522_540_800_000_000 + number * 60_000_000, pa.timestamp("us")),
+            "CUSTOMER_ID": number % 10,
+            "TERMINAL_ID": number % 7,
+            "TX_AMOUNT": amounts,
+            "TX_FRAUD": (number % 50 == 0).astype(np.int8),
+        }
+    )

@@ -1,0 +1,179 @@
+"""What each feature of a pipeline means, what is kept for it, how exact it is, and what a request pays for it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sluice.declare.functions import LIFETIME, Windowed, window_text
+from sluice.declare.pipeline import Pipeline
+from sluice.declare.request import RequestFeature
+from sluice.declare.streams import Label
+from sluice.declare.views import Windows
+from sluice.engine.cold import cold_sums
+from sluice.engine.evaluate import Sums
+from sluice.engine.finalise import finalise, places
+from sluice.engine.layout import FLAGS, ID, TIME, VALUES
+from sluice.engine.plan import LOOP_OF, plan_of
+from sluice.engine.requests import Moment, Requests
+from sluice.engine.tiles import Rows, cold
+
+_NOW = 2**50
+_ROUNDS, _CALLS = 5, 200
+_WORD = 8
+_SAID = {
+    "count": "how many events",
+    "sum": "sum of {column}",
+    "mean": "mean of {column}",
+    "share": "share with {column}",
+    "min": "least {column}",
+    "max": "greatest {column}",
+    "std": "standard deviation of {column}",
+    "percentile": "{p} of the values of {column} are at most this",
+    "distinct": "how many different values of {column}",
+    "first": "{column} of the first event",
+    "last": "{column} of the last event",
+    "top": "commonest {column}",
+    "top_share": "share of the commonest {column}",
+    "decayed_count": "events, halved every {half}",
+    "decayed_sum": "sum of {column}, halved every {half}",
+    "decayed_mean": "mean of {column}, weights halved every {half}",
+    "since_last": "seconds since the last event",
+    "since_first": "seconds since the first event",
+}
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One feature, told in words and numbers."""
+
+    name: str
+    meaning: str
+    window: str
+    error: str
+    row_bytes: int
+    """Bytes of one event in its view, shared by the view's features; 0 for what is computed from the request."""
+    state_bytes: int
+    """Bytes of its state in one leaf of an entity with many events, at most."""
+    tiles: str
+    """What a request reads of its entity."""
+    microseconds: float | None
+    """What it alone costs a request beside the read of the store, measured now on this machine."""
+
+
+def explain(pipeline: Pipeline, events: int = 100) -> Iterator[Explained]:
+    """Every feature of a vector in its order; costs are measured for an entity with so many events in its window."""
+    for view in pipeline.windows:
+        for feature in view.functions:
+            yield _windowed(view, feature, events)
+    for looked_up in pipeline.lookups:
+        for name in looked_up.features:
+            kept = "1 row of the table"
+            said = f"{name} of table {looked_up.table} as of the request"
+            yield Explained(f"{looked_up.name}__{name}", said, "-", "exact", 0, 0, kept, None)
+    for request in pipeline.requests:
+        for asked in request.features:
+            yield Explained(f"{request.name}__{asked.name}", _asked(asked), "-", "exact", 0, 0, "nothing", None)
+
+
+def _windowed(view: Windows, feature: Windowed, events: int) -> Explained:
+    window = view.window(feature)
+    return Explained(
+        f"{view.name}__{feature.name}",
+        meaning(view, feature),
+        window_text(window),
+        error(feature),
+        plan_of(view).width * _WORD,
+        state_bytes(view, feature),
+        f"1 head; past {view.leaf} events {2 if window < LIFETIME else 1} leaves too",
+        cost(view, feature, events),
+    )
+
+
+def meaning(view: Windows, feature: Windowed) -> str:
+    """One clause: what is computed over which events."""
+    over, under, *_ = (*feature.parameters, 0, 0)
+    half = window_text(feature.parameters[0]) if feature.function.startswith("decayed") else ""
+    share = f"{over / under:.4g}" if feature.function == "percentile" else ""
+    said = _SAID[feature.function].format(column=feature.column, p=share, half=half)
+    over_what = f"labels {view.over.name}" if isinstance(view.over, Label) else view.stream.name
+    parts = [f"{said}: {over_what} of the {view.of}"]
+    if feature.where is not None:
+        parts.append(f"where {feature.where}")
+    if view.lag:
+        parts.append(f"up to {window_text(view.lag)} before")
+    if view.include_request and feature.counts_request:
+        parts.append("this one included")
+    return ", ".join(parts)
+
+
+def error(feature: Windowed) -> str:
+    """How far a value may be from the exact one."""
+    if feature.function == "percentile":
+        bits, exact = feature.parameters[2:]
+        return f"exact up to {exact} values, then within {100 / 2 ** (bits + 1):.2g} %"
+    if feature.function == "distinct":
+        most = feature.parameters[0]
+        spread = 100 / math.sqrt(most - 2) if most > 2 else 100
+        return f"exact up to {most}, then about ±{spread:.3g} %"
+    if feature.function in {"top", "top_share"}:
+        return f"exact up to {feature.parameters[0]} kinds, then null"
+    return "weights within 0.02 %" if feature.function.startswith("decayed") else "exact"
+
+
+def state_bytes(view: Windows, feature: Windowed) -> int:
+    """The most bytes that a leaf's state has for a feature."""
+    words = 2 + 2 * (feature.function == "std")
+    if feature.function == "percentile":
+        bits, exact = feature.parameters[2:]
+        words += 3 + 2 * min(view.leaf * 64, max(exact, 2 * (64 - bits) << bits))
+    if LOOP_OF[feature.function] == "kinds":
+        words += 3 + 2 * (feature.parameters[0] + 1)
+    if feature.function.startswith("decayed"):
+        words += 3 + 4 * 64
+    return words * _WORD
+
+
+def cost(view: Windows, feature: Windowed, events: int) -> float:
+    """Microseconds that a feature alone takes for one request of an entity with so many events in its window."""
+    alone = replace(view, features=[(replace(feature, window=view.window(feature)),)], include_request=False)
+    plan, head = plan_of(alone), cold(_entity(alone, min(view.window(feature), 2**49), events))
+    asked = Requests.of([Moment(_NOW, None)], {}, lambda _: (np.zeros(1, np.int64), np.zeros(1, bool)))
+    own, rule = asked.own(alone), places(alone)
+
+    def once() -> None:
+        sums = Sums.empty(1, alone)
+        cold_sums(alone, plan, [head], asked, own, sums)
+        finalise(rule, sums)
+
+    once()
+    return min(_timed(once) for _ in range(_ROUNDS)) * 1e6
+
+
+def _timed(call: object) -> float:
+    begun = time.perf_counter()
+    for _ in range(_CALLS):
+        call()  # type: ignore[operator]
+    return (time.perf_counter() - begun) / _CALLS
+
+
+def _entity(view: Windows, window: int, events: int) -> Rows:
+    """Rows spread over a window that ends now, with values that differ."""
+    plan = plan_of(view)
+    matrix = np.zeros((events, plan.width), np.int64)
+    matrix[:, TIME] = _NOW - view.lag - 1 - window + 2 + np.arange(events) * ((window - 2) // max(events, 1))
+    matrix[:, ID], matrix[:, FLAGS] = np.arange(events), -1
+    for place in range(VALUES, VALUES + len(view.value_columns)):
+        matrix[:, place] = (np.arange(events) * 7919) % 97
+    if plan.weight >= 0:
+        matrix[:, plan.weight], matrix[:, plan.known] = 1, np.iinfo(np.int64).min
+    return Rows(matrix, [f"{number:09}" for number in range(events)] if plan.texts else None)
+
+
+def _asked(feature: RequestFeature) -> str:
+    operands = ", ".join(item if isinstance(item, str) else item.name for item in feature.operands)
+    return f"{feature.function.replace('_', ' ')} of {operands or 'the request'}"

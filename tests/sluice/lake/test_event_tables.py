@@ -1,0 +1,153 @@
+"""Whole tables of events enter as the same rows would one by one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
+from sluice import Category, Decimal, Flag, Integer, Key, Label, Pipeline, Stream, Windows, count
+from sluice.engine.encode import text_hash
+from sluice.errors import DataError
+from sluice.lake.contract import check
+from sluice.lake.event_tables import enter, enter_all
+from sluice.lake.rules import Problem
+from tests.sluice.feast.conftest import bronze
+
+pytestmark = pytest.mark.unit
+
+SALES = Stream(
+    "sales",
+    id="sale",
+    time="at",
+    columns={
+        "shop": Key("text"),
+        "price": Decimal(scale=2, max=100),
+        "pieces": Integer(max=10, nullable=True),
+        "kind": Category("a", "b", nullable=True),
+        "place": Category(nullable=True),
+        "paid": Flag(nullable=True),
+    },
+    sources={"price": "PRICE"},
+)
+RETURNED = Label("returned", of=SALES, column="RET", known_after="1d")
+PIPELINE = Pipeline("p", views=[Windows("v", of="shop", over=SALES, features=[count("1d")])], label=RETURNED)
+DAY = 86_400_000_000
+AT = dt.datetime(2024, 1, 2, 3, 4, 5, 678_901, dt.UTC)
+MICROS = 1_704_164_645_678_901
+
+
+def row(**changes: object) -> dict[str, object]:
+    usual = {"sale": 1, "at": AT, "shop": "x", "PRICE": 1.5, "pieces": 2, "kind": "b", "place": "é", "paid": 1}
+    return {**usual, **changes}
+
+
+def entered(*rows: dict[str, object], **types: pa.DataType) -> tuple[list[dict[str, object]], list[Problem]]:
+    table = pa.Table.from_pylist(list(rows))
+    for name, kind in types.items():
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, table.column(name).cast(kind))
+    found = enter(SALES, table)
+    return found.events.to_pylist(), found.refused
+
+
+def test_an_event_enters_as_whole_numbers() -> None:
+    [event], refused = entered(row())
+    assert refused == []
+    assert event == {
+        "_id": 1,
+        "_time": MICROS,
+        "_revision": 0,
+        "_op": 0,
+        "_hash": event["_hash"],
+        "_known": MICROS,
+        "_watermark": None,
+        "shop": "x",
+        "price": 150,
+        "pieces": 2,
+        "kind": 1,
+        "place": text_hash("é"),
+        "paid": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        {"at": pa.timestamp("us")},
+        {"at": pa.timestamp("ns")},
+        {"at": pa.timestamp("us", "Europe/Paris")},
+        {"shop": pa.large_string()},
+        {"kind": pa.dictionary(pa.int8(), pa.string())},
+        {"pieces": pa.int8()},
+        {"sale": pa.float64()},
+        {"paid": pa.bool_()},
+        {"PRICE": pa.decimal128(5, 1)},
+        {"PRICE": pa.float32()},
+    ],
+    ids=str,
+)
+def test_the_type_of_a_column_changes_nothing_but_what_it_cannot_hold(types: dict[str, pa.DataType]) -> None:
+    assert entered(row(), **types) == entered(row())
+
+
+def test_nanoseconds_beyond_the_microsecond_are_cut_off_also_before_1970() -> None:
+    table = pa.Table.from_pylist([row(), row(sale=2)])
+    at = pa.array([MICROS * 1000 + 999, -1], pa.timestamp("ns"))
+    found = enter(SALES, table.set_column(1, "at", at))
+    assert found.events.column("_time").to_pylist() == [MICROS, -1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "column"),
+    [
+        ({"sale": None}, "missing", "sale"),
+        ({"at": None}, "missing", "at"),
+        ({"PRICE": 100.01}, "range", "price"),
+        ({"PRICE": 1.005}, "scale", "price"),
+        ({"PRICE": float("nan")}, "type", "price"),
+        ({"PRICE": None}, "missing", "price"),
+        ({"pieces": 11}, "range", "pieces"),
+        ({"kind": "c"}, "category", "kind"),
+        ({"paid": 2}, "range", "paid"),
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_refused_with_its_place_and_the_others_enter(
+    changes: dict[str, object], rule: str, column: str
+) -> None:
+    events, refused = entered(row(sale=5), row(**changes), row(sale=6))
+    assert [event["_id"] for event in events] == [5, 6]
+    assert [(problem.index, problem.rule, problem.column) for problem in refused] == [(1, rule, column)]
+
+
+def test_the_rows_of_a_table_enter_as_the_contract_lets_them_enter() -> None:
+    rows = [
+        row(sale=number, PRICE=price, kind=kind)
+        for number, (price, kind) in enumerate([(1.5, "a"), (0.0, None), (100.0, "b"), (decimal.Decimal("2.25"), "a")])
+    ]
+    stream = replace(SALES, sources={})
+    named = [{("price" if name == "PRICE" else name): value for name, value in one.items()} for one in rows]
+    raw = [{**one, "price": float(one["price"]), "at": AT.isoformat()} for one in named]
+    checked = check(stream, bronze(stream, raw), batch="b").accepted
+    found = enter(SALES, pa.Table.from_pylist([{**one, "PRICE": float(one["PRICE"])} for one in rows])).events
+    for name in ("_id", "_time", "_hash", "_known", "_revision", "_op"):
+        assert found.column(name).to_pylist() == checked.column(name).to_pylist()
+
+
+def test_a_label_inside_the_row_comes_out_as_an_event_of_its_own_when_it_is_known() -> None:
+    rows = [row(RET=1), row(sale=2, RET=None), row(sale=3, RET=0), row(sale=4, kind="c", RET=1), row(sale=5, RET=7)]
+    found = enter_all(PIPELINE, {"sales": pa.Table.from_pylist(rows)})
+    assert found["sales"].events.column("_id").to_pylist() == [1, 2, 3, 5]
+    told = found["sales_returned"]
+    kept = [(one["_id"], one["sale"], one["returned"], one["_time"], one["_known"]) for one in told.events.to_pylist()]
+    assert kept == [(1, 1, 1, MICROS + DAY, MICROS + DAY), (3, 3, 0, MICROS + DAY, MICROS + DAY)]
+    assert told.refused == [Problem(4, "type", "returned", "0 or 1")]
+    assert found["sales"].reasons == {"category kind": 1}
+
+
+def test_a_missing_column_is_named_with_those_that_are_there() -> None:
+    with pytest.raises(DataError, match=r"no column PRICE(.|\n)*allowed: sale, at, shop, pieces"):
+        enter(SALES, pa.Table.from_pylist([row()]).drop(["PRICE"]))
