@@ -34,6 +34,10 @@ class Side:
         """Their places in the order by (key, time, tie), nobody's first."""
         if _ascending(self.time, self.tie, self.last):
             return by_key(self.key, self.kinds)
+        # what comes from several files is sorted in stretches, which a stable sort finds and merges
+        by_time = np.argsort(self.time, kind="stable")
+        if _ascending(self.time[by_time], self.tie[by_time], self.last[by_time]):
+            return by_time[by_key(self.key[by_time], self.kinds)]
         return np.lexsort((self.tie, self.last, self.time, self.key))
 
     def same_as(self, other: Side) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -34,10 +35,11 @@ from sluice.engine.encode import Ints, encode, integers, invalid, row_hashes
 from sluice.engine.facts import encoded_schema
 from sluice.engine.history import empty_rows, id_codes, keep, rows, settled
 from sluice.engine.labels import label_at
+from sluice.engine.order import by_key
 from sluice.engine.vectors import as_table, complete, requests_of
 from sluice.lake.asof import load
 from sluice.lake.contract import silver_schema
-from sluice.lake.files import read_folder, write_parquet
+from sluice.lake.files import hand_over, handed_over, write_parquet
 from sluice.lake.tables import Lake
 from sluice.version import code_version
 
@@ -157,10 +159,10 @@ def count(plan: Plan, part: int) -> None:
 def compute_part(plan: Plan, place: tuple[str, int]) -> None:
     """The values of one view for some entities, dealt by event, and the entities' tiles."""
     view, part = plan.declared().view(place[0]), place[1]
-    counted = read_folder(plan.work("rows", view.name, part)) or empty_rows(view)
+    counted = handed_over(plan.work("rows", view.name, part)) or empty_rows(view)
     built = build(view, counted, since=plan.at - view.horizon)
     write_parquet(plan.tables().uri(f"tiles/{view.name}/{plan.folder}/{part:05}.parquet"), [built], built.schema)
-    asked = read_folder(plan.work("requests", view.name, part))
+    asked = handed_over(plan.work("requests", view.name, part))
     if asked is not None:
         found = compute(view, counted, asked)
         columns = {name: pa.array(values, mask=~valid) for name, (values, valid) in found.items()}
@@ -171,10 +173,10 @@ def compute_part(plan: Plan, place: tuple[str, int]) -> None:
 def assemble(plan: Plan, part: int) -> None:
     """The vectors of some events: every view's values beside the request's own features."""
     pipeline = plan.declared()
-    scored = read_folder(plan.work("scored", part)) or _unscored(pipeline)
+    scored = handed_over(plan.work("scored", part)) or _unscored(pipeline)
     windowed: dict[str, Column] = {}
     for view in pipeline.windows:
-        windowed |= _aligned(scored, read_folder(plan.work("values", view.name, part)), view)
+        windowed |= _aligned(scored, handed_over(plan.work("values", view.name, part)), view)
     lookups = load(plan.tables(), pipeline, dict(plan.asof))
     table = _described(pipeline, scored, as_table(pipeline, complete(pipeline, scored, windowed, lookups)))
     write_parquet(plan.tables().uri(f"vectors/{plan.folder}/{part:05}.parquet"), [table], table.schema)
@@ -222,13 +224,18 @@ def _kind(view: Windows, feature: Windowed) -> pa.DataType:
 
 
 def _facts(plan: Plan, kind: str, stream: Stream, part: int) -> pa.Table:
-    return read_folder(plan.work(kind, stream.name, part)) or encoded_schema(stream).empty_table()
+    return handed_over(plan.work(kind, stream.name, part)) or encoded_schema(stream).empty_table()
 
 
 def _deal(plan: Plan, table: pa.Table, by: pa.ChunkedArray, kind: tuple[str, str], number: int) -> None:
+    if plan.parts == 1:
+        _write(plan, table, *kind, 0, number)
+        return
     part = _parts(by, plan.parts)
-    for index in range(plan.parts):
-        _write(plan, table.filter(pa.array(part == index)), *kind, index, number)
+    dealt = table.take(pa.array(by_key(part, plan.parts)))
+    ends = np.cumsum(np.bincount(part, minlength=plan.parts))
+    for index, (begin, end) in enumerate(pairwise([0, *ends.tolist()])):
+        _write(plan, dealt.slice(begin, end - begin), *kind, index, number)
 
 
 def _parts(column: pa.ChunkedArray, parts: int) -> Ints:
@@ -239,7 +246,7 @@ def _parts(column: pa.ChunkedArray, parts: int) -> Ints:
 
 def _write(plan: Plan, table: pa.Table, *names: object) -> None:
     if len(table):
-        write_parquet(f"{plan.work(*names)}.parquet", [table], table.schema)
+        hand_over(f"{plan.work(*names)}.arrow", table)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -26,7 +26,7 @@ from sluice.engine.encode import row_hashes
 from sluice.lake.bronze import Slice, read_slice, waiting
 from sluice.lake.contract import check, conflicts_schema, contract_version
 from sluice.lake.delivery import Delivery
-from sluice.lake.files import read_file, read_folder, remove, write_parquet
+from sluice.lake.files import hand_over, handed_over, read_file, remove, write_parquet
 from sluice.lake.gates import BatchEvidence
 from sluice.lake.landing import told_in
 from sluice.lake.publish import Batch
@@ -133,7 +133,7 @@ def check_slices(plan: Plan, slices: Sequence[Slice]) -> list[Tally]:
 
 def settle_part(plan: Plan, part: int) -> pa.Table:
     """Settle some ids against each other and against history: the rows that are more than simply new."""
-    arrived = read_folder(plan.work("identities", part))
+    arrived = handed_over(plan.work("identities", part))
     if arrived is None:
         return _MARKS.empty_table()
     settled = settle(arrived, _held(plan.lake, plan.stream, arrived))
@@ -222,7 +222,9 @@ def _deal(plan: Plan, index: int, accepted: pa.Table) -> None:
     identities = pa.table({**{name: accepted.column(name) for name in (*IDENTITY, *ARRIVAL)}, **own})
     part = row_hashes([identities.column("_id").combine_chunks()]).view(np.uint64) % np.uint64(plan.parts)
     for number in range(plan.parts):
-        _write(plan.work("identities", number, f"{index:05}.parquet"), identities.filter(pa.array(part == number)))
+        mine = identities.filter(pa.array(part == number))
+        if len(mine):
+            hand_over(plan.work("identities", number, f"{index:05}.arrow"), mine)
 
 
 def _write(uri: str, rows: pa.Table) -> None:

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from sluice.errors import DataError, Outage
-from sluice.lake.files import read_file, read_folder, remove, staged_files, write_parquet
+from sluice.lake.files import hand_over, handed_over, read_file, remove, staged_files, write_parquet
 from sluice.lake.publish import commit_folder
 from sluice.lake.tables import Lake
 
@@ -115,13 +115,18 @@ def test_a_column_with_a_row_group_of_nulls_has_no_bounds(lake: Lake) -> None:
     assert json.loads(action.stats)["minValues"] == {}
 
 
-def test_a_folder_is_read_as_one_table_and_removed_as_a_whole(lake: Lake) -> None:
+def test_what_is_handed_over_is_read_as_one_table_and_removed_as_a_whole(lake: Lake) -> None:
+    for number in (1, 0):
+        hand_over(lake.uri(f"work/one/{number}.arrow"), pa.table({"n": pa.array([number, None], pa.int32())}))
+    found = handed_over(lake.uri("work/one"))
+    assert found is not None
+    assert (found.to_pydict(), found.schema.field("n").type) == ({"n": [0, None, 1, None]}, pa.int32())
+    remove(lake.uri("work/one/0.arrow"))
+    remove(lake.uri("work/one"))
+    remove(lake.uri("work/one"))
+    assert handed_over(lake.uri("work/one")) is None
+
+
+def test_one_parquet_file_is_read_by_its_name(lake: Lake) -> None:
     stage(lake, "one", pa.table({"n": [1]}), pa.table({"n": [2]}))
     assert read_file(lake.uri("t/one/1.parquet")).to_pylist() == [{"n": 2}]
-    found = read_folder(lake.uri("t/one"))
-    assert found is not None
-    assert found.to_pylist() == [{"n": 1}, {"n": 2}]
-    remove(lake.uri("t/one/0.parquet"))
-    remove(lake.uri("t/one"))
-    remove(lake.uri("t/one"))
-    assert read_folder(lake.uri("t/one")) is None
