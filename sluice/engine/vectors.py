@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from sluice.engine.layout import columns_of, words_of
 from sluice.engine.moment import Moment
 
 Values = Mapping[str, Column]
+_MANY = 50_000
+"""Requests from which threads are worth their start."""
 
 
 def requests_of(view: Windows, events: pa.Table) -> pa.Table:
@@ -43,11 +47,17 @@ def vectors(
     are the as-of tables. One row per request in their order: a column for each place of the vector, float64 or int64
     codes, null where empty.
     """
-    windowed: dict[str, Column] = {}
     kept = keep(pipeline)
-    for view in pipeline.windows:
+
+    def values_of(view: Windows) -> dict[str, Column]:
         found = compute(view, rows(view, events, kept=kept), requests_of(view, requests))
-        windowed |= {f"{view.name}__{name}": column for name, column in found.items()}
+        return {f"{view.name}__{name}": column for name, column in found.items()}
+
+    # the loops run without the interpreter's lock, so views can share the machine
+    cores = (os.cpu_count() or 1) if len(requests) >= _MANY else 1
+    with ThreadPoolExecutor(min(cores, len(pipeline.windows))) as threads:
+        found = threads.map(values_of, pipeline.windows)
+        windowed = {name: column for columns in found for name, column in columns.items()}
     return as_table(pipeline, complete(pipeline, requests, windowed, lookups))
 
 
@@ -101,7 +111,7 @@ def unpack(pipeline: Pipeline, packed: list[bytes]) -> Values:
 
 
 def _array(values: np.ndarray, valid: np.ndarray) -> pa.Array:
-    return pa.array(values, mask=~valid)
+    return pa.array(values) if valid.all() else pa.array(values, mask=~valid)
 
 
 def _column(column: pa.ChunkedArray, kind: str) -> Column:

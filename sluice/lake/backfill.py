@@ -31,7 +31,7 @@ from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
 from sluice.engine.batch import Column, compute
 from sluice.engine.build import build
-from sluice.engine.encode import Ints, encode, integers, invalid, row_hashes
+from sluice.engine.encode import OWN_COLUMNS, Ints, encode, integers, invalid, row_hashes
 from sluice.engine.facts import encoded_schema
 from sluice.engine.history import empty_rows, id_codes, keep, rows, settled
 from sluice.engine.labels import label_at
@@ -119,7 +119,8 @@ def deal(plan: Plan, source: Source) -> None:
     published = ds.field("_batch").isin(list(source.batches))
     file = ds.ParquetFileFormat().make_fragment(source.path, _below(source.table))
     # a column that was declared after the file was written is null in it
-    table = pa.table(file.to_table(schema=silver_schema(stream), filter=published))
+    needed = [*OWN_COLUMNS, *stream.columns]
+    table = pa.table(file.to_table(schema=silver_schema(stream), columns=needed, filter=published))
     encoded = encode(table, stream)
     _deal(plan, encoded, encoded.column("_id"), ("facts", stream.name), source.number)
 

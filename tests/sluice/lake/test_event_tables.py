@@ -130,6 +130,8 @@ def test_the_rows_of_a_table_enter_as_the_contract_lets_them_enter() -> None:
     ]
     stream = replace(SALES, sources={})
     named = [{("price" if name == "PRICE" else name): value for name, value in one.items()} for one in rows]
+    named.append({**named[0], "kind": "b"})
+    rows.append({**rows[0], "kind": "b"})
     raw = [{**one, "price": float(one["price"]), "at": AT.isoformat()} for one in named]
     checked = check(stream, bronze(stream, raw), batch="b").accepted
     found = enter(SALES, pa.Table.from_pylist([{**one, "PRICE": float(one["PRICE"])} for one in rows])).events
