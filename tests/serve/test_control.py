@@ -183,7 +183,7 @@ def test_a_pipeline_with_tables_answers_by_what_the_lake_holds(serving: Serving)
     lake = Lake(settings().places.lake_uri, priced.pipeline.name)
     for table, held in priced.ROWS.items():
         write(lake, table, held)
-    open_store(settings().places.online_uri, priced.pipeline.name).close()
+    open_store(settings().online_uri, priced.pipeline.name).close()
     model = make_model(serving.home / "models" / "priced", priced.pipeline, "*", 1)
     log = serving.home / "priced.jsonl"
     state = control.deploy(str(Path(priced.__file__)), Routing({"*": Route(model)}), log=log.as_uri()).state

@@ -75,7 +75,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         events = conftest.publish(Lake(settings().places.lake_uri, SALES.name), SALES, raw | {"sales_returned": []})
         for table, rows in ROWS.items():
             load_rows(table, rows)
-        store = open_store(settings().places.online_uri, SALES.name)
+        store = open_store(settings().online_uri, SALES.name)
         conftest.fill(SALES, store, events)
         yield World(SALES, events, asked(), store, apply(SALES))
         store.close()
