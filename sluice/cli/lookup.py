@@ -84,7 +84,8 @@ def _behind(view: Windows, store: TileStore, key: Id | None, at: int, most: int)
 def _rows(view: Windows, held: Held) -> np.ndarray:
     head = read_head(view, held.head)
     parts: list[Rows] = [head.rows] if head.rows is not None else []
-    parts += [read_chunk(view, held.chunks[leaf.start]) for leaf in head.leaves]
+    starts = [] if head.leaves is None else head.leaves.starts.tolist()
+    parts += [read_chunk(view, held.chunks[start]) for start in starts]
     return np.concatenate([part.matrix for part in parts])
 
 

@@ -90,20 +90,23 @@ class _Hot:
     """An entity with leaves; only those that change are read."""
 
     def __init__(self, view: Windows, key: Id, head: Head, fetch: Fetch) -> None:
-        self._view, self._key, self._head, self._fetch = view, key, head, fetch
+        self._view, self._key, self._base, self._fetch = view, key, head.base, fetch
+        self._leaves = head.leaves.leaves(view) if head.leaves is not None else []
 
     def changed(self, gone: Rows, came: Rows) -> Laid:
         """The entity without some rows and with others."""
-        before = {leaf.start: leaf for leaf in self._head.leaves}
-        left = sum(leaf.size for leaf in self._head.leaves) - len(gone.matrix) + len(came.matrix)
+        before = {leaf.start: leaf for leaf in self._leaves}
+        left = sum(leaf.size for leaf in self._leaves) - len(gone.matrix) + len(came.matrix)
         if left <= self._view.leaf:
-            rows = self._all(self._head.leaves)
-            laid = lay_out(self._view, in_order(together([without(rows, gone), came])), self._head.base)
+            rows = self._all(self._leaves)
+            laid = lay_out(self._view, in_order(together([without(rows, gone), came])), self._base)
             return Laid(laid.head, {**dict.fromkeys(before), **laid.chunks})
-        leaves = list(self._slots(self._head.leaves, gone, came, 0))
+        leaves = list(self._slots(self._leaves, gone, came, 0))
         kept = {leaf.start for leaf in leaves}
         written = {leaf.start: chunk(leaf.rows) for leaf in leaves if leaf.rows is not None}
-        return Laid(hot(leaves, self._head.base), {**{start: None for start in before if start not in kept}, **written})
+        return Laid(
+            hot(self._view, leaves, self._base), {**{start: None for start in before if start not in kept}, **written}
+        )
 
     def _slots(self, leaves: Sequence[Leaf], gone: Rows, came: Rows, level: int) -> Iterator[Leaf]:
         """The leaves of the slots of one level that have any, in order."""

@@ -15,7 +15,7 @@ from sluice.engine.history import keep
 from sluice.engine.layout import TIME, known_word
 from sluice.engine.states import State, merged_state, read_state, state, words_of
 from sluice.engine.store import Change, TileStore
-from sluice.engine.tiles import Head, Id, Laid, Leaf, Rows, hot, lay_out, read_chunk, read_head
+from sluice.engine.tiles import Id, Laid, Leaf, Rows, hot, lay_out, read_chunk, read_head
 
 _WORTH = 4
 """A head is written again when at least one in so many of its rows can go."""
@@ -53,14 +53,17 @@ def _shortened(view: Windows, store: TileStore, cut: int) -> Iterator[tuple[Id, 
                 base = _based(view, [*held, state(view, head.rows.matrix[:old])])
                 yield key, lay_out(view, _after(head.rows, old), base)
         else:
-            old = next((i for i, leaf in enumerate(head.leaves) if not _ended(view, leaf, cut)), len(head.leaves))
+            leaves = [] if head.leaves is None else head.leaves.leaves(view)
+            old = next((i for i, leaf in enumerate(leaves) if not _ended(view, leaf, cut)), len(leaves))
             if old:
-                yield key, _without_leaves(view, store, key, head, old, held)
+                yield key, _without_leaves(view, store, key, leaves, old, held)
 
 
-def _without_leaves(view: Windows, store: TileStore, key: Id, head: Head, old: int, held: list[State]) -> Laid:
+def _without_leaves(
+    view: Windows, store: TileStore, key: Id, leaves: Sequence[Leaf], old: int, held: list[State]
+) -> Laid:
     """A hot entity without its first leaves."""
-    gone, left = head.leaves[:old], head.leaves[old:]
+    gone, left = leaves[:old], leaves[old:]
     if lifelong(view):
         small = [leaf for leaf in gone if not len(leaf.state)]
         rows = dict(zip([leaf.start for leaf in small], _opened(view, store, key, small), strict=True))
@@ -74,7 +77,7 @@ def _without_leaves(view: Windows, store: TileStore, key: Id, head: Head, old: i
     base = _based(view, held)
     removed: dict[int, bytes | None] = dict.fromkeys(leaf.start for leaf in gone)
     if sum(leaf.size for leaf in left) > view.leaf:
-        return Laid(hot(left, base), removed)
+        return Laid(hot(view, left, base), removed)
     all_rows = together([_none(view), *_opened(view, store, key, left)])
     laid = lay_out(view, all_rows, base)
     return Laid(laid.head, {**removed, **dict.fromkeys(leaf.start for leaf in left)})

@@ -1,12 +1,12 @@
 """Windows of an entity with many rows: rows where a window cuts a slot, states of the slots that it holds whole.
 
-The parts of an entity are its base, the stretches of rows that were read, the states of the leaves between them, and
-the request's own row, in the order of time. What a window adds up to is what its parts do.
+What a window adds up to is what its parts do: the base, the states of the leaves that were not opened, the rows of
+those that were, and the request's own row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,27 +16,28 @@ from sluice.declare.functions import LIFETIME, Windowed
 from sluice.declare.usage import most_values
 from sluice.declare.views import Windows
 from sluice.engine import sketches
-from sluice.engine.encode import Ints
+from sluice.engine.encode import Ints, Mask
 from sluice.engine.evaluate import Sums, evaluate, nobody
-from sluice.engine.layout import ID, TIME, Matrix, known_word
-from sluice.engine.plan import plan_of
+from sluice.engine.layout import FLAGS, ID, TIME, Matrix, known_word, mask
+from sluice.engine.plan import LOOP_OF, plan_of
 from sluice.engine.ranges import search
 from sluice.engine.requests import Moment
 from sluice.engine.states import (
     AMOUNT,
     COUNT,
     WEIGHT,
-    State,
     Tally,
-    merged_pair,
     merged_tally,
+    read_fixed,
     read_state,
+    read_tallies,
+    shape,
     tallied,
     tally,
 )
-from sluice.engine.tiles import Head, Leaf, Rows
+from sluice.engine.tiles import Head, Index, Rows, few
 
-_SINCE = frozenset({"since_first", "since_last"})
+_BEFORE_ALL = -(2**62)
 
 
 @dataclass(frozen=True)
@@ -50,24 +51,31 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What some rows add up to, and which windows hold them."""
+class _Parts:
+    """What there is of an entity: states in the order of time with the windows that hold each, and opened rows."""
 
-    sums: Sums
+    starts: Ints
+    """Of each state; the base's is before all."""
     held: NDArray[np.bool_]
-    tallies: Sequence[Tally]
+    """Whether a window holds a state: one row for each state, one column for each feature."""
+    sums: Sums
+    """Of the states, as they are kept."""
+    tallies: Sequence[Sequence[Tally]]
+    matrix: Matrix
+    first: Ints
+    """Where the window of each feature begins among the opened rows."""
+    stop: int
+    opened: Sums
+    """What the windows add up to over the opened rows."""
 
 
-def wanted(view: Windows, head: Head, time: int, near: int) -> list[Leaf]:
+def wanted(view: Windows, index: Index, time: int, near: int) -> Mask:
     """The leaves whose rows a request needs: those that a window cuts, small ones, and those known only later."""
-    fars = near - plan_of(view).windows
-    reached = [leaf for leaf in head.leaves if leaf.start <= near and leaf.end > fars.min() + 1]
-    return [leaf for leaf in reached if not len(leaf.state) or leaf.known > time or _cut(leaf, fars, near)]
-
-
-def _cut(leaf: Leaf, fars: Ints, near: int) -> bool:
-    """Whether a window begins or ends inside a leaf."""
-    return bool(((leaf.start <= fars) & (fars < leaf.end)).any()) or leaf.start <= near < leaf.end
+    fars, ends = near - plan_of(view).windows, index.starts + index.spans
+    reached = (index.starts <= near) & (ends > fars.min() + 1)
+    cut = ((index.starts[:, None] <= fars) & (fars < ends[:, None])).any(axis=1) | (near < ends)
+    found: Mask = reached & (cut | (index.sizes <= few(view)) | (index.knowns > time))
+    return found
 
 
 def seen_by(view: Windows, rows: Rows, moment: Moment) -> Matrix:
@@ -85,78 +93,145 @@ def seen_by(view: Windows, rows: Rows, moment: Moment) -> Matrix:
     return matrix[seen]
 
 
-def hot_sums(view: Windows, head: Head, rows: Mapping[int, Matrix], asked: Asked) -> Sums:
-    """The sums of one request; `rows` has the rows of the `wanted` leaves by start, as far as they are known."""
-    parts = list(_parts(view, head, rows, asked))
-    held = np.stack([part.held for part in parts])
-    number, total, high, low = (
-        np.concatenate([getattr(part.sums, name) for part in parts]) for name in ("number", "total", "high", "low")
-    )
+def hot_sums(view: Windows, head: Head, opened: Mask, rows: Sequence[Matrix], asked: Asked) -> Sums:
+    """The sums of one request; `rows` are those of the opened leaves (or of the head), as far as it may see them."""
+    parts = _parts(view, head, opened, rows, asked)
+    own = Sums.empty(1, view)
+    if len(asked.own):
+        ranges = np.zeros((len(plan_of(view).windows), 1), np.int64), np.ones(1, np.int64)
+        evaluate(plan_of(view), asked.own, *ranges, np.array([asked.time]), nobody(view), own)
     found = Sums.empty(1, view)
     for place, feature in enumerate(view.functions):
-        here = held[:, place]
-        found.number[0, place], found.total[0, place] = merged_pair(feature, number[here, place], total[here, place])
-    roots = [place for place, feature in enumerate(view.functions) if feature.function == "std"]
-    found.high[0] = (high * held[:, roots]).sum(axis=0)
-    found.low[0] = (low * held[:, roots]).sum(axis=0)
-    for index, feature in enumerate(tallied(view)):
-        place = view.functions.index(feature)
-        mine = merged_tally(feature, [part.tallies[index] for part in parts if part.held[place]])
-        found.number[0, place], found.total[0, place] = _told(view, place, mine, asked.time)
+        loop = LOOP_OF[feature.function]
+        if loop == "sums":
+            pair = _added(view, parts, own, place)
+        elif loop == "extremes":
+            pair = _extreme(view, parts, own, place)
+        elif loop == "ends":
+            pair = _end(view, parts, place, asked.time)
+        else:
+            pair = _told(view, place, _tally(view, parts, asked, place), asked.time)
+        found.number[0, place], found.total[0, place] = pair
+    _square(view, parts, own, found)
     return found
 
 
-def _parts(view: Windows, head: Head, rows: Mapping[int, Matrix], asked: Asked) -> Iterator[_Part]:
-    windows = plan_of(view).windows
+def _parts(view: Windows, head: Head, opened: Mask, rows: Sequence[Matrix], asked: Asked) -> _Parts:
+    windows, features = plan_of(view).windows, _windows(view)
     fars = asked.near - windows
+    starts, held, sums, tallies = [], [], [], []
     if len(head.base):
-        yield _whole(view, read_state(view, head.base), windows == LIFETIME, asked.time)
-    run: list[Matrix] = [head.rows.matrix] if head.rows is not None else []
-    for leaf in head.leaves:
-        if leaf.start in rows:
-            run.append(rows[leaf.start])
-        elif leaf.start <= asked.near and leaf.start > fars.min():
-            yield _stretch(view, run, asked)
-            run = []
-            yield _whole(view, read_state(view, leaf.state), leaf.start > fars, asked.time)
-    yield _stretch(view, run, asked)
-    if len(asked.own):
-        first, stop = np.zeros((len(windows), 1), np.int64), np.ones(1, np.int64)
-        found = Sums.empty(1, view)
-        evaluate(plan_of(view), asked.own, first, stop, np.array([asked.time]), nobody(view), found)
-        counted = np.array([feature.counts_request for feature in view.functions], bool)
-        yield _Part(found, counted, [tally(view, feature, asked.own) for feature in tallied(view)])
+        base = read_state(view, head.base)
+        starts.append(np.array([_BEFORE_ALL], np.int64))
+        held.append((windows == LIFETIME)[None, :])
+        sums.append(head.base[: shape(view).fixed][None, :])
+        tallies.append(base.tallies)
+    if head.leaves is not None:
+        index = head.leaves
+        whole = np.flatnonzero(~opened & (index.starts <= asked.near) & (index.starts > fars.min()))
+        starts.append(index.starts[whole])
+        held.append(index.starts[whole, None] > fars)
+        sums.append(index.sums[whole])
+        tallies += [_tallies_of(view, index, place) for place in whole.tolist()] if tallied(view) else []
+    matrix = np.concatenate(rows) if rows else nobody(view)
+    near, last = np.array([asked.near], np.int64), np.ones(1, bool)
+    bounds, time, none = np.array([0, len(matrix)], np.int64), np.array([asked.time], np.int64), np.zeros(1, np.int64)
+    # rows that do not come before the request are not among those that were opened
+    first, stop = search(matrix, bounds, time, none, last, near, windows)
+    over_rows = Sums.empty(1, view)
+    evaluate(plan_of(view), matrix, first, stop, time, nobody(view), over_rows)
+    nothing = np.empty((0, shape(view).fixed), np.int64)
+    return _Parts(
+        np.concatenate([np.empty(0, np.int64), *starts]),
+        np.concatenate([np.empty((0, len(windows)), bool), *held])[:, features],
+        read_fixed(view, np.concatenate([nothing, *sums])),
+        tallies,
+        matrix,
+        first[features, 0],
+        int(stop[0]),
+        over_rows,
+    )
 
 
-def _whole(view: Windows, state: State, windows: NDArray[np.bool_], time: int) -> _Part:
-    """A state, held by some windows."""
-    ago = np.array([feature.function in _SINCE for feature in view.functions], bool)
-    total = state.sums.total + np.where(ago & (state.sums.number > 0), time, 0)
-    sums = Sums(state.sums.number, total, state.sums.high, state.sums.low)
-    return _Part(sums, windows[_windows(view)], state.tallies)
-
-
-def _stretch(view: Windows, run: Sequence[Matrix], asked: Asked) -> _Part:
-    """Rows that follow each other, as far as each window holds them."""
-    matrix = np.concatenate(run) if run else nobody(view)
-    bounds = np.array([0, len(matrix)], np.int64)
-    times, near = np.array([asked.time], np.int64), np.array([asked.near], np.int64)
-    # rows that do not come before the request are not among those that were read
-    first, stop = search(matrix, bounds, times, np.zeros(1, np.int64), np.ones(1, bool), near, plan_of(view).windows)
-    sums = Sums.empty(1, view)
-    evaluate(plan_of(view), matrix, first, stop, times, nobody(view), sums)
-    mine = [
-        tally(view, feature, matrix[first[_windows(view)[place], 0] : stop[0]])
-        for place, feature in enumerate(view.functions)
-        if feature in tallied(view)
-    ]
-    return _Part(sums, np.ones(len(view.functions), bool), mine)
+def _tallies_of(view: Windows, index: Index, place: int) -> list[Tally]:
+    begin = int(index.ends[place - 1]) if place else 0
+    return read_tallies(view, index.tallies[begin : int(index.ends[place])])
 
 
 def _windows(view: Windows) -> Ints:
     """The window of each feature, as its place among the different ones."""
     windows = plan_of(view).windows.tolist()
     return np.array([windows.index(view.window(feature)) for feature in view.functions], np.int64)
+
+
+def _kept(view: Windows, parts: _Parts, place: int) -> tuple[Ints, Ints, Ints]:
+    """Numbers, totals and starts of the states that a feature's window holds and that have something."""
+    at, held = int(shape(view).place[place]), parts.held[:, place]
+    number, total = parts.sums.number[held, at], parts.sums.total[held, at]
+    return number, total, parts.starts[held]
+
+
+def _added(view: Windows, parts: _Parts, own: Sums, place: int) -> tuple[int, int]:
+    number, total, _ = _kept(view, parts, place)
+    more = (parts.opened, own)
+    return (
+        int(number.sum()) + sum(int(one.number[0, place]) for one in more),
+        int(total.sum()) + sum(int(one.total[0, place]) for one in more),
+    )
+
+
+def _extreme(view: Windows, parts: _Parts, own: Sums, place: int) -> tuple[int, int]:
+    number, total, _ = _kept(view, parts, place)
+    found = total[number > 0].tolist()
+    found += [int(one.total[0, place]) for one in (parts.opened, own) if one.number[0, place]]
+    if not found:
+        return 0, 0
+    return 1, max(found) if view.functions[place].function == "max" else min(found)
+
+
+def _end(view: Windows, parts: _Parts, place: int, time: int) -> tuple[int, int]:
+    """The first or last value, or how long ago it was: in the states or among the opened rows."""
+    feature = view.functions[place]
+    last = feature.function in {"last", "since_last"}
+    number, total, starts = _kept(view, parts, place)
+    there = np.flatnonzero(number > 0)
+    found = []
+    if len(there):
+        at = there[-1 if last else 0]
+        # a state counts times to the epoch
+        ago = time if feature.function.startswith("since") else 0
+        found.append((int(starts[at]), int(total[at]) + ago))
+    if parts.opened.number[0, place]:
+        found.append((_moment(view, parts, place, last=last), int(parts.opened.total[0, place])))
+    if not found:
+        return 0, 0
+    return 1, (max(found) if last else min(found))[1]
+
+
+def _moment(view: Windows, parts: _Parts, place: int, *, last: bool) -> int:
+    """When the first or last of the opened rows was that a feature asks for; no slot of a state lies around it."""
+    flags = mask(view, view.functions[place])
+    begin = int(parts.first[place])
+    asked = np.flatnonzero((parts.matrix[begin : parts.stop, FLAGS] & flags) == flags)
+    return int(parts.matrix[begin + asked[-1 if last else 0], TIME])
+
+
+def _square(view: Windows, parts: _Parts, own: Sums, found: Sums) -> None:
+    roots = [place for place, feature in enumerate(view.functions) if feature.function == "std"]
+    for root, place in enumerate(roots):
+        at, held = int(shape(view).root[root]), parts.held[:, place]
+        for name in ("high", "low"):
+            states, opened, mine = (getattr(one, name) for one in (parts.sums, parts.opened, own))
+            getattr(found, name)[0, root] = states[held, at].sum() + opened[0, root] + mine[0, root]
+
+
+def _tally(view: Windows, parts: _Parts, asked: Asked, place: int) -> Tally:
+    feature = view.functions[place]
+    at = [view.functions.index(one) for one in tallied(view)].index(place)
+    states = [parts.tallies[state][at] for state in np.flatnonzero(parts.held[:, place]).tolist()]
+    rows = tally(view, feature, parts.matrix[int(parts.first[place]) : parts.stop])
+    own = [tally(view, feature, asked.own)] if len(asked.own) else []
+    return merged_tally(feature, [*states, rows, *own])
 
 
 def _told(view: Windows, place: int, found: Tally, time: int) -> tuple[int, int]:

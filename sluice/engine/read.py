@@ -22,7 +22,7 @@ from sluice.engine.layout import Matrix
 from sluice.engine.plan import Plan, plan_of, plans_of
 from sluice.engine.requests import Moment, Requests
 from sluice.engine.store import ChunkName, Heads, Knowledge, Reading, TileStore
-from sluice.engine.tiles import HOT, Id, Rows, read_chunk, read_head
+from sluice.engine.tiles import HOT, Id, read_chunk, read_head
 from sluice.engine.vectors import Values, complete
 
 Ask = tuple[Windows, Id | None, Moment | None]
@@ -178,10 +178,12 @@ def _put(plan: Plan, place: int, sums: Sums, found: Sums) -> None:
 
 
 def _starts(view: Windows, head: bytes, moment: Moment | None) -> list[int]:
-    found = read_head(view, head)
+    index = read_head(view, head).leaves
+    if index is None:
+        return []
     if moment is None:
-        return [leaf.start for leaf in found.leaves]
-    return [leaf.start for leaf in wanted(view, found, moment.time, _near(view, moment))]
+        return list(index.starts.tolist())
+    return list(index.starts[wanted(view, index, moment.time, _near(view, moment))].tolist())
 
 
 def _near(view: Windows, moment: Moment) -> int:
@@ -190,8 +192,10 @@ def _near(view: Windows, moment: Moment) -> int:
 
 def _hot_sums(view: Windows, held: Held, moment: Moment, own: Matrix) -> Sums:
     head, near = read_head(view, held.head), _near(view, moment)
-    needed = {leaf.start for leaf in wanted(view, head, moment.time, near)}
-    rows = {start: seen_by(view, read_chunk(view, held.chunks[start]), moment) for start in needed}
-    if head.rows is not None:
-        head = head._replace(rows=Rows(seen_by(view, head.rows, moment), None))
-    return hot_sums(view, head, rows, Asked(moment.time, near, own))
+    asked = Asked(moment.time, near, own)
+    if head.leaves is None:
+        rows = [] if head.rows is None else [seen_by(view, head.rows, moment)]
+        return hot_sums(view, head, np.zeros(0, bool), rows, asked)
+    opened = wanted(view, head.leaves, moment.time, near)
+    chunks = [held.chunks[start] for start in head.leaves.starts[opened].tolist()]
+    return hot_sums(view, head, opened, [seen_by(view, read_chunk(view, chunk), moment) for chunk in chunks], asked)

@@ -1,8 +1,9 @@
 """States: what whole slots add to windows, as words that merge exactly, in any grouping.
 
-    number and total of each feature | sums of squares | of each percentile, kind and decay: size, keys, amounts, more
+    number of each sum, extreme and end | their totals | sums of squares | tallies: size, columns, exact, keys, amounts
 
-Numbers and totals are those of `evaluate` over all rows, whatever the window; a time since is counted to the epoch.
+Features that differ only in their window, or in what is made of one sum, share it. Numbers and totals are those of
+`evaluate` over all rows; a time since is counted to the epoch.
 Percentiles keep their values while they are few and buckets after that, kinds keep the least words, decays the sum of
 each half-life: all of them sorted keys with amounts that add up.
 """
@@ -43,8 +44,48 @@ class State:
     """The state of some rows that follow each other in time."""
 
     sums: Sums
+    """One row, with a place for each of `Shape.kept`."""
     tallies: Sequence[Tally]
     """Of the features that have one, in their order."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the states of a view hold: a feature stands for all that share its sum, and each finds its own by place."""
+
+    kept: Ints
+    """The features that stand in a state, as places among the view's."""
+    place: Ints
+    """Where each feature of the view finds its sum; -1 for one with a tally."""
+    roots: Ints
+    """The deviations whose squares stand in a state, as places among the view's deviations."""
+    root: Ints
+    """Where each deviation finds its squares."""
+
+    @property
+    def fixed(self) -> int:
+        """How many words all states of the view have."""
+        return 2 * len(self.kept) + 2 * len(self.roots)
+
+
+@functools.cache
+def shape(view: Windows) -> Shape:
+    """The shape of a view's states."""
+    kept: dict[object, int] = {}
+    roots: dict[object, int] = {}
+    place, root = [], []
+    for number, feature in enumerate(view.functions):
+        loop = LOOP_OF[feature.function]
+        if loop in _SPARSE:
+            place.append(-1)
+            continue
+        what = ("sums" if loop == "sums" else feature.function, feature.column, feature.where)
+        place.append(list(kept).index(what) if what in kept else len(kept))
+        kept.setdefault(what, number)
+        if feature.function == "std":
+            root.append(list(roots).index(what) if what in roots else len(roots))
+            roots.setdefault(what, len(root) - 1)
+    return Shape(*(np.array(listed, np.int64) for listed in (list(kept.values()), place, list(roots.values()), root)))
 
 
 @functools.cache
@@ -60,7 +101,10 @@ def state(view: Windows, rows: Matrix) -> State:
     first, stop = np.zeros((windows, 1), np.int64), np.array([len(rows)], np.int64)
     found = Sums.empty(1, view)
     evaluate(plan_of(view), rows, first, stop, np.zeros(1, np.int64), nobody(view), found)
-    return State(found, [tally(view, feature, rows) for feature in tallied(view)])
+    held = shape(view)
+    number, total = found.number[:, held.kept], found.total[:, held.kept]
+    sums = Sums(number, total, found.high[:, held.roots], found.low[:, held.roots])
+    return State(sums, [tally(view, feature, rows) for feature in tallied(view)])
 
 
 def state_of(view: Windows, rows: Matrix) -> Ints:
@@ -80,11 +124,20 @@ def words_of(found: State) -> Ints:
 
 def read_state(view: Windows, words: Ints) -> State:
     """A state from its words."""
-    features, roots = len(view.functions), len(plan_of(view).squares)
-    sizes = [features, features, roots, roots]
-    bounds = np.cumsum([0, *sizes])
-    parts = [words[begin:end].reshape(1, -1) for begin, end in pairwise(bounds)]
-    return State(Sums(*parts), list(_tallies(words, int(bounds[-1]), len(tallied(view)))))
+    fixed = shape(view).fixed
+    return State(read_fixed(view, words[:fixed].reshape(1, -1)), read_tallies(view, words[fixed:]))
+
+
+def read_fixed(view: Windows, words: Matrix) -> Sums:
+    """The sums of some states, one in each row, from the words that all states have."""
+    kept, roots = len(shape(view).kept), len(shape(view).roots)
+    bounds = np.cumsum([0, kept, kept, roots, roots]).tolist()
+    return Sums(*(words[:, begin:end] for begin, end in pairwise(bounds)))
+
+
+def read_tallies(view: Windows, words: Ints) -> list[Tally]:
+    """The tallies of a state from the words after the fixed ones."""
+    return list(_tallies(words, 0, len(tallied(view))))
 
 
 def _tallies(words: Ints, at: int, count: int) -> Iterator[Tally]:
@@ -127,7 +180,8 @@ def merged_state(view: Windows, states: Sequence[State]) -> State:
     number, total, high, low = (
         np.concatenate([getattr(one.sums, name) for one in states]) for name in ("number", "total", "high", "low")
     )
-    pairs = [merged_pair(item, number[:, place], total[:, place]) for place, item in enumerate(view.functions)]
+    kept = [view.functions[place] for place in shape(view).kept.tolist()]
+    pairs = [merged_pair(item, number[:, place], total[:, place]) for place, item in enumerate(kept)]
     both = np.array(pairs, np.int64).reshape(-1, 2).T
     sums = Sums(both[:1], both[1:], high.sum(axis=0, keepdims=True), low.sum(axis=0, keepdims=True))
     tallies = [merged_tally(item, [one.tallies[i] for one in states]) for i, item in enumerate(tallied(view))]

@@ -5,7 +5,8 @@ chunk of rows for each, and its head holds where the leaves are and the state of
 only those that a window cuts. In whole numbers of 8 bytes:
 
     head of a cold entity    COLD | words of the base | rows | base … | rows …                                 ids
-    head of a hot entity     HOT | words of the base | leaves | base … | start span rows known state … each
+    head of a hot entity     HOT | words of the base | leaves | base … | starts | spans | sizes | knowns | ends of
+                             tallies | sums of each leaf … | tallies of each leaf …
     chunk of a leaf          rows | rows …                                                                     ids
 
 Ids are a JSON list where they are texts; whole numbers stand in the rows. The base is the state of what was forgotten,
@@ -26,11 +27,10 @@ from sluice.declare.views import Windows
 from sluice.engine.encode import Ints
 from sluice.engine.layout import ALWAYS, ID, TIME, Matrix, known_word, width
 from sluice.engine.plan import has_texts
-from sluice.engine.states import state_of
+from sluice.engine.states import shape, state_of
 
 Id = int | str
 _FEW = 8
-"""Leaves with at most one in so many of a full leaf's rows have no state: their rows are read."""
 COLD, HOT = 1, 2
 _WORD = 8
 _HEAD = 3
@@ -63,12 +63,38 @@ class Leaf(NamedTuple):
         return self.start + self.span
 
 
+class Index(NamedTuple):
+    """The leaves of a hot entity, one array for each thing that is known of them."""
+
+    starts: Ints
+    spans: Ints
+    sizes: Ints
+    knowns: Ints
+    ends: Ints
+    """Where the tallies of each end; those of the first begin at 0."""
+    sums: Matrix
+    """The fixed words of their states; zeros for those without."""
+    tallies: Ints
+
+    def leaves(self, view: Windows) -> list[Leaf]:
+        """One by one."""
+        begins = [0, *self.ends.tolist()]
+        columns = zip(*(part.tolist() for part in self[:4]), strict=True)
+        return [
+            Leaf(start, span, size, known, self._state(view, place, size, begins[place], begins[place + 1]))
+            for place, (start, span, size, known) in enumerate(columns)
+        ]
+
+    def _state(self, view: Windows, place: int, size: int, begin: int, end: int) -> Ints:
+        return np.concatenate([self.sums[place], self.tallies[begin:end]]) if has_state(view, size) else _NO_WORDS
+
+
 class Head(NamedTuple):
     """What a head says: the base, and all rows or the leaves."""
 
     base: Ints
     rows: Rows | None
-    leaves: list[Leaf]
+    leaves: Index | None
 
 
 class Laid(NamedTuple):
@@ -81,13 +107,13 @@ class Laid(NamedTuple):
 def read_head(view: Windows, head: bytes | None) -> Head:
     """A head from its bytes; without any, that of an entity without events."""
     if head is None:
-        return Head(_NO_WORDS, Rows(np.empty((0, width(view)), np.int64), [] if has_texts(view) else None), [])
+        return Head(_NO_WORDS, Rows(np.empty((0, width(view)), np.int64), [] if has_texts(view) else None), None)
     words = np.frombuffer(head, np.int64, len(head) // _WORD)
     kind, based, count = words[:_HEAD].tolist()
     base = words[_HEAD : _HEAD + based]
     if kind == COLD:
-        return Head(base, _rows(view, head, _HEAD + based, count), [])
-    return Head(base, None, list(_leaves(words, _HEAD + based, count)))
+        return Head(base, _rows(view, head, _HEAD + based, count), None)
+    return Head(base, None, _index(view, words[_HEAD + based :], count))
 
 
 def read_chunk(view: Windows, chunk: bytes) -> Rows:
@@ -108,12 +134,26 @@ def cold(rows: Rows, base: Ints = _NO_WORDS) -> bytes:
     return b"".join([header.tobytes(), base.tobytes(), *_body(rows)])
 
 
-def hot(leaves: Sequence[Leaf], base: Ints = _NO_WORDS) -> bytes:
+def hot(view: Windows, leaves: Sequence[Leaf], base: Ints = _NO_WORDS) -> bytes:
     """The head of a hot entity."""
-    parts = [np.array([HOT, len(base), len(leaves)], np.int64), base]
-    for leaf in leaves:
-        parts += [np.array([leaf.start, leaf.span, leaf.size, leaf.known, len(leaf.state)], np.int64), leaf.state]
-    return np.concatenate(parts).tobytes()
+    fixed = shape(view).fixed
+    index = np.array([(leaf.start, leaf.span, leaf.size, leaf.known) for leaf in leaves], np.int64).T
+    tallies = [leaf.state[fixed:] for leaf in leaves]
+    none = np.zeros(fixed, np.int64)
+    sums = [leaf.state[:fixed] if len(leaf.state) else none for leaf in leaves]
+    header = np.array([HOT, len(base), len(leaves)], np.int64)
+    ends = np.cumsum([len(part) for part in tallies], dtype=np.int64)
+    return np.concatenate([header, base, index.ravel(), ends, *sums, *tallies]).tobytes()
+
+
+def has_state(view: Windows, size: int) -> bool:
+    """Whether a leaf with so many rows has a state."""
+    return size > few(view)
+
+
+def few(view: Windows) -> int:
+    """Leaves with at most so many rows have no state: their rows are read."""
+    return view.leaf // _FEW
 
 
 def chunk(rows: Rows) -> bytes:
@@ -126,7 +166,7 @@ def lay_out(view: Windows, rows: Rows, base: Ints = _NO_WORDS) -> Laid:
     if len(rows.matrix) <= view.leaf:
         return Laid(cold(rows, base) if len(rows.matrix) or len(base) else None, {})
     leaves = list(divided(view, rows, 0))
-    return Laid(hot(leaves, base), {leaf.start: chunk(leaf.rows) for leaf in leaves if leaf.rows is not None})
+    return Laid(hot(view, leaves, base), {leaf.start: chunk(leaf.rows) for leaf in leaves if leaf.rows is not None})
 
 
 def divided(view: Windows, rows: Rows, level: int) -> Iterator[Leaf]:
@@ -145,7 +185,7 @@ def divided(view: Windows, rows: Rows, level: int) -> Iterator[Leaf]:
 def leaf_of(view: Windows, start: int, span: int, rows: Rows) -> Leaf:
     """A leaf from its rows."""
     known = int(rows.matrix[:, known_word(view)].max()) if view.label else ALWAYS
-    state = state_of(view, rows.matrix) if len(rows.matrix) > view.leaf // _FEW else _NO_WORDS
+    state = state_of(view, rows.matrix) if has_state(view, len(rows.matrix)) else _NO_WORDS
     return Leaf(start, span, len(rows.matrix), known, state, rows)
 
 
@@ -171,8 +211,8 @@ def _rows(view: Windows, body: bytes, first: int, count: int) -> Rows:
     return Rows(matrix, ids)
 
 
-def _leaves(words: Ints, at: int, count: int) -> Iterator[Leaf]:
-    for _ in range(count):
-        start, span, rows, known, size = words[at : at + 5].tolist()
-        yield Leaf(start, span, rows, known, words[at + 5 : at + 5 + size])
-        at += 5 + size
+def _index(view: Windows, words: Ints, count: int) -> Index:
+    fixed = shape(view).fixed
+    columns = words[: 5 * count].reshape(5, count)
+    sums = words[5 * count : (5 + fixed) * count].reshape(count, fixed)
+    return Index(columns[0], columns[1], columns[2], columns[3], columns[4], sums, words[(5 + fixed) * count :])

@@ -64,7 +64,11 @@ def test_the_rows_of_an_entity_come_back_from_its_head_and_chunks(pipeline: Pipe
     before = in_order(table_rows(view, found))
     laid = lay_out(view, before)
     head = read_head(view, laid.head)
-    parts = [head.rows] if head.rows is not None else [read_chunk(view, laid.chunks[at.start]) for at in head.leaves]
+    parts = (
+        [head.rows]
+        if head.rows is not None
+        else [read_chunk(view, laid.chunks[at]) for at in head.leaves.starts.tolist()]
+    )
     assert np.concatenate([part.matrix for part in parts]).tolist() == before.matrix.tolist()
     assert before.ids is None or [text for part in parts for text in part.ids] == before.ids
     assert (head.rows is None) == (len(before.matrix) > view.leaf)
