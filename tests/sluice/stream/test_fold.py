@@ -193,7 +193,7 @@ def test_a_batch_that_another_consumer_has_folded_is_lost_whole() -> None:
 def _cut(topics: MemoryTopics, how: str) -> list[list[MemoryRecord]]:
     """The records of both topics in batches, each topic in its order; together as polls give them."""
     chance = random.Random(how)
-    most = {"at once": 10**6, "small": 7, "uneven": 200}[how]
+    most = {"at once": 10**6, "small": 16, "uneven": 200}[how]
     waiting = {name: list(records) for name, records in topics.records.items()}
     batches = []
     while any(waiting.values()):

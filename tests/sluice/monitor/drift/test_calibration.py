@@ -124,9 +124,9 @@ def test_the_realised_run_length_on_null_data_is_of_the_stated_order(draw: Draw,
         fitted = CalibratedColumn(WithoutChances(), Calibration(stated, floor=0.0, k=k, n=n))
         fitted.fit(draw("plain", 60, 80, seed=seed, sway=sway))
         exceeded: list[bool] = []
-        for day in range(150):
-            batch = draw("plain", 1, 80, seed=1_000 + 150 * seed + day, sway=sway, first=300 + day)
-            exceeded.append(fitted.score(batch).alarm)
+        later = draw("plain", 150, 80, seed=1_000 + seed, sway=sway, first=300)
+        for day in np.split(np.arange(150 * 80), 150):
+            exceeded.append(fitted.score(Column("amount", later.values[day], later.days[day])).alarm)
             alarms += exceeded[-1] and sum(exceeded[-n:]) >= k
             checks += 1
     realised = checks / max(alarms, 1)
