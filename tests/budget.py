@@ -25,7 +25,7 @@ BUDGET = {
     "tests/spark_jobs": 75,
     "tests": 5,
 }
-"""At most twenty-five minutes in all, which a test keeps; half of it is the whole loop, run once in tests/sluice/cli."""
+"""At most twenty-five minutes in all (a test keeps it); half is the whole loop, run once in tests/sluice/cli."""
 
 
 def spent(reports: Iterable[pytest.TestReport]) -> dict[str, float]:

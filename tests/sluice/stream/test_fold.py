@@ -157,7 +157,7 @@ def test_every_cut_of_the_topics_leaves_the_same_store(stores: dict[str, SqliteS
 
 
 def test_what_is_forgotten_is_missed_by_no_request_within_the_horizon(tmp_path: Path) -> None:
-    messages = feed(seed=13, size=2_400)
+    messages = feed(seed=13, size=1_800)
     topics = MemoryTopics()
     send(pipeline, topics, messages)
     asked = [{**row, "paid_at": rfc3339(messages[-1].at - HOUR)} for row in questions(messages, 2, 150)]

@@ -8,12 +8,9 @@ import pytest
 from sluice.errors import DataError
 from sluice.monitor.drift.calibration import Calibration, replayed_rows, replays_of, threshold
 from sluice.monitor.drift.choice import detector
-from sluice.monitor.drift.columns import Column, Numbers
-from sluice.monitor.drift.detector import CalibratedColumn
-from sluice.monitor.drift.protocol import Reading
-from sluice.monitor.drift.twin import TwinTwoSample, ks_distance
+from sluice.monitor.drift.columns import Column
 
-from .conftest import Draw
+from .conftest import Draw, alarming
 
 pytestmark = pytest.mark.unit
 
@@ -108,21 +105,12 @@ def test_a_reference_of_a_few_days_is_refused(draw: Draw) -> None:
         detector("twin", Calibration(k=5, n=10)).fit(draw("plain", 19, 100))
 
 
-class WithoutChances(TwinTwoSample):
-    """The twin but for its p-value, which no alarm looks at and which takes most of the time."""
-
-    def ks(self, reference: Numbers, batch: Numbers) -> Reading:
-        distance = ks_distance(np.sort(reference), np.sort(batch))
-        return Reading(distance, distance, p_value=math.nan)
-
-
 @pytest.mark.parametrize(("k", "n"), [(1, 1), (2, 3)])
 @pytest.mark.parametrize("sway", [0.0, 0.2])
 def test_the_realised_run_length_on_null_data_is_of_the_stated_order(draw: Draw, k: int, n: int, sway: float) -> None:
     stated, alarms, checks = 40, 0, 0
     for seed in range(6):
-        fitted = CalibratedColumn(WithoutChances(), Calibration(stated, floor=0.0, k=k, n=n))
-        fitted.fit(draw("plain", 60, 80, seed=seed, sway=sway))
+        fitted = alarming(Calibration(stated, floor=0.0, k=k, n=n)).fit(draw("plain", 60, 80, seed=seed, sway=sway))
         exceeded: list[bool] = []
         later = draw("plain", 150, 80, seed=1_000 + seed, sway=sway, first=300)
         for day in np.split(np.arange(150 * 80), 150):
