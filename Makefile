@@ -12,6 +12,8 @@ RUN        := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 unexport VIRTUAL_ENV
+# without compiled files every start compiles our modules again, and the tests anew: three seconds each time
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test soak lint bench up down clean
@@ -27,8 +29,8 @@ demo: setup ## run the whole loop; PIPELINE=name or file.py and EVENTS=file.parq
 test: setup ## unit, integration and scenario tests; ARGS="-m unit" for a part of them
 	$(RUN)pytest -m "not soak" --durations=15 $(ARGS)
 
-soak: setup ## the tests on full data, which take long
-	$(RUN)pytest -m soak --durations=15 $(ARGS)
+soak: setup ## the tests on full data and every property on all its examples, which take long
+	$(RUN)pytest -m "soak or hypothesis" --hypothesis-profile=full --durations=15 $(ARGS)
 
 lint: setup ## style, types and the import rules of the rooms
 	$(RUN)ruff check .

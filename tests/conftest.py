@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from sluice.settings import known_variables, settings
 from tests.budget import lines, spent
+from tests.properties import register
+
+register()
 
 # Ray reads these when it is first imported, by whichever test comes first; every head here is on loopback
 os.environ |= {
@@ -55,6 +60,13 @@ def settings_read_afresh() -> Iterator[None]:
     settings.cache_clear()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file without a test of the one level asked for stays unread: its engines take seconds to import."""
+    level = config.option.markexpr
+    unread = level in LEVELS and collection_path.match("test_*.py") and not _names(collection_path, level)
+    return unread or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast levels first; a test without a level, or with two, is a mistake."""
     items.sort(key=_level)
@@ -90,7 +102,14 @@ def _level(item: pytest.Item) -> int:
     levels = [level for level in LEVELS if item.get_closest_marker(level)]
     if len(levels) != 1:
         raise pytest.UsageError(f"{item.nodeid} needs exactly one of the marks {', '.join(LEVELS)}; it has {levels}")
+    if not _names(item.path, levels[0]):
+        raise pytest.UsageError(f"{item.nodeid} needs its mark in its own file, else `-m {levels[0]}` does not see it")
     return LEVELS.index(levels[0])
+
+
+@functools.cache
+def _names(path: Path, level: str) -> bool:
+    return f"mark.{level}" in path.read_text()
 
 
 def _fail(report: pytest.TestReport | pytest.CollectReport, nodeid: str) -> None:

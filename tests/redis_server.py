@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from redis import Redis
 
 from sluice.local import services
 from sluice.local.ports import free_port
@@ -46,6 +45,8 @@ class RedisServer:
 
     def empty(self) -> None:
         """Forget everything that it holds."""
+        from redis import Redis
+
         with Redis.from_url(self.url) as client:
             client.flushall()
 

@@ -33,7 +33,7 @@ def test_every_link_leads_somewhere(paper: Path) -> None:
     assert [link for link in links if not (paper.parent / link).exists()] == []
 
 
-def test_the_budgets_of_all_folders_are_twenty_five_minutes() -> None:
+def test_the_budgets_of_all_folders_are_at_most_twenty_five_minutes() -> None:
     assert sum(BUDGET.values()) <= 25 * 60
 
 

@@ -1,4 +1,4 @@
-"""Questions that a healthy service answers, each within two seconds and without a word on the terminal."""
+"""Questions that a healthy service answers, each within two seconds unless told otherwise, and without a word."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def reachable(address: str) -> bool:
     return tcp(parts.hostname, port) if parts.hostname and port else True
 
 
-def http(url: str, *, post: object = None) -> tuple[int, object]:
+def http(url: str, *, post: object = None, timeout: float = TIMEOUT) -> tuple[int, object]:
     """Status and JSON body of a plain HTTP answer (None when it is not JSON); (0, None) without one."""
     parts = urlsplit(url)
-    connection = HTTPConnection(parts.netloc, timeout=TIMEOUT)
+    connection = HTTPConnection(parts.netloc, timeout=timeout)
     body = None if post is None else json.dumps(post)
     try:
         connection.request("POST" if body else "GET", parts.path, body, {"content-type": "application/json"})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from sluice.local.pauses import pauses
 from sluice.local.records import TOKEN_VARIABLE, Record
 
 LARGEST_LOG = 20_000_000
@@ -17,6 +18,8 @@ LARGEST_LOG = 20_000_000
 SAME_START = 1.0
 """Seconds by which two readings of one start time may differ: psutil adds ticks to the boot time."""
 
+POLL = 0.2
+"""Most seconds between two looks at whether all of a service is gone; a look goes through every process there is."""
 ORPHANS_END_IN = 2.0
 """Seconds that the children of a process that is gone may take to follow it."""
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -104,13 +107,13 @@ def _addressees(record: Record, remaining: list[psutil.Process], attempt: str) -
 
 def _all_gone(record: Record, wait: float) -> bool:
     """Whether nothing is left within the wait; orphans that do not follow the main process end it early."""
-    deadline = time.monotonic() + wait
+    deadline, waits = time.monotonic() + wait, pauses(POLL)
     while members(record):
         if not is_alive(record):
             deadline = min(deadline, time.monotonic() + ORPHANS_END_IN)
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.2)
+        time.sleep(next(waits))
     return True
 
 

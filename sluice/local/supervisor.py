@@ -13,6 +13,7 @@ from typing import Literal
 
 from sluice.errors import Outage, ServiceDown, UserError
 from sluice.local import processes
+from sluice.local.pauses import pauses
 from sluice.local.ports import refuse_taken
 from sluice.local.records import TOKEN_VARIABLE, Record, Records
 from sluice.local.service import Service
@@ -20,7 +21,7 @@ from sluice.local.service import Service
 START_PATIENCE = 180.0
 """Seconds until a service that runs but does not answer counts as failed; ten times what a cold start takes."""
 POLL = 0.25
-"""Seconds between two questions whether a service answers; asking costs processor time that the start needs."""
+"""Most seconds between two questions whether a service answers; asking costs processor time that the start needs."""
 STOP_PATIENCE = 30.0
 """Seconds until a service that was asked to end is killed."""
 
@@ -140,7 +141,7 @@ class _Start:
         return record
 
     def _wait(self, service: Service, record: Record) -> None:
-        deadline = time.monotonic() + START_PATIENCE
+        deadline, waits = time.monotonic() + START_PATIENCE, pauses(POLL)
         while not self._is_ready(service, record):
             if self._called_off.is_set():
                 raise Outage("the start was called off", where=service.name)
@@ -148,7 +149,7 @@ class _Start:
                 self._give_up(record, "it ended while it started")
             if time.monotonic() > deadline:
                 self._give_up(record, f"it does not answer after {START_PATIENCE:.0f} s")
-            time.sleep(POLL)
+            time.sleep(next(waits))
 
     def _is_ready(self, service: Service, record: Record) -> bool:
         if service.stays:

@@ -5,7 +5,7 @@ import pytest
 from flows.train import model_inputs, yardstick
 from tests.sluice.stream.priced import pipeline
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 def test_looked_up_and_calendar_features_are_inputs_like_any_other() -> None:

@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 
 from models.calibration import platt, probabilities
 from sluice.scoring import Calibration
+from tests.properties import examples
 
 pytestmark = pytest.mark.unit
 
@@ -19,7 +20,7 @@ def sample(scale: float, shift: float, seed: int, rows: int = 4_000) -> tuple[np
     return logits, labels
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(st.floats(0.3, 2.0), st.floats(-1.0, 1.0), st.integers(0, 1_000))
 def test_platt_finds_what_a_general_optimiser_finds(scale: float, shift: float, seed: int) -> None:
     logits, labels = sample(scale, shift, seed)

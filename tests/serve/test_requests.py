@@ -14,6 +14,7 @@ from serve.requests import MOST_BYTES, MOST_EVENTS, Batch, Refusal, RequestReade
 from sluice.clock import HandClock
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.contract import BRONZE, check
+from tests.properties import examples
 from tests.sluice.engine import pipelines
 
 pytestmark = pytest.mark.unit
@@ -171,13 +172,12 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 def test_no_input_is_too_strange_to_be_answered(events: list[object]) -> None:
     assert isinstance(read(*events), Batch | Refusal)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
-@settings(deadline=None)
 def test_no_bytes_are_too_strange_to_be_answered(body: bytes) -> None:
     assert isinstance(reader().read(body), Refusal)
 
@@ -203,7 +203,7 @@ def near(pipeline: Pipeline) -> st.SearchStrategy[dict[str, Any]]:
 
 @pytest.mark.parametrize("pipeline", [fraud.pipeline, *pipelines.ALL], ids=lambda pipeline: str(pipeline.name))
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 def test_a_request_is_refused_exactly_when_ingest_refuses_the_row(pipeline: Pipeline, data: st.DataObject) -> None:
     rows = data.draw(st.lists(near(pipeline), min_size=1, max_size=5))
     found = read(*rows, pipeline=pipeline)

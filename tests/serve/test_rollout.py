@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serve.rollout import next_move
@@ -230,7 +230,6 @@ def evidences() -> st.SearchStrategy[Evidence]:
 
 
 @given(st.lists(st.tuples(evidences(), st.integers(0, 2 * DAY)), max_size=40))
-@settings(deadline=None)
 def test_whatever_happens_the_rollout_keeps_its_promises(steps: list[tuple[Evidence, int]]) -> None:
     state, now = SegmentState("pos"), 0
     for evidence, passed in steps:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import average_precision_score
@@ -113,7 +113,6 @@ SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=60).map(lambda found: np
 
 
 @given(SCORES, SCORES)
-@settings(deadline=None)
 def test_the_shift_is_never_above_the_plain_distance(first: np.ndarray, second: np.ndarray) -> None:
     found = score_shift(first, second)
     assert found is not None

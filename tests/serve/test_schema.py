@@ -16,6 +16,7 @@ from serve.rules import Problem
 from serve.schema import Errors, request_model
 from sluice.clock import HandClock
 from sluice.declare.pipeline import Pipeline
+from tests.properties import examples
 from tests.serve.conftest import NOW, payment
 from tests.serve.test_requests import near
 from tests.sluice.engine import pipelines
@@ -42,7 +43,7 @@ def test_every_path_is_there() -> None:
 
 @pytest.mark.parametrize("pipeline", [fraud.pipeline, *pipelines.ALL], ids=lambda pipeline: str(pipeline.name))
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_what_the_schema_accepts_is_scored_but_for_the_digits_of_decimals(
     pipeline: Pipeline, data: st.DataObject
 ) -> None:

@@ -19,6 +19,7 @@ from sluice.engine.vectors import pack, vectors
 from sluice.errors import Outage
 from sluice.scoring import ModelSpec
 from sluice.stream.predictions import MemoryLog, Prediction
+from tests.properties import examples
 from tests.serve.conftest import NOW, body, encoded, fill, payment
 from tests.serve.test_requests import EVENTS
 
@@ -268,7 +269,7 @@ def test_the_metrics_count_answers_by_segment_and_refusals_by_rule(service: Scor
 
 
 @given(EVENTS)
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_no_request_is_ever_an_error_of_ours(service: ScoringService, events: list[object]) -> None:
     assert service.score(orjson.dumps({"events": events})).status in {200, 422}
 

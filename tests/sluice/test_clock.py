@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.clock import FileClock, HandClock, WallClock, from_datetime, open_clock, rfc3339, to_datetime
@@ -18,7 +18,6 @@ from sluice.errors import SettingsError
 pytestmark = pytest.mark.unit
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**53), min_size=1))
 def test_a_clock_stands_at_the_latest_instant_it_was_moved_to(instants: list[int]) -> None:
     clock = HandClock()
@@ -106,7 +105,6 @@ def test_another_clock_is_refused_with_those_there_are(uri: str) -> None:
         open_clock(uri)
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**55), 2**56))
 def test_instants_are_exact(instant: int) -> None:
     assert from_datetime(to_datetime(instant)) == instant

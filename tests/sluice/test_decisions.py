@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.decisions import Action, Decision, Finding, Verdict, worst
@@ -15,7 +15,6 @@ pytestmark = pytest.mark.unit
 GRAVITY = {Verdict.PASS: 0, Verdict.WARN: 1, Verdict.STOP: 2}
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(Verdict)))
 def test_the_gravest_verdict_is_the_worst(verdicts: list[Verdict]) -> None:
     findings = [Finding("rule", verdict, "") for verdict in verdicts]

@@ -8,39 +8,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from feast.feature_view import DUMMY_ENTITY_ID
 from feast.types import Bytes, from_feast_to_pyarrow_type
 
 from sluice.errors import UserError
 from sluice.feast.plain.asof import NOBODY, Newest, Part
+from sluice.feast.plain.keys import Keys
 from sluice.feast.plain.online import lasting
 from sluice.feast.plain.sources import Columns, columns_of, instants, open_source, scan
 
 _AT_ONCE = 1_000_000
 """Rows that are sorted together; what is held beside them is one row for each question."""
 _NEVER = np.iinfo(np.int64).min
-
-
-class Keys:
-    """The entities of an entity frame as small numbers; each part of a key is compared by itself."""
-
-    def __init__(self, columns: Sequence[pa.Array], rows: int) -> None:
-        self._levels: list[tuple[pa.Array, np.ndarray]] = []
-        self.codes = np.zeros(rows, np.int64)
-        for column in columns:
-            values = column.unique().drop_null()
-            raw = _joined(self.codes, column, values)
-            known = np.unique(raw[raw != NOBODY])
-            self._levels.append((values, known))
-            self.codes = _compact(raw, known)
-
-    def find(self, columns: Sequence[pa.Array], rows: int) -> np.ndarray:
-        """The numbers of other rows' entities; NOBODY for one that is not in the frame."""
-        codes = np.zeros(rows, np.int64)
-        for column, (values, known) in zip(columns, self._levels, strict=True):
-            codes = _compact(_joined(codes, column, values), known)
-        return codes
 
 
 def at_moments(
@@ -89,18 +68,6 @@ def latest(tables: Iterable[pa.Table], columns: Columns, where: str) -> pa.Table
         chosen = order[last]
         held = rows.take(pa.array(chosen[part.codes[chosen] != NOBODY]))
     return held
-
-
-def _joined(codes: np.ndarray, column: pa.Array, values: pa.Array) -> np.ndarray:
-    place = pc.index_in(column, value_set=values, skip_nulls=True).fill_null(NOBODY).to_numpy()
-    return np.where((codes == NOBODY) | (place == NOBODY), NOBODY, codes * (len(values) + 1) + place)
-
-
-def _compact(raw: np.ndarray, known: np.ndarray) -> np.ndarray:
-    if not len(known):
-        return np.full(len(raw), NOBODY)
-    at = np.minimum(np.searchsorted(known, raw), len(known) - 1)
-    return np.where(known[at] == raw, at, NOBODY)
 
 
 def _entities(view: Any) -> list[Any]:

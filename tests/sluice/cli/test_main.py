@@ -30,9 +30,7 @@ def help_cpu_seconds() -> float:
 
 
 def test_help_takes_less_than_half_a_second() -> None:
-    help_cpu_seconds()
-
-    assert min(help_cpu_seconds() for _ in range(3)) < 0.5
+    assert any(help_cpu_seconds() < 0.5 for _ in range(4))  # the first may find nothing compiled
 
 
 def test_help_imports_no_engine() -> None:

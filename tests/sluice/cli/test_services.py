@@ -17,7 +17,7 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*SLUICE, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.unit
+@pytest.mark.integration
 def test_status_of_a_home_where_nothing_ever_ran_is_a_table_of_stopped_services(tmp_path: Path) -> None:
     shown = run(tmp_path, "status")
 
@@ -29,12 +29,12 @@ def test_status_of_a_home_where_nothing_ever_ran_is_a_table_of_stopped_services(
     ]
 
 
-@pytest.mark.unit
+@pytest.mark.integration
 def test_down_without_anything_running_says_so(tmp_path: Path) -> None:
     assert run(tmp_path, "down").stdout.strip().endswith("Nothing was running.")
 
 
-@pytest.mark.unit
+@pytest.mark.integration
 def test_an_unknown_service_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
     refused = run(tmp_path, "up", "kafkaa")
 
@@ -42,7 +42,7 @@ def test_an_unknown_service_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
     assert "did you mean 'kafka'?" in refused.stderr
 
 
-@pytest.mark.unit
+@pytest.mark.integration
 def test_env_can_be_read_by_a_shell_and_shows_no_setting_that_may_hold_a_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,7 +73,7 @@ def test_up_and_down_of_one_service_say_what_they_did(tmp_path: Path) -> None:
     assert "Everything ran already." in again.stdout
 
 
-@pytest.mark.unit
+@pytest.mark.integration
 def test_the_rollout_of_a_pipeline_without_models_says_so(tmp_path: Path) -> None:
     shown = run(tmp_path, "rollout", "status", "fraud")
 

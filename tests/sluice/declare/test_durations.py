@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.declare.durations import DAY, HOUR, MINUTE, SECOND, duration, duration_text
@@ -37,7 +37,6 @@ def test_anything_else_is_refused_with_an_example(wrong: object) -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**18))
 def test_the_text_of_a_duration_reads_back(microseconds: int) -> None:
     assert duration(duration_text(microseconds)) == microseconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from pathlib import Path
 
@@ -101,4 +102,13 @@ def test_the_lock_is_the_description_for_a_reviewer_to_read(clinic: Path) -> Non
 def test_something_else_in_place_of_a_lock_is_named(clinic: Path, text: str) -> None:
     lock_of(clinic).write_text(text)
     with pytest.raises(DataError, match=r"clinic\.lock\.json: this is no lock"):
+        load_pipeline(str(clinic))
+
+
+def test_an_edit_within_the_second_that_keeps_the_size_is_seen(clinic: Path) -> None:
+    before = clinic.stat()
+    load_pipeline(str(clinic))
+    edit(clinic, 'known_after="30d"', 'known_after="31d"')
+    os.utime(clinic, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DeclarationError, match="label relapse, known_after: 30d → 31d"):
         load_pipeline(str(clinic))

@@ -6,13 +6,12 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from feast import FeatureStore
 
 from sluice.clock import FileClock, rfc3339
 from sluice.declare.durations import DAY
@@ -25,11 +24,13 @@ from sluice.engine.fold import MicroBatch, fold, load_base
 from sluice.engine.history import DELETE, PUT, keep, rows
 from sluice.engine.sqlite import SqliteStore, open_store
 from sluice.engine.store import Position
-from sluice.feast.registry import apply
 from sluice.lake.contract import BRONZE, check
 from sluice.lake.publish import BATCHES
 from sluice.lake.tables import Lake
 from sluice.settings import settings
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 START = 1_767_225_600_000_000
 """2026-01-01 00:00 UTC."""
@@ -70,6 +71,8 @@ def world(worlds: dict[str, World]) -> World:
 
 
 def _world(pipeline: Pipeline, raw: Mapping[str, Sequence[Mapping[str, Any]]], asked: list[dict[str, Any]]) -> World:
+    from sluice.feast.registry import apply
+
     places = settings().places
     events = publish(Lake(places.lake_uri, pipeline.name), pipeline, raw)
     store = open_store(settings().online_uri, pipeline.name)

@@ -14,7 +14,7 @@ from sluice.feast.declared import Declared, declared_by
 from sluice.feast.objects import feast_objects, references, repository_objects, together
 from sluice.feast.source import SilverSource
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
 FRAUD = load_pipeline("fraud")
 

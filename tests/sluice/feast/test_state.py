@@ -14,6 +14,7 @@ from sluice.engine.requests import Moment
 from sluice.engine.store import MemoryStore
 from sluice.errors import DataError
 from sluice.feast.state import pack_tiles, unpack_tiles
+from tests.properties import examples
 from tests.sluice.engine.pipelines import ALL
 from tests.sluice.engine.worlds import KEYS, START, World, asked_table, tables, worlds
 
@@ -33,7 +34,7 @@ def test_other_bytes_are_refused(other: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_the_whole_state_of_an_entity_gives_what_the_tiles_of_a_moment_give(
     pipeline: Pipeline, data: st.DataObject

@@ -17,6 +17,7 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.streams import Stream, position
 from sluice.lake.contract import BRONZE, QUARANTINE, check, contract_version, silver_schema
 from sluice.lake.rules import RULES
+from tests.properties import examples
 
 pytestmark = pytest.mark.unit
 
@@ -223,7 +224,7 @@ def table_of(events: list[tuple[bytes | None, int | None, int | None]], first: i
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=examples(50))
 @given(EVENTS, st.integers(0, 12))
 def test_every_row_is_judged_by_itself_alone(events: list[Any], cut: int) -> None:
     whole = check(ORDERS, table_of(events), batch="b")
@@ -235,7 +236,7 @@ def test_every_row_is_judged_by_itself_alone(events: list[Any], cut: int) -> Non
         assert whole.rejected.equals(pa.concat_tables([part.rejected for part in parts]))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=examples(50))
 @given(EVENTS)
 def test_no_payload_is_lost_and_none_raises(events: list[Any]) -> None:
     checked = check(ORDERS, table_of(events), batch="b")

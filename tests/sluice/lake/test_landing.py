@@ -19,6 +19,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.errors import DataError
 from sluice.lake.contract import check
 from sluice.lake.landing import land, parts, source_of
+from tests.properties import examples
 
 pytestmark = pytest.mark.unit
 
@@ -82,7 +83,7 @@ ORDERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(st.lists(ORDERS, min_size=1, max_size=5))
 def test_parquet_csv_and_json_of_one_event_are_equal_once_typed(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,6 +83,14 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path), "shop")
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a lake is that shows one batch."""
+    place = tmp_path_factory.mktemp("begun")
+    publish(Lake(str(place), "shop"), batch("before"), stage(Lake(str(place), "shop"), "before"))
+    return place
+
+
 def test_a_published_batch_is_told_as_it_was_judged(lake: Lake) -> None:
     publish(lake, batch("a"), stage(lake, "a"))
     (row,) = lake.published("orders")
@@ -107,9 +116,9 @@ def test_a_published_batch_is_told_as_it_was_judged(lake: Lake) -> None:
 
 @pytest.mark.parametrize("commits", range(COMMITS + 1))
 def test_after_a_death_between_any_two_commits_readers_see_nothing_and_recovery_completes_it(
-    lake: Lake, commits: int
+    lake: Lake, begun: Path, tmp_path: Path, commits: int
 ) -> None:
-    publish(lake, batch("before"), stage(lake, "before"))
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     staged = stage(lake, "a")
     died = False
     try:

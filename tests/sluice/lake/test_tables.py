@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -155,14 +153,3 @@ def test_published_batches_are_told_oldest_first(lake: Lake) -> None:
         show(lake, batch, at=at)
     assert [batch["batch"] for batch in lake.published("orders")] == ["b", "z", "a"]
     assert (lake.shows("orders", "z"), lake.shows("returns", "z"), lake.shows("orders", "y")) == (True, False, False)
-
-
-def test_a_process_that_read_the_lake_ends_in_peace(lake: Lake) -> None:
-    for _ in range(3):
-        lake.append("x", NUMBERS)
-    script = (
-        f"from sluice.lake.tables import Lake; print(len(Lake({lake.root.removesuffix('/shop')!r}, 'shop').read('x')))"
-    )
-    for _ in range(3):
-        ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-        assert (ended.returncode, ended.stdout) == (0, "6\n"), ended.stderr

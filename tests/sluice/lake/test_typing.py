@@ -14,6 +14,7 @@ from sluice.clock import from_datetime, to_datetime
 from sluice.declare.columns import Category, Decimal, Flag, Integer, Key
 from sluice.declare.streams import Stream
 from sluice.lake.typing import Typed, exact, flags, integer, texts, times, type_column, whole
+from tests.properties import examples
 
 pytestmark = pytest.mark.unit
 
@@ -44,7 +45,7 @@ def micros(values: list[Any]) -> list[int | None]:
     return [None if value is None else from_datetime(value) for value in typed.to_pylist()]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 @pytest.mark.parametrize("name", ["id", "at", "key", "amount", "kind", "size", "flag"])
 def test_a_value_is_typed_the_same_beside_any_other_values(name: str, data: st.DataObject) -> None:
@@ -92,7 +93,6 @@ def test_what_is_no_time_is_marked_and_becomes_null(value: Any) -> None:
     assert seen(times([value])) == [(None, True, False)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(moment("1000-01-01T00:00:00+00:00"), moment("2999-12-31T00:00:00+00:00")), min_size=1))
 def test_times_of_one_shape_are_read_to_the_microsecond(instants: list[int]) -> None:
     for suffix in ("", "Z", "+00:00"):
@@ -161,7 +161,6 @@ def test_a_decimal_within_a_millionth_of_its_scale_is_exact_and_any_other_is_not
         assert typed.values.to_pylist() == [Exact(amount)]
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**51), 2**51), st.integers(0, 6), st.floats(-2.3e-13, 2.3e-13))
 def test_an_amount_that_is_off_by_a_few_last_bits_is_that_amount(steps: int, scale: int, off: float) -> None:
     value = steps / 10**scale

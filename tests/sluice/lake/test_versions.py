@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.engine.history import settled
@@ -171,7 +171,6 @@ def by_definition(arrived: list[Row], held: list[Row]) -> list[tuple[bool, bool,
     return result
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(0, 12))
 def test_it_is_what_the_definition_says(rows: list[Row], cut: int) -> None:
     arrived, held = rows[cut:], rows[:cut]
@@ -179,7 +178,6 @@ def test_it_is_what_the_definition_says(rows: list[Row], cut: int) -> None:
     assert found == by_definition(arrived, held)
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(0, 12), st.randoms(use_true_random=False))
 def test_it_does_not_depend_on_the_order_of_rows(rows: list[Row], cut: int, shuffle: random.Random) -> None:
     arrived, held = rows[cut:], rows[:cut]
@@ -189,7 +187,6 @@ def test_it_does_not_depend_on_the_order_of_rows(rows: list[Row], cut: int, shuf
     assert dict(zip(arrived, told(arrived, held), strict=True)) == expected
 
 
-@settings(deadline=None)
 @given(ROWS, st.lists(st.integers(0, 12), max_size=3).map(sorted))
 def test_however_rows_are_cut_into_batches_the_same_versions_stand_and_the_counts_add_up(
     rows: list[Row], cuts: list[int]

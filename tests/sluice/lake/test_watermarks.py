@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.lake.watermarks import with_watermarks
@@ -45,7 +45,6 @@ def test_no_events_move_nothing() -> None:
     assert (len(marked), after) == (0, {"kafka:a/0": 1})
 
 
-@settings(deadline=None)
 @given(st.lists(EVENT, max_size=20), st.integers(0, 20))
 def test_it_does_not_matter_where_a_batch_begins(events: list[tuple[str, int, int]], cut: int) -> None:
     whole, after = with_watermarks(table(events), {})

@@ -35,7 +35,7 @@ def test_a_server_that_says_nothing_is_reachable_and_not_healthy(mute: socket.so
     port = mute.getsockname()[1]
 
     assert tcp("127.0.0.1", port)
-    assert http(f"http://127.0.0.1:{port}/") == (0, None)
+    assert http(f"http://127.0.0.1:{port}/", timeout=0.1) == (0, None)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from sluice.local import processes
 from sluice.local.records import TOKEN_VARIABLE, Record, Records
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 SLEEPS = "import time; time.sleep(300)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(300)"

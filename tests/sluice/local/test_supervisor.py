@@ -20,7 +20,7 @@ from sluice.local.records import TOKEN_VARIABLE, Records
 from sluice.local.service import Service
 from sluice.local.supervisor import Up, bring_up, look, take_down
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 SERVER = """
 import http.server, sys

@@ -87,7 +87,7 @@ def test_an_estimate_needs_no_labels() -> None:
 def test_the_interval_covers_the_long_run_value_in_most_streams() -> None:
     truth = measure(stream(400, 400, seed=99)).average_precision
     assert truth is not None
-    found = [quality(stream(15, 200, seed=seed)) for seed in range(40)]
+    found = [quality(stream(15, 200, seed=seed), replays=100) for seed in range(40)]
     covered = sum(item is not None and item.low <= truth <= item.high for item in found)
     assert 33 <= covered <= 40
 
@@ -134,7 +134,7 @@ def test_cards_have_no_outlook_and_a_few_days_have_one_that_says_nothing() -> No
 def test_the_outlook_of_a_day_like_any_other_reaches_the_long_run_value() -> None:
     truth = estimate(stream(400, 400, seed=99)).average_precision
     assert truth is not None
-    found = [outlook(stream(15, 200, seed=seed)) for seed in range(40)]
+    found = [outlook(stream(15, 200, seed=seed), replays=100) for seed in range(40)]
     assert 33 <= sum(item is not None and item.low <= truth <= item.high for item in found) <= 40
 
 

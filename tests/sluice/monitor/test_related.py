@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.vectors import as_values, pack, vectors
 from sluice.monitor.related import Related
+from tests.properties import examples
 from tests.sluice.engine.oracle import Asked, Version
 from tests.sluice.engine.pipelines import ALL, shop
 from tests.sluice.engine.worlds import START, World, asked_table, tables, worlds
@@ -22,7 +23,7 @@ ORDER = {"customer": 1, "till": "a", "amount": 1, "items": 1, "gift": None, "cha
 
 
 @pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_the_related_events_alone_give_the_same_vectors(pipeline: Pipeline, data: st.DataObject) -> None:
     world: World = data.draw(worlds(pipeline))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -17,7 +18,7 @@ from sluice.lake.contract import check
 from sluice.stream.fold import FoldConsumer, micro_batch
 from sluice.stream.memory import MemoryRecord, MemoryTopics
 from sluice.stream.records import bronze_rows
-from tests.sluice.stream.feeds import START, feed, send
+from tests.sluice.stream.feeds import START, Message, feed, send
 from tests.sluice.stream.payments import payments, pipeline
 from tests.sluice.stream.reference import answered, computed, contents, history, questions
 
@@ -25,13 +26,15 @@ pytestmark = pytest.mark.unit
 
 TOPIC, TOLD = "payments.payments", "payments.disputes"
 FIRST = START // 1_000_000
+CUTS = ("at once", "small", "uneven")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "online.db")
-    yield opened
-    opened.close()
+@dataclass(frozen=True)
+class Told:
+    """What producers sent, and where it is."""
+
+    messages: list[Message]
+    topics: MemoryTopics
 
 
 def paid(offset: int, second: int, *, amount: float = 1, topic: str = TOPIC, partition: int = 0) -> MemoryRecord:
@@ -115,40 +118,50 @@ def test_the_contract_of_the_lake_decides_what_enters() -> None:
     assert set(checked.rejected.column("rule").to_pylist()) == {"json", "type", "missing", "range"}
 
 
-@pytest.mark.parametrize("cut", ["at once", "small", "uneven"])
-def test_every_cut_of_the_topics_gives_the_values_of_the_batch_kernel(cut: str, store: SqliteStore) -> None:
-    messages = feed(seed=11, size=700)
-    topics = MemoryTopics()
+@pytest.fixture(scope="module")
+def told() -> Told:
+    """A feed and the topics it was produced to."""
+    messages, topics = feed(seed=11, size=700), MemoryTopics()
     send(pipeline, topics, messages)
-    consumer, positions = FoldConsumer(pipeline, store, bootstrap=""), {}
-
-    for batch in _cut(topics, cut):
-        positions = consumer.fold(batch, positions)
-
-    asked = questions(messages, seed=1, size=150)
-    assert answered(pipeline, store, asked) == computed(pipeline, history(pipeline, topics.records), asked)
+    return Told(messages, topics)
 
 
-def test_every_cut_of_the_topics_leaves_the_same_store(tmp_path: Path) -> None:
-    topics = MemoryTopics()
-    send(pipeline, topics, feed(seed=12, size=700))
-    found = []
-    for cut in ("at once", "small", "uneven"):
-        store = SqliteStore(tmp_path / f"{cut}.db")
+@pytest.fixture(scope="module")
+def stores(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SqliteStore]]:
+    """Cut → the store into which the topics were folded in batches cut so."""
+    folder = tmp_path_factory.mktemp("stores")
+    found = {cut: SqliteStore(folder / f"{cut}.db") for cut in CUTS}
+    for cut, store in found.items():
         consumer, positions = FoldConsumer(pipeline, store, bootstrap=""), {}
-        for batch in _cut(topics, cut):
+        for batch in _cut(told.topics, cut):
             positions = consumer.fold(batch, positions)
-        found.append(contents(store))
+    yield found
+    for store in found.values():
         store.close()
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_every_cut_of_the_topics_gives_the_values_of_the_batch_kernel(
+    cut: str, told: Told, stores: dict[str, SqliteStore]
+) -> None:
+    asked = questions(told.messages, seed=1, size=150)
+
+    assert answered(pipeline, stores[cut], asked) == computed(pipeline, history(pipeline, told.topics.records), asked)
+
+
+def test_every_cut_of_the_topics_leaves_the_same_store(stores: dict[str, SqliteStore]) -> None:
+    found = [contents(stores[cut]) for cut in CUTS]
 
     assert found[0] == found[1] == found[2]
     assert sum(map(len, found[0].heads.values())) > 25
 
 
 def test_what_is_forgotten_is_missed_by_no_request_within_the_horizon(tmp_path: Path) -> None:
-    messages = feed(seed=13, size=3_600)
+    messages = feed(seed=13, size=1_800)
     topics = MemoryTopics()
     send(pipeline, topics, messages)
+    asked = [{**row, "paid_at": rfc3339(messages[-1].at - HOUR)} for row in questions(messages, 2, 150)]
+    expected = computed(pipeline, history(pipeline, topics.records), asked)
     sizes = []
     for forgetful in (False, True):
         store = SqliteStore(tmp_path / f"{forgetful}.db")
@@ -159,8 +172,7 @@ def test_what_is_forgotten_is_missed_by_no_request_within_the_horizon(tmp_path: 
                 consumer._forget(positions)
         held = contents(store)
         sizes.append((sum(len(head) for heads in held.heads.values() for _, head in heads), len(held.facts)))
-        asked = [{**row, "paid_at": rfc3339(messages[-1].at - HOUR)} for row in questions(messages, 2, 150)]
-        assert answered(pipeline, store, asked) == computed(pipeline, history(pipeline, topics.records), asked)
+        assert answered(pipeline, store, asked) == expected
         store.close()
 
     assert sizes[1][0] < sizes[0][0]
@@ -181,7 +193,7 @@ def test_a_batch_that_another_consumer_has_folded_is_lost_whole() -> None:
 def _cut(topics: MemoryTopics, how: str) -> list[list[MemoryRecord]]:
     """The records of both topics in batches, each topic in its order; together as polls give them."""
     chance = random.Random(how)
-    most = {"at once": 10**6, "small": 7, "uneven": 200}[how]
+    most = {"at once": 10**6, "small": 16, "uneven": 200}[how]
     waiting = {name: list(records) for name, records in topics.records.items()}
     batches = []
     while any(waiting.values()):

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.stream.memory import MemoryRecord
@@ -55,7 +55,6 @@ def record(payload: bytes | None, offset: int = 0) -> MemoryRecord:
     return MemoryRecord("payments.predictions", 0, offset, 12, payload)
 
 
-@settings(deadline=None)
 @given(predictions, st.integers(0, 2**40))
 def test_a_row_is_what_was_written(prediction: Prediction, position: int) -> None:
     row = prediction_row(encode_prediction(prediction), position)
@@ -65,7 +64,6 @@ def test_a_row_is_what_was_written(prediction: Prediction, position: int) -> Non
     assert row["position"] == position
 
 
-@settings(deadline=None)
 @given(st.lists(predictions, max_size=4))
 def test_rows_have_the_schema_of_the_table(written: list[Prediction]) -> None:
     records = [record(encode_prediction(prediction), offset) for offset, prediction in enumerate(written)]

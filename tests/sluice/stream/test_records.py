@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.lake.contract import BRONZE, check
@@ -78,13 +78,11 @@ def test_a_record_without_a_value_is_an_empty_payload() -> None:
     assert bronze_rows([record(value=None)], batch="").column("payload").to_pylist() == [b""]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**31 - 1))
 def test_every_revision_is_read_as_it_was_written(revision: int) -> None:
     assert control(("_revision", str(revision).encode())) == (revision, 0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 1)), max_size=12))
 def test_partitions_keep_the_order_of_their_records(places: list[tuple[str, int]]) -> None:
     records = [MemoryRecord(topic, part, offset, 0, b"") for offset, (topic, part) in enumerate(places)]

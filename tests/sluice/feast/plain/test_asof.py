@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.feast.plain.asof import NOBODY, Newest, Part
-from sluice.feast.plain.history import Keys
+from sluice.feast.plain.keys import Keys
+from tests.properties import examples
 
 pytestmark = pytest.mark.unit
 NEVER = np.iinfo(np.int64).min
@@ -41,7 +42,7 @@ def naive(
     return best[2]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=examples(400))
 @given(held=rows, questions=asked, cut=st.integers(0, 12), lasting=st.none() | small, known_only=st.booleans())
 def test_it_is_what_a_loop_over_all_rows_finds(
     held: list[tuple[int, int, int | None]],

@@ -28,7 +28,7 @@ from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, Stri
 from sluice.feast.registry import feature_store
 from sluice.settings import settings
 from tests.redis_server import RedisServer
-from tests.sluice.feast.plain.conftest import HOUR, at
+from tests.sluice.feast.plain.shop import HOUR, at
 
 pytestmark = pytest.mark.integration
 DRIVER = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)

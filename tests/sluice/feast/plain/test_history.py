@@ -20,7 +20,7 @@ from feast.infra.offline_stores.file_source import FileLoggingDestination, Saved
 from feast.types import Float64, Int64, String
 
 from sluice.errors import DataError, UserError
-from tests.sluice.feast.plain.conftest import DRIVER, HOUR, ROWS, Shop, at
+from tests.sluice.feast.plain.shop import DRIVER, HOUR, ROWS, Shop, at
 
 pytestmark = pytest.mark.integration
 MICRO = dt.timedelta(microseconds=1)

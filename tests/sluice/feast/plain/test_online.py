@@ -13,7 +13,7 @@ from feast import Entity, FeatureService, FeatureView, Field, OnDemandFeatureVie
 from feast.types import Float64, Int64, String
 
 from sluice.errors import UserError
-from tests.sluice.feast.plain.conftest import DRIVER, HOUR, NOW, ROWS, Shop, at
+from tests.sluice.feast.plain.shop import DRIVER, HOUR, NOW, ROWS, Shop, at
 
 pytestmark = pytest.mark.integration
 FEATURES = ["stats:rate", "stats:trips", "stats:tags"]

@@ -15,6 +15,7 @@ from sluice.errors import Outage, SettingsError
 from sluice.feast.plain.places import open_rows
 from sluice.feast.plain.rows import MemoryRows, Row, RowStore
 from sluice.feast.plain.sqlite_rows import SqliteRows
+from tests.properties import examples
 from tests.redis_server import RedisServer
 
 Open = Callable[[], RowStore]
@@ -180,7 +181,7 @@ written = st.builds(Row, st.sampled_from([b"a", b"b", b""]), moments, st.none() 
 
 
 @pytest.mark.parametrize("kind", STORES)
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.tuples(st.sampled_from(["x", "y"]), st.lists(written, max_size=6)), max_size=5))
 def test_a_store_holds_what_the_greatest_rank_says(
     kind: str,

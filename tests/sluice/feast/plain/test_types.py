@@ -36,7 +36,7 @@ from feast.types import (
     ZonedTimestamp,
 )
 
-from tests.sluice.feast.plain.conftest import DRIVER, ROWS, Shop, at
+from tests.sluice.feast.plain.shop import DRIVER, ROWS, Shop, at
 
 pytestmark = pytest.mark.integration
 KEY = [Field(name="driver_id", dtype=Int64)]

@@ -1,5 +1,7 @@
 """The fraud scenarios, checked on the finished tables against their definitions."""
 
+import functools
+
 import pandas as pd
 import pytest
 
@@ -14,6 +16,12 @@ def rows(simulation: Simulation) -> pd.DataFrame:
     frame = frame.merge(simulation.truth.scenarios.to_pandas(), on="transaction_id", how="left")
     frame["day"] = (frame.event_time - pd.Timestamp(simulation.world.start, tz="UTC")).dt.days
     return frame
+
+
+@functools.cache
+def demo(seed: int) -> pd.DataFrame:
+    """The world of the demo."""
+    return rows(simulate(World(seed=seed)))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +96,7 @@ def test_without_fraud_settings_nothing_is_compromised():
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_demos_world_has_one_percent_fraud_and_enough_in_every_channel_to_train_on(seed):
-    frame = rows(simulate(World(seed=seed)))
+    frame = demo(seed)
     fraud = frame.fraud_scenario.notna()
     assert 300_000 < len(frame) < 400_000
     assert 0.008 < fraud.mean() < 0.012
@@ -98,6 +106,6 @@ def test_the_demos_world_has_one_percent_fraud_and_enough_in_every_channel_to_tr
 
 
 def test_fraud_keeps_its_share_from_the_first_weeks_to_the_last():
-    frame = rows(simulate(World(seed=1)))
+    frame = demo(1)
     share = frame.fraud_scenario.notna().groupby(frame.day // 20).mean()
     assert share.max() / share.min() < 1.5

@@ -6,10 +6,27 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from sluice.monitor.drift.columns import MISSING, Column
+from sluice.monitor.drift.calibration import Calibration
+from sluice.monitor.drift.columns import MISSING, Column, Numbers
+from sluice.monitor.drift.detector import CalibratedColumn
+from sluice.monitor.drift.protocol import Reading
+from sluice.monitor.drift.twin import TwinTwoSample, ks_distance
 
 Shape = Literal["plain", "zeros", "missing", "codes"]
 Draw = Callable[..., Column]
+
+
+class WithoutChances(TwinTwoSample):
+    """The twin but for the p-value of distances, which no alarm looks at and which takes most of the time."""
+
+    def ks(self, reference: Numbers, batch: Numbers) -> Reading:
+        distance = ks_distance(np.sort(reference), np.sort(batch))
+        return Reading(distance, distance, p_value=np.nan)
+
+
+def alarming(calibration: Calibration) -> CalibratedColumn:
+    """The twin, to be asked for alarms only."""
+    return CalibratedColumn(WithoutChances(), calibration)
 
 
 @pytest.fixture

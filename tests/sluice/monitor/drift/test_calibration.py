@@ -10,7 +10,7 @@ from sluice.monitor.drift.calibration import Calibration, replayed_rows, replays
 from sluice.monitor.drift.choice import detector
 from sluice.monitor.drift.columns import Column
 
-from .conftest import Draw
+from .conftest import Draw, alarming
 
 pytestmark = pytest.mark.unit
 
@@ -110,13 +110,11 @@ def test_a_reference_of_a_few_days_is_refused(draw: Draw) -> None:
 def test_the_realised_run_length_on_null_data_is_of_the_stated_order(draw: Draw, k: int, n: int, sway: float) -> None:
     stated, alarms, checks = 40, 0, 0
     for seed in range(6):
-        fitted = detector("twin", Calibration(stated, floor=0.0, k=k, n=n)).fit(
-            draw("plain", 60, 80, seed=seed, sway=sway)
-        )
+        fitted = alarming(Calibration(stated, floor=0.0, k=k, n=n)).fit(draw("plain", 60, 80, seed=seed, sway=sway))
         exceeded: list[bool] = []
-        for day in range(150):
-            batch = draw("plain", 1, 80, seed=1_000 + 150 * seed + day, sway=sway, first=300 + day)
-            exceeded.append(fitted.score(batch).alarm)
+        later = draw("plain", 150, 80, seed=1_000 + seed, sway=sway, first=300)
+        for day in np.split(np.arange(150 * 80), 150):
+            exceeded.append(fitted.score(Column("amount", later.values[day], later.days[day])).alarm)
             alarms += exceeded[-1] and sum(exceeded[-n:]) >= k
             checks += 1
     realised = checks / max(alarms, 1)

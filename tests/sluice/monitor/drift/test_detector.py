@@ -9,7 +9,7 @@ from sluice.monitor.drift.choice import detector
 from sluice.monitor.drift.columns import Column
 from sluice.monitor.drift.detector import ClockOnly
 
-from .conftest import Draw
+from .conftest import Draw, alarming
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +17,7 @@ RULE = Calibration(run_length=1_000, columns=16, k=1, n=1)
 
 
 def firing_days(draw: Draw, shape: str, shift: float, starts: int, days: int = 40) -> list[int]:
-    fitted = detector("twin", RULE).fit(draw(shape, 60, 150))
+    fitted = alarming(RULE).fit(draw(shape, 60, 150))
     batches = [
         draw(shape, 1, 150, seed=500 + day, shift=shift if day >= starts else 0.0, first=200 + day)
         for day in range(days)
