@@ -3,41 +3,60 @@
     spark-submit spark_jobs/backfill.py --pipeline fraud --lake URI --at 1767225600000000 [--parts 8] [--table days@3]
 
 Spark is the scheduler: its tasks read and write parquet with Arrow and compute with numpy; no row enters the JVM. What
-they do is told in `sluice.lake.backfill`. The driver names their files in one Delta commit for each table; a run that
-was killed is run again, and one that is done has nothing to add.
+they do is told in `sluice.lake.backfill`, and how one goes on from another in `sluice.lake.daily`. The driver names
+their files in one Delta commit for each table; a run that was killed is run again, and one that is done has nothing to
+add.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import deltalake
+import pyarrow as pa
 
+from sluice.clock import rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DataError
 from sluice.lake.asof import load, newest
-from sluice.lake.backfill import Plan, assemble, compute_part, count, deal, relate, sources
-from sluice.lake.files import create_table, remove, replace_files, staged_files
+from sluice.lake.backfill import assemble, compute_part, count, deal, relate
+from sluice.lake.backfills import Previous, begin, end, previous
+from sluice.lake.daily import gather, old_files, renew
+from sluice.lake.files import create_table, exchange_files, remove, replace_files, staged_files
+from sluice.lake.plan import Plan, sources
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
 from spark_jobs.arguments import run
 from spark_jobs.workers import spark_workers
 
 
-def backfill(workers: Workers, plan: Plan) -> int:
-    """Compute and publish vectors and tiles; the version of the vectors table."""
+def backfill(workers: Workers, plan: Plan, *, whole: bool = False, tell: Callable[[str], None] = print) -> int:
+    """Compute and publish vectors and tiles; the version of the vectors table.
+
+    It goes on from the backfill before where that is possible, and says so or why not; `whole` asks for everything
+    anew.
+    """
     lake = plan.tables()
-    tables = [*(f"tiles/{view.name}" for view in plan.declared().windows), "vectors"]
-    if not all(_done(lake, table, plan.name) for table in tables):
+    if not all(_done(lake, table, plan.name) for table in plan.written):
+        before = "so it was asked for" if whole else previous(plan)
         try:
-            _work(workers, plan)
+            if isinstance(before, Previous):
+                plan = replace(plan, parts=before.parts)
+                removed = _go_on(workers, plan, before, tell)
+            else:
+                tell(f"computing everything: {before}")
+                removed = None
+                _work(workers, plan)
+            begin(plan)
+            _publish(lake, plan, removed)
+            end(plan)
         finally:
             remove(plan.work())
-        for table in tables:
-            lake.commit(table, partial(_publish, lake, table, plan))
     return lake.version("vectors")
 
 
@@ -46,9 +65,8 @@ def _work(workers: Workers, plan: Plan) -> None:
     files, rows = sources(plan)
     if not files:
         raise DataError("there is no published history", where=plan.tables().root, next_step="ingest something first")
-    load(
-        plan.tables(), pipeline, dict(plan.asof)
-    )  # a version that cannot be read is told before the work, not after it
+    # a version that cannot be read is told before the work, not after it
+    load(plan.tables(), pipeline, dict(plan.asof))
     each: Callable[..., object] = partial(workers.each, rows=rows)
     each(partial(deal, plan), files)
     each(partial(relate, plan), [(stream.name, part) for stream in pipeline.streams if stream.parent for part in parts])
@@ -57,25 +75,52 @@ def _work(workers: Workers, plan: Plan) -> None:
     each(partial(assemble, plan), parts)
 
 
-def _publish(lake: Lake, table: str, plan: Plan, held: deltalake.DeltaTable | None) -> None:
-    """Name the run's files of a table in place of what it held, be they empty; nothing if a run of that name did."""
+def _go_on(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str], None]) -> list[str]:
+    """The files of vectors that are replaced."""
+    pipeline, parts = plan.declared(), range(plan.parts)
+    load(plan.tables(), pipeline, dict(plan.asof))
+    (grown,) = workers.each(partial(gather, plan), [before], rows=0)
+    tell(
+        f"going on from {rfc3339(before.at)}: {grown.arrived:,} versions of events are new,"
+        f" {grown.computed:,} vectors and {grown.labels:,} labels change"
+    )
+    each: Callable[..., Any] = partial(workers.each, rows=grown.computed)
+    each(partial(compute_part, plan, grown=True), [(view.name, part) for view in pipeline.windows for part in parts])
+    each(partial(assemble, plan), parts)
+    return [path for path in each(partial(renew, plan), list(enumerate(old_files(plan)))) if path is not None]
+
+
+def _publish(lake: Lake, plan: Plan, removed: Sequence[str] | None) -> None:
+    """Name the run's files in every table: in place of all that it held, or beside it and in place of some."""
+    for table in plan.written:
+        grows = removed is not None and not table.startswith("tiles/")
+        gone = (removed or ()) if table == "vectors" else ()
+        lake.commit(table, partial(_named, lake, table, plan, gone if grows else None))
+
+
+def _named(
+    lake: Lake, table: str, plan: Plan, removed: Sequence[str] | None, held: deltalake.DeltaTable | None
+) -> None:
+    """Commit the run's files of a table, be they empty; nothing if a run of that name did."""
     if held is not None and held.transaction_version(plan.name) is not None:
         return
     actions, schema = staged_files(lake.uri(table), plan.folder)
-    if schema is None:
-        raise DataError("the backfill has left no files", where=lake.uri(table), next_step="run it again")
     marks = [deltalake.Transaction(plan.name, 1)]
+    if schema is None and removed is None:
+        raise DataError("the backfill has left no files", where=lake.uri(table), next_step="run it again")
     if held is None:
-        create_table(lake.uri(table), schema, actions, marks)
+        create_table(lake.uri(table), schema or pa.schema([]), actions, marks)
+    elif removed is None:
+        replace_files(held, schema or pa.schema([]), actions, marks)
     else:
-        replace_files(held, schema, actions, marks)
+        exchange_files(held, actions, removed, marks)
 
 
 def _done(lake: Lake, table: str, name: str) -> bool:
     return lake.reached_by(table, name) is not None
 
 
-def _arguments() -> Plan:
+def _arguments() -> tuple[Plan, bool]:
     parser = argparse.ArgumentParser(
         prog="backfill", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -87,13 +132,14 @@ def _arguments() -> Plan:
     parser.add_argument(
         "--table", type=_version, action="append", help="version of an as-of table, such as holidays@3 (the newest)"
     )
+    parser.add_argument("--whole", action="store_true", help="compute everything, and go on from no earlier backfill")
     given = parser.parse_args()
     pipeline = str(Path(given.pipeline).resolve()) if given.pipeline.endswith(".py") else given.pipeline
     declared = load_pipeline(pipeline)
     lake = Lake(given.lake, declared.name)
     base = lake.version("batches") if given.base is None else given.base
     tables = newest(lake, declared) | dict(given.table or ())
-    return Plan(pipeline, given.lake, base, given.at, given.parts, tuple(tables.items()))
+    return Plan(pipeline, given.lake, base, given.at, given.parts, tuple(tables.items())), given.whole
 
 
 def _version(text: str) -> tuple[str, int]:
@@ -103,8 +149,9 @@ def _version(text: str) -> tuple[str, int]:
 
 def main() -> None:
     """Run the job from the command line."""
+    plan, whole = _arguments()
     with spark_workers("backfill") as workers:
-        backfill(workers, _arguments())
+        backfill(workers, plan, whole=whole)
 
 
 if __name__ == "__main__":

@@ -46,14 +46,20 @@ class Difference:
 
 def difference(view: Windows, before: pa.Table, after: pa.Table) -> Difference:
     """How two tables of rows differ, rows of nobody left out."""
-    old, new = (table.filter(table.column("key").is_valid()) for table in (before, after))
-    if len(old):
-        old, new = _apart(view, old, new)
+    old, new = (table.filter(table.column("key").is_valid()) for table in apart(view, before, after))
     joined = pa.chunked_array([*old.column("key").chunks, *new.column("key").chunks], old.schema.field("key").type)
     coded = joined.combine_chunks().dictionary_encode()
     entity = np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
     keys = coded.dictionary.to_pylist()
     return Difference(keys, _moved(view, old, entity[: len(old)]), _moved(view, new, entity[len(old) :]))
+
+
+def apart(view: Windows, old: pa.Table, new: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Both tables of rows without those that they have in common."""
+    if not len(old):
+        return old, new
+    held, fresh = Counter(_listed(view, old)), Counter(_listed(view, new))
+    return _kept(view, old, held - fresh), _kept(view, new, fresh - held)
 
 
 def table_rows(view: Windows, table: pa.Table) -> Rows:
@@ -69,12 +75,6 @@ def _moved(view: Windows, table: pa.Table, entity: Ints) -> Moved:
     order = np.lexsort((*rows.matrix.T[::-1], entity))
     ids = None if rows.ids is None else [rows.ids[i] for i in order.tolist()]
     return Moved(entity[order], Rows(rows.matrix[order], ids))
-
-
-def _apart(view: Windows, old: pa.Table, new: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Both tables without the rows that they have in common."""
-    held, fresh = Counter(_listed(view, old)), Counter(_listed(view, new))
-    return _kept(view, old, held - fresh), _kept(view, new, fresh - held)
 
 
 def _kept(view: Windows, table: pa.Table, wanted: Counter[_Row]) -> pa.Table:

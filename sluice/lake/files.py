@@ -11,9 +11,9 @@ import deltalake
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from sluice.errors import DataError
+from sluice.errors import DataError, Outage
 
 _ROW_GROUP = 65_536
 _LONGEST = 128
@@ -30,15 +30,18 @@ def staged_files(table_uri: str, folder: str) -> tuple[list[AddAction], pa.Schem
     return actions, read[0][1].schema_arrow.remove_metadata() if read else None
 
 
-def write_parquet(uri: str, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Write tables of one schema as a parquet file."""
+def write_parquet(
+    uri: str, tables: Iterable[pa.Table], schema: pa.Schema, *, repeated: Sequence[str] | None = None
+) -> None:
+    """Write tables of one schema as a parquet file; values of the `repeated` columns are kept in a dictionary."""
     filesystem, path = _place(uri)
     filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     # numbers hardly repeat: a dictionary of them would be made and thrown away
-    repeated = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    if repeated is None:
+        repeated = [field.name for field in schema if not pa.types.is_floating(field.type)]
     with (
         filesystem.open_output_stream(path) as sink,
-        pq.ParquetWriter(sink, schema, use_dictionary=repeated) as writer,
+        pq.ParquetWriter(sink, schema, use_dictionary=list(repeated)) as writer,
     ):
         for group in _groups(tables):
             writer.write_table(group)
@@ -125,6 +128,27 @@ def replace_files(
         schema=deltalake.Schema.from_arrow(schema),
         partition_by=[],
         commit_properties=deltalake.CommitProperties(app_transactions=marks),
+    )
+
+
+def exchange_files(
+    held: deltalake.DeltaTable, actions: list[AddAction], removed: Sequence[str], marks: list[deltalake.Transaction]
+) -> None:
+    """A new version of a table with more files, and without some of those that it names.
+
+    Outage when one of those is there no longer: another process has written the table since.
+    """
+    there = set(pa.table(held.get_add_actions()).column("path").to_pylist())
+    if not set(removed) <= there:
+        raise Outage("files that were read have been replaced since", where=held.table_uri, next_step="run it again")
+    now = max((action.modification_time for action in actions), default=0)
+    held.create_write_transaction(
+        [*actions, *(RemoveAction(path, True, now) for path in removed)],  # noqa: FBT003 Delta's own order
+        mode="append",
+        schema=held.schema(),
+        partition_by=[],
+        # what is removed was read at this version: a commit in between is judged anew
+        commit_properties=deltalake.CommitProperties(app_transactions=marks, max_commit_retries=0),
     )
 
 

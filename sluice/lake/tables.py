@@ -7,6 +7,7 @@
     verdicts             what the gates found of every batch      batches        the batches that readers may see
     publications         what is being published: written before the first of those tables, completed after a crash
     asof/<table>         slowly changing tables that vectors look things up in; every load is a version
+    rows/<view>          what the windows of a view count, in buckets of the entity      backfills  what each was of
     vectors, tiles/<view>, training_sets, predictions, audits, drift, performance, decisions, promotions
 
 Every reader goes through `Lake.read`: rows of a batch are there when the batch's row in `batches` is, and not before.
@@ -73,7 +74,7 @@ class Lake:
                 f"there is no table {table!r}", where=self.root, next_step="run the step that writes it first"
             )
         condition = _both(where, self._published(table))
-        return pa.table(self._dataset(found).to_table(columns=columns, filter=condition))
+        return pa.table(self.dataset(found).to_table(columns=columns, filter=condition))
 
     def rows(self, table: str, *, where: ds.Expression | None = None) -> list[dict[str, Any]]:
         """The published rows of a small table as dictionaries; none when nobody has written it."""
@@ -84,7 +85,7 @@ class Lake:
         found = self.open(table)
         if found is None:
             return 0
-        return int(self._dataset(found).count_rows(filter=_both(where, self._published(table))))
+        return int(self.dataset(found).count_rows(filter=_both(where, self._published(table))))
 
     def scan(
         self, table: str, *, columns: Sequence[str] | None = None, where: ds.Expression | None = None
@@ -93,7 +94,7 @@ class Lake:
         found = self.open(table)
         if found is not None:
             condition = _both(where, self._published(table))
-            yield from self._dataset(found).to_batches(columns=columns, filter=condition)
+            yield from self.dataset(found).to_batches(columns=columns, filter=condition)
 
     def append(self, table: str, rows: pa.Table, *, once: str | None = None) -> bool:
         """Append rows in one commit; with `once`, only if no commit carries that marker yet. Whether it was written."""
@@ -161,6 +162,12 @@ class Lake:
             f"other processes were faster {_TRIES} times ({lost})", where=self.uri(table), next_step="run it again"
         )
 
+    def dataset(self, found: deltalake.DeltaTable, schema: pa.Schema | None = None) -> ds.Dataset:
+        """The rows of a table, with null in columns of `schema` that it does not have."""
+        # Arrow's own file system: with the one that delta-rs brings, processes abort at their end more often than not
+        filesystem, path = pyarrow.fs.FileSystem.from_uri(found.table_uri)
+        return found.to_pyarrow_dataset(filesystem=pyarrow.fs.SubTreeFileSystem(path, filesystem), schema=schema)
+
     def published(self, stream: str | None = None) -> list[dict[str, Any]]:
         """The batches that readers may see, oldest first."""
         batches = self.rows("batches")
@@ -178,11 +185,6 @@ class Lake:
     def watermarks(self, stream: str) -> dict[str, int]:
         """The greatest accepted event time of every topic partition of a stream, as far as it is published."""
         return self._greatest(stream, "watermarks")
-
-    def _dataset(self, found: deltalake.DeltaTable) -> ds.Dataset:
-        # Arrow's own file system: with the one that delta-rs brings, processes abort at their end more often than not
-        filesystem, path = pyarrow.fs.FileSystem.from_uri(found.table_uri)
-        return found.to_pyarrow_dataset(filesystem=pyarrow.fs.SubTreeFileSystem(path, filesystem))
 
     def _greatest(self, stream: str, column: str) -> dict[str, int]:
         greatest: dict[str, int] = {}

@@ -17,7 +17,7 @@ from sluice.engine.history import settled
 from sluice.engine.vectors import vectors
 from sluice.lake.asof import load, publish
 from sluice.lake.asof_rows import judge
-from sluice.lake.backfill import Plan
+from sluice.lake.plan import Plan
 from sluice.lake.workers import Here
 from sluice.local.environment import engine_environment
 from sluice.settings import settings
@@ -104,7 +104,7 @@ def test_a_run_that_was_killed_is_completed_by_the_next(history: History, tmp_pa
     work = Path(history.lake.uri("work"))
 
     first = submitted(history, "--parts", "24")
-    while not list(work.glob("*/rows")) and first.poll() is None:
+    while not list(work.glob("*/counted")) and first.poll() is None:
         time.sleep(0.01)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()

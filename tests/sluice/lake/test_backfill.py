@@ -22,7 +22,7 @@ from sluice.engine.labels import label_at
 from sluice.engine.store import MemoryStore
 from sluice.engine.vectors import vectors
 from sluice.errors import DataError
-from sluice.lake.backfill import Plan
+from sluice.lake.plan import Plan
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from tests.sluice.stream.feeds import START, Message, feed

@@ -16,7 +16,7 @@ from sluice.engine.vectors import vectors
 from sluice.errors import DataError
 from sluice.lake.asof import load, newest, publish
 from sluice.lake.asof_rows import judge
-from sluice.lake.backfill import Plan
+from sluice.lake.plan import Plan
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from tests.sluice.stream import priced

@@ -1,0 +1,100 @@
+"""The backfills of a pipeline, each with a row when it begins to publish and one when it has: `backfills`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from sluice.lake.plan import Plan
+from sluice.lake.tables import Lake
+
+TABLE = "backfills"
+_PUBLISHING, _DONE = "publishing", "done"
+_SCHEMA = pa.schema(
+    {
+        "number": pa.int64(),
+        "state": pa.string(),
+        "name": pa.string(),
+        "meaning": pa.string(),
+        "base": pa.int64(),
+        "at": pa.int64(),
+        "parts": pa.int32(),
+        "asof": pa.string(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The backfill that the next one can go on from."""
+
+    base: int
+    at: int
+    parts: int
+    asof: Mapping[str, int]
+
+
+def previous(plan: Plan) -> Previous | str:
+    """The backfill to go on from, or why everything is to be computed anew."""
+    lake = plan.tables()
+    listed = sorted(lake.rows(TABLE), key=lambda row: row["number"])
+    if not listed:
+        return "it is the first"
+    last = listed[-1]
+    reasons = {
+        "the one before was not finished": last["state"] != _DONE,
+        "the declaration or the code is another": last["meaning"] != plan.meaning,
+        "the one before is of a later moment": last["at"] > plan.at,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            return reason
+    found = Previous(last["base"], last["at"], last["parts"], json.loads(last["asof"]))
+    other = [table for table in plan.written if lake.reached_by(table, last["name"]) is None]
+    if other:
+        return f"{other[0]} was written by somebody else since"
+    return _grown(plan, found) or found
+
+
+def begin(plan: Plan) -> None:
+    """Note that tables are about to move to this backfill."""
+    _note(plan, _PUBLISHING)
+
+
+def end(plan: Plan) -> None:
+    """Note that every table has."""
+    _note(plan, _DONE)
+
+
+def batches(lake: Lake, base: int) -> dict[tuple[str, str], int]:
+    """The batches that are history at a version of `batches` by stream and name, with the rows they brought."""
+    listed = lake.read("batches", version=base).to_pylist() if base >= 0 else []
+    return {(row["stream"], row["batch"]): row["accepted"] for row in listed}
+
+
+def _grown(plan: Plan, found: Previous) -> str | None:
+    """Why what has come since is not what one can go on with."""
+    old, new = batches(plan.tables(), found.base), batches(plan.tables(), plan.base)
+    if not set(old) <= set(new):
+        return "a batch of the one before is history no longer"
+    if sum(rows for name, rows in new.items() if name not in old) > sum(old.values()):
+        return "more than half of the rows are new"
+    return None
+
+
+def _note(plan: Plan, state: str) -> None:
+    lake = plan.tables()
+    row = {
+        "number": lake.count(TABLE),
+        "state": state,
+        "name": plan.name,
+        "meaning": plan.meaning,
+        "base": plan.base,
+        "at": plan.at,
+        "parts": plan.parts,
+        "asof": json.dumps(dict(plan.asof)),
+    }
+    lake.append_rows(TABLE, [row], _SCHEMA)

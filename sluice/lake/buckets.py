@@ -1,0 +1,86 @@
+"""Rows of a view in hash buckets of the entity: laid out once, and kept up by every backfill that goes on from another.
+
+`rows/<view>` holds what `engine.history.rows` gives, with `part` (the bucket) and `sign`: 1 for a row that joined, -1
+for one that left. Within a file rows lie in the order of time, so that who needs the last weeks skips the years before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from sluice.declare.views import Windows
+from sluice.engine.encode import Ints, integers, row_hashes
+from sluice.engine.order import by_key
+from sluice.lake.files import read_file, write_parquet
+from sluice.lake.tables import Lake
+
+JOINED, LEFT = 1, -1
+_PART, _SIGN = "part", "sign"
+
+
+def place(view: Windows) -> str:
+    """The table of a view's rows."""
+    return f"rows/{view.name}"
+
+
+def parts_of(column: pa.ChunkedArray, parts: int) -> Ints:
+    """Which bucket each value belongs to; null to the one that its hash gives."""
+    hashes = row_hashes([column.combine_chunks()]).view(np.uint64)
+    return np.asarray(hashes % np.uint64(parts), np.int64)
+
+
+def dealt(table: pa.Table, by: pa.ChunkedArray, parts: int) -> Iterator[tuple[int, pa.Table]]:
+    """A table by the bucket of one of its columns; buckets without rows are left out."""
+    if parts == 1:
+        yield from [(0, table)] if len(table) else []
+        return
+    part = parts_of(by, parts)
+    sorted_ = table.take(pa.array(by_key(part, parts)))
+    ends = np.cumsum(np.bincount(part, minlength=parts))
+    for index, (begin, end) in enumerate(pairwise([0, *ends.tolist()])):
+        if end > begin:
+            yield index, sorted_.slice(begin, end - begin)
+
+
+def lay(uri: str, part: int, joined: pa.Table, left: pa.Table | None = None) -> None:
+    """Write the rows of one bucket that joined, and those that left, as a file of the table."""
+    sides = [_signed(joined, part, JOINED), *([_signed(left, part, LEFT)] if left is not None else [])]
+    both = pa.concat_tables(sides)
+    order = np.argsort(integers(both.column("time"))[0], kind="stable")
+    write_parquet(uri, [both.take(pa.array(order))], both.schema, repeated=[])
+
+
+def laid(lake: Lake, view: Windows, version: int, part: int, *, since: int | None, fresh: str | None) -> pa.Table:
+    """The rows of one bucket from a moment on, at a version of the table and with what a file is about to add to it."""
+    held = lake.open(place(view), version)
+    if held is None:
+        raise AssertionError(f"there is no {place(view)}")
+    condition = ds.field(_PART) == part
+    if since is not None:
+        condition &= ds.field("time") >= since
+    found = pa.table(lake.dataset(held).to_table(filter=condition))
+    if fresh is not None:
+        found = pa.concat_tables([found, read_file(fresh).cast(found.schema)])
+    return _standing(found)
+
+
+def _signed(rows: pa.Table, part: int, sign: int) -> pa.Table:
+    size = len(rows)
+    columns = {_PART: pa.array(np.full(size, part, np.int32)), _SIGN: pa.array(np.full(size, sign, np.int8))}
+    return pa.table({**{name: rows.column(name) for name in rows.column_names}, **columns})
+
+
+def _standing(rows: pa.Table) -> pa.Table:
+    """The rows that joined without those that left again."""
+    names = [name for name in rows.column_names if name not in {_PART, _SIGN}]
+    signs = integers(rows.column(_SIGN))[0]
+    if (signs == JOINED).all():
+        return rows.select(names)
+    summed = rows.group_by(names, use_threads=False).aggregate([(_SIGN, "sum")])
+    left = integers(summed.column(f"{_SIGN}_sum"))[0]
+    return summed.select(names).take(pa.array(np.repeat(np.arange(len(left)), np.maximum(left, 0))))

@@ -1,0 +1,99 @@
+"""What the tasks of a backfill are told, and the files of history that they read."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+import pyarrow.fs
+
+from sluice.declare.loading import load_pipeline
+from sluice.declare.pipeline import Pipeline, hash_of
+from sluice.lake.tables import Lake
+from sluice.version import code_version
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every task of a backfill needs to know; small, and sent to the workers."""
+
+    pipeline: str
+    """A registered name or the path of a .py file, which every worker can read."""
+    lake: str
+    base: int
+    """The version of the table `batches` whose published batches are history."""
+    at: int
+    """Event clock in microseconds: labels are those known by then."""
+    parts: int = 4
+    asof: tuple[tuple[str, int], ...] = ()
+    """The version of each as-of table, so that every task and every further try looks up the same."""
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """A name of its own, so that no run meets the files of another that was killed."""
+
+    def declared(self) -> Pipeline:
+        """The pipeline, loaded where it is needed."""
+        return load_pipeline(self.pipeline)
+
+    def tables(self) -> Lake:
+        """The pipeline's tables."""
+        return Lake(self.lake, self.declared().name)
+
+    @property
+    def name(self) -> str:
+        """What decides the result; a backfill of the same name has nothing to add."""
+        tables = f":{hash_of(dict(self.asof))}" if self.asof else ""
+        return f"backfill:{self.at}:{self.base}:{self.meaning}{tables}"
+
+    @property
+    def meaning(self) -> str:
+        """What is computed, whatever from: the declaration and the code."""
+        pipeline = self.declared()
+        what = {"features": pipeline.definition, "label": pipeline.label.describe(), "by": pipeline.segment_by}
+        return f"{hash_of(what)}:{code_version()}"
+
+    @property
+    def folder(self) -> str:
+        """The folder of this run below each table that it writes."""
+        return f"backfill-{self.run}"
+
+    @property
+    def written(self) -> list[str]:
+        """The tables that a backfill writes, the vectors last."""
+        views = self.declared().windows
+        return [*(f"{kind}/{view.name}" for kind in ("rows", "tiles") for view in views), "vectors"]
+
+    def work(self, *names: object) -> str:
+        """A place for what tasks hand to each other."""
+        return self.tables().uri("/".join(map(str, ("work", self.folder, *names))))
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of silver: its path below its table, and the batches of it that are history."""
+
+    number: int
+    stream: str
+    table: str
+    path: str
+    batches: tuple[str, ...]
+
+
+def sources(plan: Plan) -> tuple[list[Source], int]:
+    """The files of history, and how many rows were accepted into them; none for a stream without published batches."""
+    lake, pipeline = plan.tables(), plan.declared()
+    published = lake.read("batches", version=plan.base).to_pylist() if plan.base >= 0 else []
+    found: list[Source] = []
+    for stream in pipeline.streams:
+        batches = tuple(row["batch"] for row in published if row["stream"] == stream.name)
+        silver = lake.open(f"silver/{stream.name}") if batches else None
+        if silver is not None:
+            files = silver.to_pyarrow_dataset(filesystem=below(silver.table_uri)).get_fragments()
+            mine = [(stream.name, silver.table_uri, file.path, batches) for file in files]
+            found += [Source(len(found) + index, *one) for index, one in enumerate(mine)]
+    return found, sum(row["accepted"] for row in published)
+
+
+def below(table: str) -> pyarrow.fs.FileSystem:
+    """A file system whose paths are those below a table."""
+    filesystem, path = pyarrow.fs.FileSystem.from_uri(table)
+    return pyarrow.fs.SubTreeFileSystem(path, filesystem)
