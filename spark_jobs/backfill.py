@@ -24,9 +24,10 @@ from sluice.clock import rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DataError
 from sluice.lake.asof import load, newest
-from sluice.lake.backfill import assemble, compute_part, count, deal, relate
+from sluice.lake.backfill import assemble, compute_part, count, deal
 from sluice.lake.backfills import Previous, begin, end, previous
 from sluice.lake.daily import gather, old_files, renew
+from sluice.lake.dealing import relate
 from sluice.lake.files import create_table, exchange_files, remove, replace_files, staged_files
 from sluice.lake.plan import Plan, sources
 from sluice.lake.tables import Lake

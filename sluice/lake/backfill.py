@@ -19,22 +19,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from sluice.declare.functions import Windowed
 from sluice.declare.pipeline import ALL, Pipeline
-from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
-from sluice.engine.batch import Column, compute
+from sluice.engine.batch import Column
 from sluice.engine.build import build
-from sluice.engine.encode import OWN_COLUMNS, encode, integers, invalid
+from sluice.engine.encode import OWN_COLUMNS, encode, integers
 from sluice.engine.facts import encoded_schema
-from sluice.engine.history import empty_rows, id_codes, keep, rows, settled
+from sluice.engine.history import empty_rows, settled
 from sluice.engine.labels import label_at
-from sluice.engine.vectors import as_table, complete, requests_of
-from sluice.lake import buckets
+from sluice.engine.vectors import as_table, complete
+from sluice.lake import buckets, dealing
 from sluice.lake.asof import load
 from sluice.lake.contract import silver_schema
 from sluice.lake.daily import days_of, grown_rows
-from sluice.lake.files import hand_over, handed_over, write_parquet
+from sluice.lake.files import handed_over, write_parquet
 from sluice.lake.plan import Plan, Source, below
 
 
@@ -47,39 +45,19 @@ def deal(plan: Plan, source: Source) -> None:
     needed = [*OWN_COLUMNS, *stream.columns]
     table = pa.table(file.to_table(schema=silver_schema(stream), columns=needed, filter=published))
     encoded = encode(table, stream)
-    _deal(plan, encoded, encoded.column("_id"), ("facts", stream.name), source.number)
-
-
-def relate(plan: Plan, place: tuple[str, int]) -> None:
-    """Bring every version of each teller of one part to every event that any version of it tells about."""
-    stream, part = plan.declared().stream(place[0]), place[1]
-    if stream.parent is None:
-        raise AssertionError(f"{stream} tells about nothing")
-    told = _facts(plan, "facts", stream, part)
-    tellers, about = id_codes(told.column("_id")), buckets.parts_of(told.column(stream.parent[0]), plan.parts)
-    parented = ~invalid(_one(told.column(stream.parent[0])))
-    for target in range(plan.parts):
-        mine = np.isin(tellers, tellers[(about == target) & parented])
-        _write(plan, told.filter(pa.array(mine)), "told", stream.name, target, part)
+    dealing.deal(plan, encoded, encoded.column("_id"), ("facts", stream.name), source.number)
 
 
 def count(plan: Plan, part: int) -> None:
     """The rows and requests of every view from the versions of some events, dealt by entity; the scored events."""
     pipeline = plan.declared()
-    by_id = {stream.name: _facts(plan, "facts", stream, part) for stream in pipeline.streams}
-    about = {stream.name: _facts(plan, "told", stream, part) for stream in pipeline.streams if stream.parent}
+    by_id, about = dealing.related(plan, part)
     scored = settled(by_id[pipeline.events.name])
-    for view in pipeline.windows:
-        # a view with a key of its own counts each event where it was dealt to; the others where their parent was
-        related = view.label is not None or view.inherits_key
-        counted = rows(view, {**by_id, **about} if related else by_id, kept=keep(pipeline))
-        asked = requests_of(view, scored)
-        _deal(plan, counted, counted.column("key"), ("counted", view.name), part)
-        _deal(plan, asked, asked.column("key"), ("requests", view.name), part)
+    dealing.count_views(plan, by_id, about, scored, part)
     ids, times = scored.column("_id").combine_chunks(), integers(scored.column("_time"))[0]
     label, known = label_at(pipeline.label, about, ids, times, plan.at)
     labelled = scored.append_column("_label", pa.array(label.astype(np.int8), mask=~known))
-    _deal(plan, labelled, days_of(labelled.column("_time")), ("scored",), part)
+    dealing.deal(plan, labelled, days_of(labelled.column("_time")), ("scored",), part)
 
 
 def compute_part(plan: Plan, place: tuple[str, int], *, grown: bool = False) -> None:
@@ -93,10 +71,8 @@ def compute_part(plan: Plan, place: tuple[str, int], *, grown: bool = False) -> 
     write_parquet(plan.tables().uri(f"tiles/{view.name}/{plan.folder}/{part:05}.parquet"), [built], built.schema)
     asked = handed_over(plan.work("requests", view.name, part))
     if asked is not None:
-        found = compute(view, counted, asked)
-        columns = {name: pa.array(values, mask=~valid) for name, (values, valid) in found.items()}
-        values = pa.table({"_id": asked.column("id"), **columns})
-        _deal(plan, values, days_of(asked.column("time")), ("values", view.name), part)
+        values = pa.table({"_id": asked.column("id"), **dealing.values_of(view, counted, asked)})
+        dealing.deal(plan, values, days_of(asked.column("time")), ("values", view.name), part)
 
 
 def _laid(plan: Plan, view: Windows, part: int) -> pa.Table:
@@ -112,7 +88,8 @@ def assemble(plan: Plan, part: int) -> None:
     scored = handed_over(plan.work("scored", part)) or _unscored(pipeline)
     windowed: dict[str, Column] = {}
     for view in pipeline.windows:
-        windowed |= _aligned(scored, handed_over(plan.work("values", view.name, part)), view)
+        values = handed_over(plan.work("values", view.name, part))
+        windowed |= dealing.aligned(scored.column("_id").combine_chunks(), values, view, "_id")
     lookups = load(plan.tables(), pipeline, dict(plan.asof))
     table = _described(pipeline, scored, as_table(pipeline, complete(pipeline, scored, windowed, lookups)))
     days = days_of(table.column("event_time"))
@@ -142,39 +119,3 @@ def _segments(pipeline: Pipeline, scored: pa.Table) -> pa.Array:
         return pa.array([ALL] * len(scored), pa.string())
     names = pa.array(pipeline.segments, pa.string())
     return names.take(scored.column(pipeline.segment_by).combine_chunks()).fill_null(ALL)
-
-
-def _aligned(scored: pa.Table, values: pa.Table | None, view: Windows) -> dict[str, Column]:
-    """A view's values in the order of the events."""
-    if values is None:
-        nothing = {feature.name: pa.array([], _kind(view, feature)) for feature in view.functions}
-        values = pa.table({"_id": scored.column("_id"), **nothing})
-    taken = values.take(pc.index_in(scored.column("_id").combine_chunks(), value_set=_one(values.column("_id"))))
-    result: dict[str, Column] = {}
-    for feature in view.functions:
-        column = _one(taken.column(feature.name)).cast(_kind(view, feature))
-        numbers = column.fill_null(0).to_numpy(zero_copy_only=False)
-        result[f"{view.name}__{feature.name}"] = (numbers, ~invalid(column))
-    return result
-
-
-def _kind(view: Windows, feature: Windowed) -> pa.DataType:
-    return pa.float64() if view.category(feature) is None else pa.int64()
-
-
-def _facts(plan: Plan, kind: str, stream: Stream, part: int) -> pa.Table:
-    return handed_over(plan.work(kind, stream.name, part)) or encoded_schema(stream).empty_table()
-
-
-def _deal(plan: Plan, table: pa.Table, by: pa.ChunkedArray, kind: tuple[str, ...], number: int) -> None:
-    for part, some in buckets.dealt(table, by, plan.parts):
-        _write(plan, some, *kind, part, number)
-
-
-def _write(plan: Plan, table: pa.Table, *names: object) -> None:
-    if len(table):
-        hand_over(f"{plan.work(*names)}.arrow", table)
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks()

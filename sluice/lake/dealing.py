@@ -1,0 +1,116 @@
+"""What the tasks of a job leave for each other: tables dealt by id or by entity; and the steps that jobs share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sluice.declare.functions import Windowed
+from sluice.declare.pipeline import Pipeline
+from sluice.declare.streams import Stream
+from sluice.declare.views import Windows
+from sluice.engine.batch import Column, compute
+from sluice.engine.encode import invalid
+from sluice.engine.facts import encoded_schema
+from sluice.engine.history import id_codes, keep, rows
+from sluice.engine.vectors import requests_of
+from sluice.lake.buckets import dealt, parts_of
+from sluice.lake.files import hand_over, handed_over
+
+
+class Dealing(Protocol):
+    """A job whose tasks deal tables into parts."""
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        ...
+
+    def declared(self) -> Pipeline:
+        """The pipeline, loaded where it is needed."""
+        ...
+
+    def work(self, *names: object) -> str:
+        """A place for what tasks hand to each other."""
+        ...
+
+
+def hand(job: Dealing, table: pa.Table, *names: object) -> None:
+    """Leave a table in a place; nothing if it has no rows."""
+    if len(table):
+        hand_over(f"{job.work(*names)}.arrow", table)
+
+
+def deal(job: Dealing, table: pa.Table, by: pa.ChunkedArray, kind: tuple[str, ...], number: int) -> None:
+    """Leave the rows of a table in the parts of one of its columns; `number` tells tasks apart."""
+    for part, some in dealt(table, by, job.parts):
+        hand(job, some, *kind, part, number)
+
+
+def facts(job: Dealing, kind: str, stream: Stream, part: int) -> pa.Table:
+    """The versions of a stream that were left in a part."""
+    return handed_over(job.work(kind, stream.name, part)) or encoded_schema(stream).empty_table()
+
+
+def relate(job: Dealing, place: tuple[str, int]) -> None:
+    """Bring every version of each teller of one part to every event that any version of it tells about."""
+    stream, part = job.declared().stream(place[0]), place[1]
+    if stream.parent is None:
+        raise AssertionError(f"{stream} tells about nothing")
+    told = facts(job, "facts", stream, part)
+    parents = told.column(stream.parent[0])
+    tellers, about = id_codes(told.column("_id")), parts_of(parents, job.parts)
+    parented = ~invalid(parents.combine_chunks())
+    for target in range(job.parts):
+        mine = np.isin(tellers, tellers[(about == target) & parented])
+        hand(job, told.filter(pa.array(mine)), "told", stream.name, target, part)
+
+
+def related(job: Dealing, part: int) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+    """The versions of some events by id, and of what tells about them."""
+    streams = job.declared().streams
+    by_id = {stream.name: facts(job, "facts", stream, part) for stream in streams}
+    return by_id, {stream.name: facts(job, "told", stream, part) for stream in streams if stream.parent}
+
+
+def count_views(
+    job: Dealing, by_id: Mapping[str, pa.Table], about: Mapping[str, pa.Table], scored: pa.Table, number: int
+) -> None:
+    """Deal the rows and the requests of every view by entity; requests keep the `_place` that events may have."""
+    pipeline = job.declared()
+    for view in pipeline.windows:
+        # a view with a key of its own counts each event where it was dealt to; the others where their parent was
+        told = view.label is not None or view.inherits_key
+        counted = rows(view, {**by_id, **about} if told else by_id, kept=keep(pipeline))
+        asked = requests_of(view, scored)
+        if "_place" in scored.column_names:
+            asked = asked.append_column("_place", scored.column("_place"))
+        deal(job, counted, counted.column("key"), ("counted", view.name), number)
+        deal(job, asked, asked.column("key"), ("requests", view.name), number)
+
+
+def values_of(view: Windows, counted: pa.Table, asked: pa.Table) -> dict[str, pa.Array]:
+    """The values of a view for some requests, as columns."""
+    return {name: pa.array(values, mask=~valid) for name, (values, valid) in compute(view, counted, asked).items()}
+
+
+def aligned(wanted: pa.Array, values: pa.Table | None, view: Windows, by: str) -> dict[str, Column]:
+    """A view's values in the order of some ids or places, which `values` names in column `by`."""
+    if values is None:
+        nothing = {feature.name: pa.array([], _kind(view, feature)) for feature in view.functions}
+        values = pa.table({by: wanted.slice(0, 0), **nothing})
+    taken = values.take(pc.index_in(wanted, value_set=values.column(by).combine_chunks()))
+    result: dict[str, Column] = {}
+    for feature in view.functions:
+        column = taken.column(feature.name).combine_chunks().cast(_kind(view, feature))
+        numbers = column.fill_null(0).to_numpy(zero_copy_only=False)
+        result[f"{view.name}__{feature.name}"] = (numbers, ~invalid(column))
+    return result
+
+
+def _kind(view: Windows, feature: Windowed) -> pa.DataType:
+    return pa.float64() if view.category(feature) is None else pa.int64()
