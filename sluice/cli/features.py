@@ -104,11 +104,12 @@ def compute(pipeline: Pipeline, events: Input, out: Output, engine: Engine = "lo
     """Write the values of every event of some files, each as of its own moment: one row per event, id first."""
     from sluice.cli.computing import on_spark
     from sluice.lake import computing
+    from sluice.lake.workers import Here
 
     begun = time.monotonic()
     asked = computing.request(pipeline, events, out, settings().places.lake_uri)
     with Console(stderr=True).status(f"computing {load_pipeline(pipeline).name} on {engine}"):
-        done = computing.compute(asked) if engine == "local" else on_spark(pipeline, events, out)
+        done = computing.compute(Here(), asked) if engine == "local" else on_spark(pipeline, events, out)
     read = ", ".join(f"{rows:,} rows of {name}" for name, rows in done.rows.items())
     typer.echo(f"{read}: values of {done.events:,} events in {out}, {time.monotonic() - begun:.1f} s")
     for name, reasons in done.refused.items():

@@ -38,7 +38,7 @@ def settled(events: pa.Table) -> pa.Table:
     Where the same bytes are put and deleted at one revision, the delete stands.
     """
     ids = id_codes(events.column("_id"))
-    if not _distinct(ids):
+    if not are_distinct(ids):
         order = np.lexsort((*_arrival(events), *_rank(events), ids))
         events = events.take(pa.array(np.sort(order[_last_of(ids[order])])))
     put = integers(events.column("_op"))[0] == PUT
@@ -51,7 +51,7 @@ def originals(events: pa.Table) -> pa.Table:
     An event without watermark came in a file, before every other.
     """
     ids = id_codes(events.column("_id"))
-    if _distinct(ids):
+    if are_distinct(ids):
         return events
     version = (*_rank(events), ids)
     order = np.lexsort((*_arrival(events), *version))
@@ -95,13 +95,14 @@ def id_codes(ids: pa.ChunkedArray | pa.Array) -> Ints:
     return integers(array.dictionary_encode().indices)[0]
 
 
-def _distinct(codes: Ints) -> bool:
+def are_distinct(codes: Ints) -> bool:
+    """Whether no code occurs twice."""
     return bool((np.diff(codes) > 0).all() or (np.diff(np.sort(codes)) != 0).all())
 
 
 def _once(codes: Ints) -> Mask:
     """Where a code occurs once."""
-    if _distinct(codes):
+    if are_distinct(codes):
         return np.ones(len(codes), bool)
     order = np.argsort(codes, kind="stable")
     ends = _last_of(codes[order])

@@ -1,16 +1,23 @@
-"""The values of a pipeline for every event of some files: from parquet to parquet, and nothing else.
+"""The values of a pipeline for every event of some files: from parquet or Delta to parquet or Delta, and nothing else.
 
 The plainest way to use the engine: rows are typed and judged as in the lake, rows that may not enter are listed with
-the reason, and every other event gets its vector as of its own moment, from all the events that the files hold.
+the reason, and every other event gets its vector as of its own moment, from all the events that the files hold. What
+one worker can hold is computed at once, and more of it in `slices`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import deltalake
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,23 +26,32 @@ from sluice.declare.pipeline import Pipeline
 from sluice.engine.asof import NOTHING
 from sluice.engine.history import settled
 from sluice.engine.vectors import vectors
-from sluice.errors import DataError, UserError
+from sluice.errors import UserError
+from sluice.lake import slices
 from sluice.lake.asof import load, newest
-from sluice.lake.event_tables import Entered, enter_all
+from sluice.lake.dealing import relate
+from sluice.lake.event_tables import enter_all
+from sluice.lake.files import create_table, handed_over, replace_files, staged_files, write_parquet
+from sluice.lake.slices import Job, Slice, as_values_table, refusals
 from sluice.lake.tables import Lake
+from sluice.lake.workers import Workers
 
-_ROW_GROUP = 131_072
+AT_ONCE = 2_000_000
+"""Rows that one worker computes at once; more are dealt."""
+SLICE = 1_000_000
+"""Rows of a slice, or of a bucket, about."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be computed: small, and sent to the worker that does it."""
+    """What is to be computed: small, and sent to the workers that do it."""
 
     pipeline: str
-    """A registered name or the path of a .py file, which the worker can read."""
-    files: tuple[tuple[str, str], ...]
-    """The parquet file of each stream."""
+    """A registered name or the path of a .py file, which the workers can read."""
+    files: tuple[tuple[str, tuple[str, ...]], ...]
+    """The parquet files of each stream, in the order of their rows."""
     out: str
+    """A parquet file, or the folder of a Delta table."""
     lake: str
     """Where as-of tables are."""
     tables: tuple[tuple[str, int], ...] = ()
@@ -53,83 +69,166 @@ class Computed:
 
 
 def request(pipeline: str, events: Path, out: Path, lake: str) -> Request:
-    """The request for a file of the scored events, or for a folder with `<stream>.parquet` of each stream."""
+    """The request for a file or a Delta table of the scored events, or for a folder with `<stream>.parquet` of each."""
     declared = load_pipeline(pipeline)
     reference = str(Path(pipeline).resolve()) if pipeline.endswith(".py") else pipeline
-    files = tuple((name, str(path.resolve())) for name, path in _files(declared, events).items())
+    files = tuple((name, _parquet_files(declared, name, path)) for name, path in _places(declared, events).items())
     versions = newest(Lake(lake, declared.name), declared) if declared.lookups else {}
     return Request(reference, files, str(out.resolve()), lake, tuple(versions.items()))
 
 
-def compute(request: Request) -> Computed:
-    """Compute and write the values; the file is there when it is whole."""
+def compute(workers: Workers, request: Request, *, at_once: int = AT_ONCE, size: int = SLICE) -> Computed:
+    """Compute and write the values; they are there when they are whole."""
+    pieces = _pieces(request, size)
+    rows = sum(piece.rows for piece in pieces)
+    staged = _staging(Path(request.out))
+    try:
+        if rows <= at_once:
+            (done,) = workers.each(
+                functools.partial(_at_once, request, pieces), [f"{staged}/000000.parquet"], rows=rows
+            )
+        else:
+            done = _in_slices(workers, request, pieces, staged, size)
+        _publish(Path(request.out), staged)
+    finally:
+        if staged.name.startswith("."):
+            shutil.rmtree(staged, ignore_errors=True)
+    return done
+
+
+def _at_once(request: Request, pieces: Sequence[Slice], out: str) -> Computed:
     pipeline = load_pipeline(request.pipeline)
-    tables = {name: _read(path) for name, path in request.files}
-    entered = enter_all(pipeline, tables)
-    events = {name: found.events for name, found in entered.items()}
+    tables = {
+        name: pa.concat_tables([slices.read_slice(piece) for piece in pieces if piece.stream == name])
+        for name, _ in request.files
+    }
+    found = enter_all(pipeline, tables)
+    events = {name: one.events for name, one in found.items()}
     scored = settled(events[pipeline.events.name])
     lookups = load(Lake(request.lake, pipeline.name), pipeline, dict(request.tables)) if request.tables else NOTHING
-    values = vectors(pipeline, events, scored, lookups)
-    head = {_id_name(pipeline): scored.column("_id")}
-    _write(Path(request.out), pa.table({**head, **{name: values.column(name) for name in values.column_names}}))
-    refused = {name: dict(found.reasons) for name, found in entered.items() if found.refused}
-    return Computed(
-        {name: len(table) for name, table in tables.items()},
-        len(scored),
-        refused,
-        _write_refused(pipeline, tables, entered, Path(request.out)) if refused else None,
-    )
+    values = as_values_table(pipeline, scored, vectors(pipeline, events, scored, lookups))
+    write_parquet(out, [values], values.schema, repeated=[])
+    of_label = tables[pipeline.events.name]
+    told = [refusals(pipeline.stream(name), one.refused, tables.get(name, of_label)) for name, one in found.items()]
+    refused = {name: dict(one.reasons) for name, one in found.items() if one.refused}
+    file = _write_refused(request, pa.concat_tables(told)) if refused else None
+    return Computed({name: len(table) for name, table in tables.items()}, len(scored), refused, file)
 
 
-def _files(pipeline: Pipeline, path: Path) -> dict[str, Path]:
+def _in_slices(workers: Workers, request: Request, pieces: Sequence[Slice], staged: Path, size: int) -> Computed:
+    pipeline = load_pipeline(request.pipeline)
+    rows = {name: sum(piece.rows for piece in pieces if piece.stream == name) for name, _ in request.files}
+    folder = staged.parent / f".work-{uuid.uuid4().hex}"
+    each: Callable[..., list[Any]] = functools.partial(workers.each, rows=sum(rows.values()))
+    ids = tuple(pipeline.events.source(name) for name in pipeline.events.id_columns)
+    direct = len(rows) == 1 and _one_version_each(each(functools.partial(slices.ascending, ids=ids), pieces))
+    parts = -(-max(rows.values()) // size)
+    job = Job(request.pipeline, request.lake, request.tables, str(folder), tuple(pieces), parts, direct)
+    try:
+        reasons = each(functools.partial(slices.enter_slice, job), pieces)
+        if not direct:
+            told = [stream.name for stream in pipeline.streams if stream.parent]
+            each(functools.partial(relate, job), [(name, part) for name in told for part in range(parts)])
+            each(functools.partial(slices.count_part, job), range(parts))
+        views = [view.name for view in pipeline.windows]
+        each(functools.partial(slices.value_part, job), [(view, part) for view in views for part in range(parts)])
+        events = sum(each(functools.partial(slices.gather_slice, job, str(staged)), job.scored))
+        refused = handed_over(job.work("refused"))
+        file = _write_refused(request, refused) if refused is not None else None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    summed: dict[str, Counter[str]] = {}
+    for one in reasons:
+        for name, counts in one.items():
+            summed.setdefault(name, Counter()).update(counts)
+    return Computed(rows, events, {name: dict(counts) for name, counts in summed.items()}, file)
+
+
+def _one_version_each(found: Sequence[tuple[bool, int, int]]) -> bool:
+    """Whether ids ascend within all slices and from each to the next, so that none occurs twice."""
+    follow = all(before[2] < after[1] for before, after in pairwise(found))
+    return follow and all(ascending for ascending, _, _ in found)
+
+
+def _pieces(request: Request, size: int) -> list[Slice]:
+    """The row groups of all files in slices of about a size."""
+    found: list[Slice] = []
+    for stream, paths in request.files:
+        groups = [(path, group, rows) for path in paths for group, rows in enumerate(slices.row_groups(path))]
+        first = begin = 0
+        for end, (_, _, _) in enumerate(groups, 1):
+            rows = sum(count for _, _, count in groups[begin:end])
+            if rows >= size or end == len(groups):
+                chosen = tuple((path, group) for path, group, _ in groups[begin:end])
+                found.append(Slice(len(found), stream, first, rows, chosen))
+                first, begin = first + rows, end
+    return found
+
+
+def _places(pipeline: Pipeline, path: Path) -> dict[str, Path]:
     inside = pipeline.label.told_by.name if pipeline.label.column is not None else None
     needed = [stream.name for stream in pipeline.streams if stream.name != inside]
-    if path.is_dir():
-        files = {name: path / f"{name}.parquet" for name in needed}
-    elif len(needed) == 1:
-        files = {needed[0]: path}
-    else:
-        wanted = ", ".join(f"{name}.parquet" for name in needed)
-        raise UserError("one file is not enough", where=str(path), next_step=f"name a folder with {wanted}")
+    if _is_delta(path) or path.is_file():
+        if len(needed) > 1:
+            wanted = ", ".join(f"{name}.parquet" for name in needed)
+            raise UserError("one file is not enough", where=str(path), next_step=f"name a folder with {wanted}")
+        return {needed[0]: path}
+    files = {name: path / f"{name}.parquet" for name in needed} if path.is_dir() else {needed[0]: path}
     for file in files.values():
         if not file.is_file():
-            raise UserError("there is no such file", where=str(file), next_step="name a parquet file, or a folder")
+            raise UserError(
+                "there is no such file", where=str(file), next_step="name a parquet file, a Delta table, or a folder"
+            )
     return files
 
 
-def _read(path: str) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"it is no parquet file ({error})", where=path) from None
+def _is_delta(path: Path) -> bool:
+    return (path / "_delta_log").is_dir()
 
 
-def _id_name(pipeline: Pipeline) -> str:
-    ids = pipeline.events.id_columns
-    return ids[0] if len(ids) == 1 else "event_id"
+def _parquet_files(pipeline: Pipeline, stream: str, path: Path) -> tuple[str, ...]:
+    if not _is_delta(path):
+        return (str(path.resolve()),)
+    table = deltalake.DeltaTable(str(path.resolve()))
+    if table.metadata().partition_columns:
+        raise UserError("the Delta table is partitioned", where=str(path), next_step="name one without partitions")
+    # files have no order of their own; by the first id in each, events that were written in their order keep it
+    ids = pipeline.stream(stream).id_columns
+    least = f"min.{pipeline.stream(stream).source(ids[0])}" if ids else ""
+    files = pa.table(table.get_add_actions(flatten=True))
+    by = least if least in files.column_names else "path"
+    return tuple(f"{path.resolve()}/{name}" for name in files.sort_by(by).column("path").to_pylist())
 
 
-def _write(path: Path, table: pa.Table) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    # numbers that hardly repeat: a dictionary would be made and thrown away
-    pq.write_table(table, unfinished, use_dictionary=False, row_group_size=_ROW_GROUP)
-    unfinished.replace(path)
+def _staging(out: Path) -> Path:
+    """Where files are written before they are named: below a Delta table, or beside a file."""
+    run = uuid.uuid4().hex
+    staged = out.with_name(f".{out.name}.{run}") if out.suffix == ".parquet" else out / run
+    staged.mkdir(parents=True)
+    return staged
 
 
-def _write_refused(
-    pipeline: Pipeline, tables: Mapping[str, pa.Table], entered: Mapping[str, Entered], out: Path
-) -> str:
+def _publish(out: Path, staged: Path) -> None:
+    if out.suffix != ".parquet":
+        actions, schema = staged_files(str(out), staged.name)
+        held = deltalake.DeltaTable(str(out)) if _is_delta(out) else None
+        if held is None:
+            create_table(str(out), schema or pa.schema([]), actions, [])
+        else:
+            replace_files(held, schema or pa.schema([]), actions, [])
+        return
+    files = sorted(staged.glob("*.parquet"))
+    if len(files) > 1:
+        whole = staged / "whole.parquet"
+        with pq.ParquetWriter(whole, pq.read_schema(files[0]), use_dictionary=False) as writer:
+            for file in files:
+                writer.write_table(pq.read_table(file))
+        files = [whole]
+    files[0].replace(out)
+
+
+def _write_refused(request: Request, rows: pa.Table) -> str:
     """The refused rows with their reasons, in a file beside the values."""
-    rows: list[dict[str, Any]] = []
-    for name, found in entered.items():
-        stream = pipeline.stream(name)
-        source = tables.get(name, tables[pipeline.events.name])
-        for problem in found.refused:
-            column = stream.source(problem.column) if problem.column else ""
-            value = source.column(column)[problem.index].as_py() if column in source.column_names else None
-            shown = {"column": column, "rule": problem.rule, "value": str(value), "allowed": problem.allowed}
-            rows.append({"stream": name, "row": problem.index, **shown})
-    path = out.with_name(f"{out.stem}.refused.parquet")
-    pq.write_table(pa.Table.from_pylist(rows), path)
+    path = Path(request.out).with_name(f"{Path(request.out).stem}.refused.parquet")
+    pq.write_table(rows.sort_by([("stream", "ascending"), ("row", "ascending")]), path)
     return str(path)

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Label, Stream
-from sluice.engine.encode import encode_column, integers, invalid, row_hashes
+from sluice.engine.encode import Ints, encode_column, integers, invalid, row_hashes
 from sluice.engine.facts import encoded_schema, id_type
-from sluice.engine.history import PUT
+from sluice.engine.history import PUT, are_distinct
 from sluice.errors import DataError
 from sluice.lake.rules import Problem, problems_of
 from sluice.lake.typing import Typed, flags, id_of, type_column
@@ -35,11 +35,14 @@ class Entered:
         return Counter(f"{problem.rule} {problem.column}".strip() for problem in self.refused)
 
 
-def enter(stream: Stream, rows: pa.Table) -> Entered:
-    """The events of a table whose columns are called as at the stream's source."""
+def enter(stream: Stream, rows: pa.Table, *, alone: bool = True) -> Entered:
+    """The events of a table whose columns are called as at the stream's source.
+
+    What is not `alone` may have versions elsewhere, so that the hashes which decide between them are needed.
+    """
     _check_columns(stream, rows)
     typed = {name: type_column(stream, name, _column(rows, stream.source(name))) for name in stream.all_columns}
-    own = _own(stream, rows, typed)
+    own = _own(stream, rows, typed, alone=alone)
     problems = problems_of(stream, typed, own, [])
     encoded = {name: encode_column(typed[name].values, column) for name, column in stream.columns.items()}
     events = pa.table({**own, **encoded}, schema=encoded_schema(stream))
@@ -50,7 +53,7 @@ def enter(stream: Stream, rows: pa.Table) -> Entered:
     return Entered(events, problems)
 
 
-def enter_labels(label: Label, rows: pa.Table, entered: Entered) -> Entered:
+def enter_labels(label: Label, rows: pa.Table, entered: Entered, *, alone: bool = True) -> Entered:
     """The events that tell a label which is a column of the rows; rows that were refused, or without it, tell none."""
     refused = np.zeros(len(rows), bool)
     refused[[problem.index for problem in entered.refused]] = True
@@ -63,30 +66,35 @@ def enter_labels(label: Label, rows: pa.Table, entered: Entered) -> Entered:
     ids = events.column("_id").combine_chunks()
     flag = pa.array(values[~refused][here])
     known = pa.array(integers(events.column("_time"))[0] + int(label.known_after))
-    own = {"_revision": events.column("_revision"), "_op": events.column("_op"), "_hash": pa.array(row_hashes([flag]))}
+    digest = pa.array(_digest([ids], [flag], alone=alone))
+    own = {"_revision": events.column("_revision"), "_op": events.column("_op"), "_hash": digest}
     link = label.told_by.id_columns[0]
     mark = events.column("_watermark")
     columns = {"_id": ids, "_time": known, **own, "_known": known, "_watermark": mark, link: ids, label.name: flag}
     return Entered(pa.table(columns, schema=encoded_schema(label.told_by)), problems)
 
 
-def enter_all(pipeline: Pipeline, tables: Mapping[str, pa.Table]) -> dict[str, Entered]:
-    """The events of every stream of a pipeline; a label that is a column comes out of the scored events' rows."""
-    label, told_by = pipeline.label, pipeline.label.told_by.name
-    split = {told_by} if label.column is not None else set()
-    found = {stream.name: enter(stream, tables[stream.name]) for stream in pipeline.streams if stream.name not in split}
-    for name in split:
-        found[name] = enter_labels(label, tables[pipeline.events.name], found[pipeline.events.name])
+def enter_all(pipeline: Pipeline, tables: Mapping[str, pa.Table], *, alone: bool = True) -> dict[str, Entered]:
+    """The events of the streams in some tables; a label that is a column comes out of the scored events' rows."""
+    label, scored = pipeline.label, pipeline.events.name
+    found = {name: enter(pipeline.stream(name), table, alone=alone) for name, table in tables.items()}
+    if label.column is not None and scored in tables:
+        found[label.told_by.name] = enter_labels(label, tables[scored], found[scored], alone=alone)
     return found
 
 
-def _own(stream: Stream, rows: pa.Table, typed: Mapping[str, Typed]) -> dict[str, pa.Array]:
+def _digest(ids: list[pa.Array], payload: list[pa.Array], *, alone: bool) -> Ints:
+    """The hash that decides between versions of one event, and names one that has no id; 0 where there are none."""
+    single = len(ids) == 1 and pa.types.is_integer(ids[0].type) and ids[0].null_count == 0
+    if alone and single and are_distinct(integers(ids[0])[0]):
+        return np.zeros(len(ids[0]), np.int64)
+    return row_hashes(payload)
+
+
+def _own(stream: Stream, rows: pa.Table, typed: Mapping[str, Typed], *, alone: bool) -> dict[str, pa.Array]:
     count = len(rows)
-    # the hash only decides between versions of one event, and names one that has no id
     ids = [typed[name].values for name in stream.id_columns]
-    ascending = len(ids) == 1 and pa.types.is_integer(ids[0].type) and bool((np.diff(integers(ids[0])[0]) > 0).all())
-    hashed = [typed[name].values for name in stream.all_columns]
-    digest = np.zeros(count, np.int64) if ascending else row_hashes(hashed)
+    digest = _digest(ids, [typed[name].values for name in stream.all_columns], alone=alone)
     time = typed[stream.time].values.cast(pa.int64())
     control = {
         "_revision": (pa.int32(), np.zeros(count, np.int32)),

@@ -1,0 +1,220 @@
+"""Values of more rows than one task can hold: files in slices, entities in buckets, and the slices again.
+
+    enter     slices of the files   → rows and requests of every view by entity, where no event can have two versions;
+                                      elsewhere versions by id, and then as in a backfill: relate, count
+    value     rows by entity        → values by slice
+    gather    values by slice       → a parquet file for each slice, in the order of its rows
+
+A task holds one slice or one bucket, whatever the size of the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sluice.declare.loading import load_pipeline
+from sluice.declare.pipeline import Pipeline
+from sluice.declare.streams import Stream
+from sluice.engine.asof import NOTHING
+from sluice.engine.batch import Column
+from sluice.engine.encode import Ints, integers
+from sluice.engine.history import empty_rows, settled
+from sluice.engine.vectors import as_table, complete
+from sluice.errors import DataError
+from sluice.lake import dealing
+from sluice.lake.asof import load
+from sluice.lake.event_tables import Entered, enter_all
+from sluice.lake.files import handed_over, write_parquet
+from sluice.lake.rules import Problem
+from sluice.lake.tables import Lake
+
+_PLACE = "_place"
+_REFUSED = pa.schema(
+    {
+        "stream": pa.string(),
+        "row": pa.int64(),
+        "column": pa.string(),
+        "rule": pa.string(),
+        "value": pa.string(),
+        "allowed": pa.string(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some rows of a stream's files: row groups that follow each other."""
+
+    number: int
+    stream: str
+    first: int
+    """The number of its first row among all of the stream's."""
+    rows: int
+    groups: tuple[tuple[str, int], ...]
+    """Path of a parquet file, and one of its row groups."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task needs to know; small, and sent to the workers."""
+
+    pipeline: str
+    lake: str
+    tables: tuple[tuple[str, int], ...]
+    folder: str
+    """Where tasks leave what others need."""
+    slices: tuple[Slice, ...]
+    parts: int
+    direct: bool
+    """Whether rows can be counted where they are read: one file tells all, and no event has two versions."""
+
+    def declared(self) -> Pipeline:
+        """The pipeline, loaded where it is needed."""
+        return load_pipeline(self.pipeline)
+
+    def work(self, *names: object) -> str:
+        """A place for what tasks hand to each other."""
+        return "/".join(map(str, (self.folder, *names)))
+
+    @property
+    def scored(self) -> list[Slice]:
+        """The slices of the scored stream, which values are written for."""
+        name = self.declared().events.name
+        return [one for one in self.slices if one.stream == name]
+
+
+def enter_slice(job: Job, piece: Slice) -> dict[str, Mapping[str, int]]:
+    """Type and judge the rows of a slice, and deal what enters; why how many of each stream do not."""
+    pipeline, table = job.declared(), read_slice(piece)
+    found = enter_all(pipeline, {piece.stream: table}, alone=job.direct)
+    events = {name: one.events for name, one in found.items()}
+    if piece.stream == pipeline.events.name:
+        events[piece.stream] = _placed(found[piece.stream], piece)
+    if job.direct:
+        scored = settled(events[pipeline.events.name])
+        about = {name: one for name, one in events.items() if pipeline.stream(name).parent is not None}
+        dealing.count_views(job, events, about, scored, piece.number)
+        dealing.hand(job, scored, "scored", piece.number, 0)
+    else:
+        for name, one in events.items():
+            dealing.deal(job, one, one.column("_id"), ("facts", name), piece.number)
+    for name, one in found.items():
+        told = refusals(pipeline.stream(name), one.refused, table, piece.first)
+        dealing.hand(job, told, "refused", f"{piece.number:06}-{name}")
+    return {name: one.reasons for name, one in found.items() if one.refused}
+
+
+def count_part(job: Job, part: int) -> None:
+    """The rows and requests of every view from the versions of some events; the events that stand, by slice."""
+    by_id, about = dealing.related(job, part)
+    scored = settled(by_id[job.declared().events.name])
+    if not len(scored):
+        return
+    dealing.count_views(job, by_id, about, scored, part)
+    slices = _slice_of(job, scored.column(_PLACE))
+    for number in np.unique(slices).tolist():
+        dealing.hand(job, scored.filter(pa.array(slices == number)), "scored", number, part)
+
+
+def value_part(job: Job, place: tuple[str, int]) -> None:
+    """The values of one view for some entities, dealt by slice."""
+    view, part = job.declared().view(place[0]), place[1]
+    asked = handed_over(job.work("requests", view.name, part))
+    if asked is None:
+        return
+    counted = handed_over(job.work("counted", view.name, part)) or empty_rows(view)
+    values = pa.table({_PLACE: asked.column(_PLACE), **dealing.values_of(view, counted, asked)})
+    slices = _slice_of(job, values.column(_PLACE))
+    order = np.argsort(slices, kind="stable")
+    dealt, numbers = values.take(pa.array(order)), slices[order]
+    bounds = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    for begin, end in pairwise(bounds):
+        dealing.hand(job, dealt.slice(begin, end - begin), "values", view.name, int(numbers[begin]), part)
+
+
+def gather_slice(job: Job, folder: str, piece: Slice) -> int:
+    """Write the values of the rows of a slice; how many there are."""
+    pipeline = job.declared()
+    scored = handed_over(job.work("scored", piece.number))
+    if scored is None:
+        return 0
+    if not job.direct:
+        scored = scored.sort_by(_PLACE)
+    windowed: dict[str, Column] = {}
+    places = scored.column(_PLACE).combine_chunks()
+    for view in pipeline.windows:
+        values = handed_over(job.work("values", view.name, piece.number))
+        windowed |= dealing.aligned(places, values, view, _PLACE)
+    lookups = load(Lake(job.lake, pipeline.name), pipeline, dict(job.tables)) if job.tables else NOTHING
+    table = as_values_table(pipeline, scored, as_table(pipeline, complete(pipeline, scored, windowed, lookups)))
+    write_parquet(f"{folder}/{piece.number:06}.parquet", [table], table.schema, repeated=[])
+    return len(table)
+
+
+def ascending(piece: Slice, ids: tuple[str, ...]) -> tuple[bool, int, int]:
+    """Whether the ids of a slice ascend, as whole numbers do that name each event once; the first and the last."""
+    column = read_slice(piece, list(ids)).column(0) if len(ids) == 1 else None
+    if column is None or not pa.types.is_integer(column.type) or column.null_count or not len(column):
+        return False, 0, 0
+    values = integers(column)[0]
+    return bool((np.diff(values) > 0).all()), int(values[0]), int(values[-1])
+
+
+def read_slice(piece: Slice, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a slice; DataError for a file that is no parquet."""
+    tables = []
+    for path, group in piece.groups:
+        with _opened(path) as file:
+            tables.append(file.read_row_group(group, columns=columns))
+    return pa.concat_tables(tables)
+
+
+def row_groups(path: str) -> list[int]:
+    """How many rows each row group of a parquet file has; DataError for another file."""
+    with _opened(path) as file:
+        return [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+
+
+def as_values_table(pipeline: Pipeline, scored: pa.Table, values: pa.Table) -> pa.Table:
+    """Values beside the id of their event."""
+    ids = pipeline.events.id_columns
+    head = {ids[0] if len(ids) == 1 else "event_id": scored.column("_id")}
+    return pa.table({**head, **{name: values.column(name) for name in values.column_names}})
+
+
+def refusals(stream: Stream, problems: Sequence[Problem], table: pa.Table, first: int = 0) -> pa.Table:
+    """The refused rows of a table with the value that is at fault; rows are numbered from `first`."""
+    rows = []
+    for problem in problems:
+        column = stream.source(problem.column) if problem.column else ""
+        value = table.column(column)[problem.index].as_py() if column in table.column_names else None
+        where = {"stream": stream.name, "row": problem.index + first, "column": column}
+        rows.append({**where, "rule": problem.rule, "value": str(value), "allowed": problem.allowed})
+    return pa.Table.from_pylist(rows, schema=_REFUSED)
+
+
+def _opened(path: str) -> Any:
+    try:
+        return pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"it is no parquet file ({error})", where=path) from None
+
+
+def _placed(found: Entered, piece: Slice) -> pa.Table:
+    """The events of a slice with the number of the row that each came in."""
+    places = np.delete(np.arange(piece.rows), [problem.index for problem in found.refused]) + piece.first
+    return found.events.append_column(_PLACE, pa.array(places))
+
+
+def _slice_of(job: Job, places: pa.ChunkedArray) -> Ints:
+    """The number of the slice that each row of the scored stream lies in."""
+    firsts = np.array([piece.first for piece in job.scored], np.int64)
+    numbers = np.array([piece.number for piece in job.scored], np.int64)
+    return numbers[np.searchsorted(firsts, integers(places)[0], "right") - 1]
