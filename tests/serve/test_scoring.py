@@ -13,7 +13,7 @@ from feature_repo.fraud import pipeline
 from serve.routing import Model, Route, Routing
 from serve.scoring import NOTHING, Parts, ScoringService
 from sluice.clock import HandClock
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.engine.store import MemoryStore
 from sluice.engine.vectors import pack, vectors
 from sluice.errors import Outage
