@@ -23,7 +23,7 @@ from serve import control
 from serve.routing import Route, Routing
 from serve.scoring import Parts, ScoringService
 from sluice.clock import WallClock
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.local import services
 from sluice.local.ports import free_port
 from sluice.settings import Ports, settings, variable

@@ -10,7 +10,7 @@ from flows.submit import submit
 from sluice.engine.encode import encode
 from sluice.engine.fold import load_base
 from sluice.engine.history import keep
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.lake.asof import newest
 
 

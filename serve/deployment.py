@@ -25,7 +25,7 @@ from serve.scoring import Parts, ScoringService
 from serve.tables import Tables
 from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.lake.asof import load, newest
 from sluice.lake.tables import Lake
 

@@ -191,7 +191,8 @@ class ScoringService:
         """The vectors in one read of the store; when it cannot be read, those that know nothing: degraded."""
         lookups = self._parts.tables.held
         try:
-            found = answer(self.pipeline, store, batch.encoded, lookups)
+            # one that failed is not asked again before it was opened again: each request might wait for it in vain
+            found = answer(self.pipeline, self._empty if self._stale else store, batch.encoded, lookups)
         except (Outage, sqlite3.Error) as error:
             logger.warning("the online store cannot be read: %s", error)
             self._stale, self._problem = True, f"the online store cannot be read: {error}"

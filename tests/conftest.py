@@ -6,12 +6,16 @@ import functools
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sluice.settings import known_variables, settings
 from tests.budget import lines, spent
 from tests.properties import register
+
+if TYPE_CHECKING:
+    from tests.redis_server import RedisServer
 
 register()
 
@@ -38,6 +42,24 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             environment.delenv(name, raising=False)
         environment.setenv("SLUICE_HOME", str(tmp_path_factory.getbasetemp() / "home"))
         yield
+
+
+@pytest.fixture(scope="session")
+def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One redis-server for all tests that ask for it; each keeps to keys that no other has. For integration tests."""
+    from tests.redis_server import RedisServer
+
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.up()
+    yield server
+    server.down()
+
+
+@pytest.fixture
+def redis_server(running_redis: RedisServer) -> RedisServer:
+    """The same, with nothing in it yet; its `url` is what `SLUICE_ONLINE` would say."""
+    running_redis.empty()
+    return running_redis
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,10 +39,21 @@ class RedisServer:
             services.down(["redis"])
 
     def kill(self) -> None:
-        """End it without a word, as a power cut would."""
+        """End it without a word (kill -9)."""
         record = Records(self.home).read("redis")
         assert record is not None
         stop(record, patience=0.0)
+
+    def save(self, folder: Path) -> None:
+        """Copy what it has on its disk at this moment."""
+        shutil.copytree(self.home / "redis", folder)
+
+    def restore(self, folder: Path) -> None:
+        """Kill it and start it with what a copy says, as if it had lost the end of its file."""
+        self.kill()
+        shutil.rmtree(self.home / "redis")
+        shutil.copytree(folder, self.home / "redis")
+        self.up()
 
     def empty(self) -> None:
         """Forget everything that it holds."""

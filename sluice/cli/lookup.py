@@ -16,8 +16,8 @@ from sluice.declare.views import Windows
 from sluice.engine.asof import NOTHING
 from sluice.engine.encode import encode_column
 from sluice.engine.layout import FLAGS, TIME, VALUES
+from sluice.engine.places import open_store
 from sluice.engine.read import Held, answer, read_tiles, read_view
-from sluice.engine.sqlite import open_store
 from sluice.engine.store import TileStore
 from sluice.engine.tiles import Id, Rows, read_chunk, read_head
 from sluice.errors import UserError

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sluice.declare.loading import load_pipeline
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.lake.tables import Lake
 from sluice.settings import settings
 from sluice.stream.archive import Archive

@@ -12,9 +12,9 @@ import orjson
 from sluice.engine.store import (
     Call,
     Change,
+    ChunkGone,
     Fact,
     Knowledge,
-    LostPartition,
     Name,
     Position,
     Reading,
@@ -35,7 +35,9 @@ CREATE TABLE IF NOT EXISTS facts (
     PRIMARY KEY (anchor, stream, id, revision, hash, op)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS facts_elsewhere ON facts (stream, id) WHERE anchor IS NOT id;
 """
+_CHUNK = "SELECT body FROM chunks WHERE view = ? AND key = ? AND start = ?"
 _FACTS = "SELECT * FROM facts WHERE anchor IN (SELECT value FROM json_each(?))"
+_ANCHORED = "SELECT * FROM facts WHERE anchor = ?"
 _OWN = "SELECT * FROM facts WHERE anchor = ? AND stream = ? AND id = ?"
 _ELSEWHERE = "SELECT * FROM facts WHERE stream = ? AND id = ? AND anchor IS NOT id"
 _PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -92,8 +94,10 @@ class SqliteStore:
             heads = self._many(names) if len(names) > _FEW else [self._head(view, key) for view, key in names]
             chunks = {}
             for name in (call or nothing)(heads):
-                found = connection.execute("SELECT body FROM chunks WHERE view = ? AND key = ? AND start = ?", name)
-                chunks[name] = found.fetchone()[0]
+                found = connection.execute(_CHUNK, name).fetchone()
+                if found is None:
+                    raise ChunkGone.at(name)
+                chunks[name] = found[0]
             return Reading(heads, chunks, self._knowledge())
 
     def scan(self, view: str) -> Iterator[tuple[Id, bytes]]:
@@ -105,7 +109,11 @@ class SqliteStore:
         """Every kept version that was anchored at the given ids."""
         if not anchors:
             return []
-        return [Fact(*row) for row in self._connection.execute(_FACTS, (orjson.dumps(list(dict.fromkeys(anchors))),))]
+        listed, others = _as_json(list(dict.fromkeys(anchors)))
+        found = [Fact(*row) for row in self._connection.execute(_FACTS, (listed,))]
+        for anchor in others:
+            found += [Fact(*row) for row in self._connection.execute(_ANCHORED, (anchor,))]
+        return found
 
     def versions(self, names: Sequence[Name]) -> list[Fact]:
         """Every kept version of the events with these streams and ids, wherever they are anchored."""
@@ -119,11 +127,7 @@ class SqliteStore:
         """Write a change and drop the facts before a time, or raise LostPartition and write nothing."""
         with self._transaction("IMMEDIATE") as connection:
             known = self._knowledge()
-            for partition, expected in change.expected.items():
-                held = known.positions.get(partition)
-                found = held.offset if held else None
-                if found != expected:
-                    raise LostPartition.at(partition, expected, found)
+            known.demand(change.expected)
             connection.executemany(_PUT_FACT, change.facts)
             self._put_heads(change.heads)
             for view, key, start, body in change.chunks:
@@ -179,9 +183,10 @@ class SqliteStore:
         found: dict[str, dict[Id, bytes]] = {}
         for view, listed in keys.items():
             if self._has(view):
-                wanted = (orjson.dumps(listed),)
+                wanted, others = _as_json(listed)
                 held = f"SELECT key, head FROM {_heads(view)} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
-                found[view] = dict(self._connection.execute(held, wanted).fetchall())
+                found[view] = dict(self._connection.execute(held, (wanted,)).fetchall())
+                found[view].update((key, head) for key in others if (head := self._head(view, key)) is not None)
         return [None if key is None else found.get(view, {}).get(key) for view, key in names]
 
     def _put_heads(self, heads: Sequence[tuple[str, Id, bytes | None]]) -> None:
@@ -228,13 +233,11 @@ class SqliteStore:
         self._connection.execute("INSERT OR REPLACE INTO knowledge VALUES (1, ?)", (body,))
 
 
-def open_store(uri: str, pipeline: str, *, read_only: bool = False) -> SqliteStore:
-    """The online store of a pipeline at a URI such as `sqlite:////var/lib/sluice/online`."""
-    scheme, _, place = uri.partition("://")
-    if scheme != "sqlite":
-        raise Outage(f"no online store speaks {scheme!r}", where="SLUICE_ONLINE", allowed=["sqlite:///<folder>"])
-    folder = Path(place[1:] if place.startswith("//") else place)
-    return SqliteStore(folder / f"{pipeline}.db", read_only=read_only)
+def _as_json(ids: Sequence[Id]) -> tuple[bytes, Sequence[Id]]:
+    """Ids as a JSON list, but for those that SQLite would read otherwise there: a text ends at its first NUL."""
+    others = {identity for identity in ids if isinstance(identity, str) and "\0" in identity}
+    listed = [identity for identity in ids if identity not in others] if others else ids
+    return orjson.dumps(listed), list(others)
 
 
 def _heads(view: str) -> str:

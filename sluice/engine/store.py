@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from sluice.engine.tiles import Id
-from sluice.errors import Outage
+from sluice.errors import Outage, ServiceDown
 
 Partition = tuple[str, int]
 """A topic and a partition of it."""
@@ -37,6 +37,17 @@ class Knowledge:
 
     base: int
     positions: Mapping[Partition, Position]
+
+    def offset(self, partition: Partition) -> int | None:
+        """The next offset of a partition; None if nothing of it is known."""
+        held = self.positions.get(partition)
+        return held.offset if held else None
+
+    def demand(self, expected: Mapping[Partition, int | None]) -> None:
+        """LostPartition unless every partition stands where it is expected."""
+        for partition, offset in expected.items():
+            if self.offset(partition) != offset:
+                raise LostPartition.at(partition, offset, self.offset(partition))
 
     def describe(self) -> dict[str, object]:
         """As it is logged: `{"base": 12, "positions": {"fraud.transactions/0": 4711}}`."""
@@ -117,11 +128,30 @@ class LostPartition(Outage):
         )
 
 
+class ChunkGone(Outage):
+    """A chunk that was called for is not there: since its head was read, the store was loaded anew or went back."""
+
+    @classmethod
+    def at(cls, name: ChunkName) -> ChunkGone:
+        """The message with the chunk."""
+        view, key, start = name
+        return cls(
+            f"the chunk of {key!r} that begins at {start} is gone",
+            where=view,
+            next_step="read again; if it stays so, run the flow `features`",
+        )
+
+
+class StoreDown(ServiceDown):
+    """A store elsewhere does not answer, or has lost its last changes: which ones it holds, its positions say."""
+
+
 class TileStore(Protocol):
     """Keeps heads, chunks, facts and positions; a reader never sees half of a change.
 
     `load` replaces everything by a base. `apply` is one transaction: it raises `LostPartition` and stores nothing when
     a partition does not stand at its expected offset, so that a batch has its effect once, however often it is tried.
+    A store elsewhere may raise `StoreDown` from anything; its positions say what it holds when it is back.
     """
 
     def load(self, base: int, tiles: Iterable[tuple[str, Id, int | None, bytes]], facts: Iterable[Fact]) -> None:
@@ -129,7 +159,10 @@ class TileStore(Protocol):
         ...
 
     def read(self, names: Sequence[tuple[str, Id | None]], call: Call | None = None) -> Reading:
-        """The heads of some entities (nobody's is None), the chunks they call for, and what they know."""
+        """The heads of some entities (nobody's is None), the chunks they call for, and what they know.
+
+        ChunkGone when a chunk that is called for is not there.
+        """
         ...
 
     def scan(self, view: str) -> Iterator[tuple[Id, bytes]]:
@@ -171,22 +204,24 @@ class MemoryStore:
 
     def load(self, base: int, tiles: Iterable[tuple[str, Id, int | None, bytes]], facts: Iterable[Fact]) -> None:
         """Replace everything by a base version; a tile without start is a head, and positions start empty."""
-        self.base, self.positions = base, {}
-        for held in (self._heads, self._chunks, self._facts, self._anchors):
-            held.clear()
+        loaded = MemoryStore(base)
         for view, key, start, body in tiles:
             if start is None:
-                self._heads[view, key] = body
+                loaded._heads[view, key] = body
             else:
-                self._chunks[view, key, start] = body
-        self._remember(facts)
+                loaded._chunks[view, key, start] = body
+        loaded._remember(facts)
+        vars(self).update(vars(loaded))
 
     def read(self, names: Sequence[tuple[str, Id | None]], call: Call | None = None) -> Reading:
         """The heads of some entities (nobody's is None), the chunks they call for, and what they know."""
         heads = [self._heads.get((view, key)) if key is not None else None for view, key in names]
         wanted = (call or nothing)(heads)
+        missing = next((name for name in wanted if name not in self._chunks), None)
+        if missing is not None:
+            raise ChunkGone.at(missing)
         chunks = {name: self._chunks[name] for name in wanted}
-        return Reading(heads, chunks, Knowledge(self.base, dict(self.positions)))
+        return Reading(heads, chunks, self._known)
 
     def scan(self, view: str) -> Iterator[tuple[Id, bytes]]:
         """Every head of a view."""
@@ -204,11 +239,7 @@ class MemoryStore:
 
     def apply(self, change: Change, *, forget: int | None = None) -> None:
         """Write a change and drop the facts before a time, or raise LostPartition and write nothing."""
-        for partition, expected in change.expected.items():
-            held = self.positions.get(partition)
-            found = held.offset if held else None
-            if found != expected:
-                raise LostPartition.at(partition, expected, found)
+        self._known.demand(change.expected)
         for view, key, head in change.heads:
             _put(self._heads, (view, key), head)
         for view, key, start, chunk in change.chunks:
@@ -223,6 +254,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    @property
+    def _known(self) -> Knowledge:
+        return Knowledge(self.base, dict(self.positions))
 
     def _remember(self, facts: Iterable[Fact]) -> None:
         for fact in facts:

@@ -19,9 +19,9 @@ from sluice.clock import open_clock, to_datetime
 from sluice.declare.asof import AsOf
 from sluice.declare.views import Windows
 from sluice.engine.batch import Column
+from sluice.engine.places import open_store
 from sluice.engine.read import Held, read_tiles, view_values
 from sluice.engine.requests import Moment
-from sluice.engine.sqlite import open_store
 from sluice.engine.store import TileStore
 from sluice.engine.tiles import Id
 from sluice.errors import UserError

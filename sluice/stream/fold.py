@@ -7,8 +7,10 @@ committed batch ended. It writes nothing to the lake; refused events are kept th
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -17,17 +19,25 @@ from sluice.declare.streams import Stream
 from sluice.engine.encode import encode
 from sluice.engine.fold import MicroBatch, fold
 from sluice.engine.forget import forget_expired
-from sluice.engine.store import Partition, Position, TileStore
+from sluice.engine.history import keep
+from sluice.engine.store import Knowledge, Partition, Position, StoreDown, TileStore
+from sluice.errors import Outage
 from sluice.lake.contract import check
 from sluice.lake.watermarks import with_watermarks
 from sluice.stream.records import Record, bronze_rows, by_partition
 from sluice.stream.subscription import Subscription
 from sluice.stream.topics import source_of, stream_topic
 
+logger = logging.getLogger(__name__)
+
 _LOOK_MS = 500
 """How long to wait for records before looking whether to stop."""
 _FORGET_EVERY = 500
-"""Batches between two clean-ups of what no request can reach."""
+"""At least so many batches between two clean-ups of what no request can reach."""
+_FORGET_SHARE = 32
+"""And one in so many parts of the longest horizon: a clean-up looks through everything that the store has."""
+_AGAIN_S = 0.5
+"""How long to wait for a store that went away before it is asked again."""
 
 
 @dataclass
@@ -38,21 +48,33 @@ class FoldConsumer:
     store: TileStore
     bootstrap: str
     most: int = 1000
+    _forgotten: int | None = field(default=None, init=False)
+    """The least watermark at the last clean-up."""
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Fold until `stopped()`; LostPartition when another consumer has taken over."""
-        positions = dict(self.store.read([]).knowledge.positions)
+        """Fold until `stopped()`; LostPartition when another consumer has taken over.
+
+        A store that goes away later is waited for; the fold goes on from the positions that it then has.
+        """
+        known = self.store.read([]).knowledge
         topics = [stream_topic(self.pipeline.name, stream.name) for stream in self.pipeline.streams]
-        start = {partition: at.offset for partition, at in positions.items()}
         folded = 0
-        with Subscription(self.bootstrap, topics, start.get, most=self.most) as subscription:
+        with Subscription(self.bootstrap, topics, known.offset, most=self.most) as subscription:
             while not stopped():
                 records = subscription.poll(_LOOK_MS)
-                if records:
-                    positions = self.fold(records, positions)
+                if not records:
+                    continue
+                try:
+                    known = replace(known, positions=self.fold(records, known.positions))
                     folded += 1
                     if folded % _FORGET_EVERY == 0:
-                        self._forget(positions)
+                        self._tidy(known.positions)
+                except StoreDown as error:
+                    logger.warning(
+                        "%s\n  the fold waits, and goes on from the positions that the store then has", error
+                    )
+                    known = self._as_stored(known, stopped)
+                    subscription.seek(known.offset)
 
     def fold(self, records: Sequence[Record], positions: Mapping[Partition, Position]) -> dict[Partition, Position]:
         """Fold records that follow the given positions; the positions afterwards."""
@@ -60,10 +82,30 @@ class FoldConsumer:
         fold(self.pipeline, self.store, batch)
         return {**positions, **batch.positions}
 
-    def _forget(self, positions: Mapping[Partition, Position]) -> None:
+    def _as_stored(self, known: Knowledge, stopped: Callable[[], bool]) -> Knowledge:
+        """What a store knows that went away, as soon as it is back; Outage if it came back with another base."""
+        while not stopped():
+            time.sleep(_AGAIN_S)
+            try:
+                stored = self.store.read([]).knowledge
+            except StoreDown:
+                continue
+            if stored.base != known.base:
+                raise Outage(
+                    f"the store came back with base {stored.base}, and had base {known.base}",
+                    where=self.pipeline.name,
+                    next_step="see that it keeps what it is given; run the flow `features`, then start the fold again",
+                )
+            return stored
+        return known
+
+    def _tidy(self, positions: Mapping[Partition, Position]) -> None:
+        """Forget what no event and no request can reach, if there may be enough of it since the last time."""
         watermarks = [at.watermark for at in positions.values() if at.watermark is not None]
-        if watermarks:
-            forget_expired(self.pipeline, self.store, min(watermarks))
+        least, step = min(watermarks, default=None), keep(self.pipeline) // _FORGET_SHARE
+        if least is not None and (self._forgotten is None or least >= self._forgotten + step):
+            forget_expired(self.pipeline, self.store, least)
+            self._forgotten = least
 
 
 def micro_batch(pipeline: Pipeline, records: Sequence[Record], positions: Mapping[Partition, Position]) -> MicroBatch:

@@ -43,7 +43,8 @@ class Subscription:
             )
         try:
             with answering(bootstrap):
-                self._assign(topics, position)
+                self._assign(topics)
+                self.seek(position)
         except BaseException:
             self._consumer.close()
             raise
@@ -60,6 +61,15 @@ class Subscription:
                     next_step="bring the topic back; or, if it was made anew on purpose, start from a fresh base",
                 ) from None
 
+    def seek(self, position: Callable[[Partition], int | None]) -> None:
+        """Go on from other offsets; a partition without one starts at its first record."""
+        for partition in sorted(self._consumer.assignment()):
+            offset = position((partition.topic, partition.partition))
+            if offset is None:
+                self._consumer.seek_to_beginning(partition)
+            else:
+                self._consumer.seek(partition, offset)
+
     def ends(self) -> dict[Partition, int]:
         """The offset after the last record of every partition."""
         with answering(self._bootstrap):
@@ -70,17 +80,10 @@ class Subscription:
         """Let go of the connection."""
         self._consumer.close()
 
-    def _assign(self, topics: Sequence[str], position: Callable[[Partition], int | None]) -> None:
-        partitions = [
-            TopicPartition(topic, number) for topic in topics for number in sorted(self._partitions_of(topic))
-        ]
-        self._consumer.assign(partitions)
-        for partition in partitions:
-            offset = position((partition.topic, partition.partition))
-            if offset is None:
-                self._consumer.seek_to_beginning(partition)
-            else:
-                self._consumer.seek(partition, offset)
+    def _assign(self, topics: Sequence[str]) -> None:
+        self._consumer.assign(
+            [TopicPartition(topic, number) for topic in topics for number in sorted(self._partitions_of(topic))]
+        )
 
     def _partitions_of(self, topic: str) -> set[int]:
         found: set[int] = self._consumer.partitions_for_topic(topic)

@@ -17,7 +17,7 @@ import pytest
 from feature_repo.fraud import pipeline
 from serve import control
 from serve.routing import Model, Route, Routing
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.engine.vectors import unpack
 from sluice.errors import DataError
 from sluice.lake.tables import Lake

@@ -9,7 +9,7 @@ import pytest
 
 from serve.deployment import Places, open_service
 from serve.routing import Route, Routing
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.lake.tables import Lake
 from tests.serve.test_tables import VERSIONS, ask, write
 from tests.serve.tiny_model import make_model

@@ -13,7 +13,7 @@ from feature_repo.fraud import pipeline
 from serve.routing import Model, Route, Routing
 from serve.scoring import NOTHING, Parts, ScoringService
 from sluice.clock import HandClock
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.engine.store import MemoryStore
 from sluice.engine.vectors import pack, vectors
 from sluice.errors import Outage
@@ -201,11 +201,12 @@ def test_without_the_store_answers_are_degraded_and_know_nothing(log: MemoryLog,
     assert not ready
     assert "disk on fire" in state["missing"]
     store.broken = False
+    assert results(service, payment(8))[0]["degraded"] is True, "it is not asked before it was opened again"
     assert service.open()
     assert service.readiness()[0]
-    assert results(service, payment(8))[0]["degraded"] is False
+    assert results(service, payment(9))[0]["degraded"] is False
     rows = logged(service, log)
-    assert [(row.degraded, row.knowledge["base"]) for row in rows] == [(True, NOTHING), (False, 0)]
+    assert [(row.degraded, row.knowledge["base"]) for row in rows] == [(True, NOTHING), (True, NOTHING), (False, 0)]
 
 
 def test_until_everything_is_there_requests_are_refused_as_closed(

@@ -14,7 +14,7 @@ from typing import Self
 from flows.place import place
 from sluice.cli.demo.clock import clock
 from sluice.cli.demo.events import Days
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.errors import Outage
 from sluice.local.replay import Replay
 from sluice.settings import settings

@@ -11,7 +11,7 @@ import pytest
 
 from sluice.declare.loading import load_pipeline
 from sluice.engine.fold import MicroBatch, fold
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.lake.event_tables import enter_all
 from sluice.settings import settings
 from tests.sluice.cli.conftest import sluice

@@ -1,11 +1,10 @@
-"""A child process that folds a seeded history into a SQLite store and says each batch that it has committed."""
+"""A child process that folds a seeded history into the store of a URI and says each batch that it has committed."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from sluice.engine.sqlite import SqliteStore
+from sluice.engine.places import open_store
 from tests.sluice.engine.chance import history
 from tests.sluice.engine.folding import PARTITION, fold_all
 from tests.sluice.engine.pipelines import shop
@@ -13,8 +12,8 @@ from tests.sluice.engine.pipelines import shop
 SIZE, BATCH = 600, 4
 
 
-def main(path: str, seed: str) -> None:
-    store = SqliteStore(Path(path))
+def main(uri: str, seed: str) -> None:
+    store = open_store(uri, "shop")
     versions = history(int(seed), SIZE)
     batches = [versions[start : start + BATCH] for start in range(0, len(versions), BATCH)]
     held = store.read([]).knowledge.positions.get(PARTITION)

@@ -21,7 +21,8 @@ from tests.sluice.engine.pipelines import ALL, shop
 from tests.sluice.engine.stores import Opened, every_store
 from tests.sluice.engine.worlds import START, World, asked_table, digest, several, tables, told_worlds, worlds
 
-pytestmark = pytest.mark.unit
+unit = pytest.mark.unit
+on_every_store = every_store(pytest.mark.unit, server=pytest.mark.integration)
 pipelines = pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
 
 
@@ -41,7 +42,7 @@ def load(pipeline: Pipeline, store: TileStore, versions: list[Version]) -> None:
 
 
 @pipelines
-@every_store
+@on_every_store
 @several
 @given(data=st.data())
 def test_any_split_into_batches_in_any_order_gives_the_bits_of_the_whole(
@@ -54,6 +55,7 @@ def test_any_split_into_batches_in_any_order_gives_the_bits_of_the_whole(
         assert_same_bits(pipeline, batched(pipeline, world), expected(pipeline, world))
 
 
+@unit
 @pytest.mark.parametrize("pipeline", ALL[:2], ids=lambda pipeline: pipeline.name)
 @several
 @given(data=st.data())
@@ -65,7 +67,7 @@ def test_labels_fold_to_the_bits_of_their_definition(pipeline: Pipeline, data: s
 
 
 @pipelines
-@every_store
+@on_every_store
 @several
 @given(data=st.data())
 def test_a_base_and_the_fold_of_the_rest_give_the_bits_of_everything(
@@ -81,7 +83,7 @@ def test_a_base_and_the_fold_of_the_rest_give_the_bits_of_everything(
 
 
 @pipelines
-@every_store
+@on_every_store
 @several
 @given(data=st.data())
 def test_what_is_forgotten_could_not_have_been_reached(pipeline: Pipeline, opened: Opened, data: st.DataObject) -> None:
@@ -143,6 +145,7 @@ def micro(*versions: Version, expected: int | None = None, to: int = 1) -> Micro
     return MicroBatch(tables(SHOP, versions), {PARTITION: expected}, {PARTITION: Position(to, None)})
 
 
+@unit
 def test_a_fold_says_what_it_did() -> None:
     store = MemoryStore()
     # a customer's tile and a till's, of the plain views and of the label's
@@ -150,13 +153,14 @@ def test_a_fold_says_what_it_did() -> None:
     assert fold(SHOP, store, micro(ORDER, expected=1, to=2)) == Folded(events=1, fresh=0, entities=0)
 
 
+@unit
 def test_a_batch_without_events_moves_the_positions() -> None:
     store = MemoryStore()
     fold(SHOP, store, MicroBatch({}, {PARTITION: None}, {PARTITION: Position(5, 6)}))
     assert store.read([]).knowledge.positions == {PARTITION: Position(5, 6)}
 
 
-@every_store
+@on_every_store
 def test_a_consumer_that_lost_its_partition_changes_nothing(opened: Opened) -> None:
     with opened() as store:
         fold(SHOP, store, micro(ORDER))
@@ -168,7 +172,7 @@ def test_a_consumer_that_lost_its_partition_changes_nothing(opened: Opened) -> N
         assert store.read([]).knowledge.positions == {PARTITION: Position(1, None)}
 
 
-@every_store
+@on_every_store
 def test_a_base_keeps_the_first_copy_of_an_event_that_came_twice(opened: Opened) -> None:
     late = replace(ORDER, watermark=START + 60 * MINUTE)
     with opened() as store:
@@ -177,6 +181,7 @@ def test_a_base_keeps_the_first_copy_of_an_event_that_came_twice(opened: Opened)
         assert answered(SHOP, store, [REQUEST]) == [packed_vector(SHOP, REQUEST, [ORDER])]
 
 
+@unit
 def test_what_was_said_of_one_event_and_then_of_another_is_heard_when_somebody_else_speaks() -> None:
     other = replace(ORDER, id=2, values={**VALUES, "till": "y"})
     said = {"order_id": 1, "is_bad": 1, "cost": 0}
@@ -192,6 +197,7 @@ def test_what_was_said_of_one_event_and_then_of_another_is_heard_when_somebody_e
     assert risks.tolist() == [0.0, 1.0]
 
 
+@unit
 def test_facts_go_once_nothing_that_still_counts_can_need_them() -> None:
     span = 2 * keep(SHOP)
     store = MemoryStore()

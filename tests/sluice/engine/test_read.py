@@ -20,9 +20,11 @@ from tests.sluice.engine.pipelines import ALL, shop
 from tests.sluice.engine.stores import Opened, every_store
 from tests.sluice.engine.worlds import KEYS, START, asked_table, digest, several, tables, times, worlds
 
-pytestmark = pytest.mark.unit
+unit = pytest.mark.unit
+on_every_store = every_store(pytest.mark.unit, server=pytest.mark.integration)
 
 
+@unit
 @pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
 @several
 @given(data=st.data())
@@ -50,6 +52,7 @@ def bits(column: Column) -> list[bytes | None]:
     return [value.tobytes() if valid else None for value, valid in zip(*column, strict=True)]
 
 
+@unit
 @pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
 @several
 @given(data=st.data())
@@ -69,7 +72,7 @@ def order(number: int) -> Version:
     return Version("orders", number, START + number, VALUES, hash=digest(START + number, VALUES), known=START + number)
 
 
-@every_store
+@on_every_store
 def test_a_vector_knows_exactly_the_batches_that_its_positions_say(opened: Opened) -> None:
     request = asked_table(SHOP, [Asked(START + 100, 100, VALUES)])
     with opened() as store:
@@ -81,6 +84,7 @@ def test_a_vector_knows_exactly_the_batches_that_its_positions_say(opened: Opene
             assert found.values["customer__count_1min"][0].tolist() == [offset + 2]
 
 
+@unit
 def test_a_store_may_be_read_from_many_threads_of_one_process() -> None:
     store = MemoryStore()
     fold_all(SHOP, store, [[order(number) for number in range(20)]])
@@ -99,6 +103,7 @@ def test_a_store_may_be_read_from_many_threads_of_one_process() -> None:
     assert found == [True] * 40
 
 
+@unit
 def test_no_requests_have_no_vectors() -> None:
     found = answer(SHOP, MemoryStore(), asked_table(SHOP, []))
     assert {name: (len(value), len(valid)) for name, (value, valid) in found.values.items()} == {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.engine.sqlite import SqliteStore, open_store
+from sluice.engine.sqlite import SqliteStore
 from sluice.engine.store import Change, Position
 from sluice.errors import Outage
 from tests.sluice.engine.test_store import FACT, P
@@ -83,17 +83,3 @@ def test_a_file_of_another_format_is_refused_and_not_misread(tmp_path: Path) -> 
     other.close()
     with pytest.raises(Outage, match=r"format 0, and this version reads 2\n  next: remove the file, and run the flow"):
         SqliteStore(tmp_path / "online.db")
-
-
-@pytest.mark.parametrize("slashes", ["sqlite://", "sqlite:///"])
-def test_a_uri_names_the_folder_and_each_pipeline_has_its_file(tmp_path: Path, slashes: str) -> None:
-    open_store(f"{slashes}{tmp_path}", "fraud").close()
-    assert (tmp_path / "fraud.db").exists()
-
-
-def test_a_store_of_another_kind_is_refused_by_name() -> None:
-    with pytest.raises(Outage) as refused:
-        open_store("carrier-pigeon://roof", "fraud")
-    assert str(refused.value) == (
-        "SLUICE_ONLINE: no online store speaks 'carrier-pigeon'\n  allowed: sqlite:///<folder>"
-    )

@@ -15,33 +15,40 @@ from sluice.engine.build import build, stored_tiles
 from sluice.engine.changes import table_rows
 from sluice.engine.history import keep, rows
 from sluice.engine.layout import FLAGS, PRESENT, TIME, VALUES, width
-from sluice.engine.store import MemoryStore
 from sluice.engine.tiles import Rows, divided, id_word, in_order, lay_out, read_chunk, read_head
 from tests.sluice.engine.folding import batches_of, fold_all
 from tests.sluice.engine.pipelines import ALL, clinic, shop
+from tests.sluice.engine.stores import Opened, contents, every_store
 from tests.sluice.engine.worlds import several, tables, worlds
 
-pytestmark = pytest.mark.unit
+unit = pytest.mark.unit
+on_every_store = every_store(pytest.mark.unit, server=pytest.mark.integration)
 pipelines = pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
 TILL, PATIENT = shop().view("till"), clinic().view("patient")
 
 
 @pipelines
+@on_every_store
 @several
 @given(data=st.data())
-def test_backfilled_tiles_are_the_bytes_that_the_fold_writes(pipeline: Pipeline, data: st.DataObject) -> None:
+def test_backfilled_tiles_are_the_bytes_that_the_fold_writes(
+    pipeline: Pipeline, opened: Opened, data: st.DataObject
+) -> None:
     world = data.draw(worlds(pipeline))
-    store = MemoryStore()
-    fold_all(pipeline, store, data.draw(batches_of(world.versions)))
     events = tables(pipeline, world.versions)
-    for view in pipeline.windows:
-        built = list(stored_tiles(view.name, build(view, rows(view, events, kept=keep(pipeline)))))
-        heads = {key: body for _, key, start, body in built if start is None}
-        chunks = {(name, key, start): body for name, key, start, body in built if start is not None}
-        assert dict(store.scan(view.name)) == heads
-        assert {name: body for name, body in store._chunks.items() if name[0] == view.name} == chunks
+    built = [
+        tile
+        for view in pipeline.windows
+        for tile in stored_tiles(view.name, build(view, rows(view, events, kept=keep(pipeline))))
+    ]
+    with opened() as store:
+        fold_all(pipeline, store, data.draw(batches_of(world.versions)))
+        found = contents(store)
+        assert found.heads == {(view, key): body for view, key, start, body in built if start is None}
+        assert found.chunks == {(view, key, start): body for view, key, start, body in built if start is not None}
 
 
+@unit
 @pipelines
 @several
 @given(data=st.data())
@@ -55,6 +62,7 @@ def test_an_entity_is_laid_out_the_same_whatever_order_its_rows_come_in(
     assert one == other
 
 
+@unit
 @pipelines
 @several
 @given(data=st.data())
@@ -81,6 +89,7 @@ def minutes(view: Windows, *times: int) -> Rows:
     return Rows(matrix, None)
 
 
+@unit
 def test_a_slot_with_too_many_rows_is_divided_until_few_are_left_or_it_is_the_shortest() -> None:
     view = shop().view("customer")  # two rows together
     found = divided(view, minutes(view, 0, 1, 1, 1, 4, 9, 59, 60, 24 * 60), 0)
@@ -95,29 +104,34 @@ def test_a_slot_with_too_many_rows_is_divided_until_few_are_left_or_it_is_the_sh
     ]
 
 
+@unit
 def test_the_longest_slot_reaches_as_far_as_the_longest_window_and_a_day_at_least() -> None:
     assert TILL.slots == (DAY, HOUR, 5 * MINUTE, MINUTE)
     assert [slot // DAY for slot in SLOTS[:5]] == [512, 128, 32, 8, 1]
     assert all(longer % shorter == 0 for longer, shorter in pairwise(SLOTS))
 
 
+@unit
 def test_a_row_has_a_word_for_each_column_and_a_labels_two_more() -> None:
     pipeline = shop()
     assert width(pipeline.view("customer")) == VALUES + len(["amount", "items", "gift"])
     assert width(pipeline.view("risk")) == VALUES + len(["is_bad"]) + 2
 
 
+@unit
 def test_no_rows_give_no_tiles() -> None:
     assert len(build(TILL, rows(TILL, tables(shop(), []), kept=0))) == 0
     assert lay_out(TILL, minutes(TILL)).head is None
 
 
+@unit
 @given(st.lists(st.text(), min_size=2))
 def test_words_of_texts_are_never_in_another_order_than_the_texts(texts: list[str]) -> None:
     listed = sorted(texts, key=str.encode)
     assert [id_word(text) for text in listed] == sorted(id_word(text) for text in listed)
 
 
+@unit
 def test_text_ids_that_begin_alike_keep_their_order() -> None:
     texts = ["eight bytes b", "eight bytes a", "eight bytes"]
     matrix = np.zeros((3, width(PATIENT)), np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,13 @@ from sluice.engine.build import build
 from sluice.engine.encode import encode
 from sluice.engine.fold import MicroBatch, fold, load_base
 from sluice.engine.history import DELETE, PUT, keep, rows
-from sluice.engine.sqlite import SqliteStore, open_store
-from sluice.engine.store import Position
+from sluice.engine.places import open_store
+from sluice.engine.store import Position, TileStore
 from sluice.lake.contract import BRONZE, check
 from sluice.lake.publish import BATCHES
 from sluice.lake.tables import Lake
 from sluice.settings import settings
+from tests.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -46,16 +48,24 @@ class World:
     pipeline: Pipeline
     events: Mapping[str, pa.Table]
     requests: list[dict[str, Any]]
-    store: SqliteStore
+    store: TileStore
     feast: FeatureStore
 
 
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, World]]:
-    home = tmp_path_factory.mktemp("home")
+    with made_worlds(tmp_path_factory.mktemp("home")) as found:
+        yield found
+
+
+@contextmanager
+def made_worlds(home: Path, online: str | None = None) -> Iterator[dict[str, World]]:
+    """A world of each pipeline, its online store at a URI, or in files."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SLUICE_HOME", str(home))
         environment.setenv("SLUICE_CLOCK", (home / "clock").as_uri())
+        if online:
+            environment.setenv("SLUICE_ONLINE", online)
         settings.cache_clear()
         FileClock(home / "clock").move_to(NOW)
         fraud = _world(load_pipeline("fraud"), history(), request_rows())
@@ -63,6 +73,18 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, World
         yield {"fraud": fraud, "clinic": clinic}
         fraud.store.close()
         clinic.store.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def everywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, World]]:
+    """The worlds on each kind of online store."""
+    online = None
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("running_redis")
+        server.empty()
+        online = server.url
+    with made_worlds(tmp_path_factory.mktemp("home"), online) as found:
+        yield found
 
 
 @pytest.fixture
@@ -128,7 +150,7 @@ def bronze(stream: Stream, listed: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(table, schema=BRONZE)
 
 
-def fill(pipeline: Pipeline, store: SqliteStore, events: Mapping[str, pa.Table]) -> None:
+def fill(pipeline: Pipeline, store: TileStore, events: Mapping[str, pa.Table]) -> None:
     """The older events as the base, the newer ones folded in."""
     older = {name: table.filter(pc.less(table.column("_time"), LOADED)) for name, table in events.items()}
     newer = {name: table.filter(pc.greater_equal(table.column("_time"), LOADED)) for name, table in events.items()}

@@ -16,8 +16,8 @@ from feast.types import Float64, Int64, String
 from sluice.clock import FileClock, rfc3339
 from sluice.declare.durations import DAY
 from sluice.declare.loading import load_pipeline
+from sluice.engine.places import open_store
 from sluice.engine.read import answer
-from sluice.engine.sqlite import open_store
 from sluice.engine.vectors import as_values, vectors
 from sluice.errors import DataError, UserError
 from sluice.feast.objects import feast_objects, references

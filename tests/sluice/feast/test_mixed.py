@@ -20,6 +20,13 @@ from sluice.feast.registry import feature_store
 from tests.sluice.feast.conftest import NOW, START, World, request_rows
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def worlds(everywhere: dict[str, World]) -> dict[str, World]:
+    return everywhere
+
+
 LOADED = to_datetime(NOW - 60_000_000)
 
 

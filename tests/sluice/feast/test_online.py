@@ -22,6 +22,11 @@ from tests.sluice.feast.conftest import NOW, START, World, request_rows
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(scope="module")
+def worlds(everywhere: dict[str, World]) -> dict[str, World]:
+    return everywhere
+
+
 def bits(values: list[Any]) -> list[bytes | int | None]:
     return [struct.pack("<d", value) if isinstance(value, float) else value for value in values]
 

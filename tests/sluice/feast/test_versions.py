@@ -14,7 +14,7 @@ from sluice.declare.durations import DAY
 from sluice.declare.loading import load_pipeline
 from sluice.declare.lock import freeze
 from sluice.declare.pipeline import Pipeline
-from sluice.engine.sqlite import open_store
+from sluice.engine.places import open_store
 from sluice.engine.vectors import vectors
 from sluice.errors import DataError, DeclarationError, UserError
 from sluice.feast.declared import declared_by

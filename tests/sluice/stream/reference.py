@@ -1,10 +1,9 @@
-"""What the topics mean, computed at once from all of their records, and what a store holds."""
+"""What the topics mean, computed at once from all of their records, and what a store answers."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,8 +14,7 @@ from sluice.declare.streams import Stream
 from sluice.engine.encode import encode
 from sluice.engine.facts import encoded_schema
 from sluice.engine.read import answer
-from sluice.engine.sqlite import SqliteStore
-from sluice.engine.store import Knowledge, TileStore
+from sluice.engine.store import TileStore
 from sluice.engine.vectors import as_values, pack, vectors
 from sluice.lake.contract import check
 from sluice.lake.requests import encode_requests
@@ -70,25 +68,3 @@ def computed(pipeline: Pipeline, events: Mapping[str, pa.Table], asked: Sequence
 def answered(pipeline: Pipeline, store: TileStore, asked: Sequence[dict[str, Any]]) -> list[bytes]:
     """Packed vectors of requests by the read path."""
     return pack(pipeline, answer(pipeline, store, encode_requests(pipeline, asked)).values)
-
-
-@dataclass(frozen=True)
-class Contents:
-    """Everything that a store holds."""
-
-    heads: dict[str, list[tuple[Any, ...]]]
-    chunks: list[tuple[Any, ...]]
-    facts: list[tuple[Any, ...]]
-    knowledge: Knowledge
-
-
-def contents(store: SqliteStore) -> Contents:
-    """Everything in a store's file."""
-    read = store._connection.execute
-    views = [name for (name,) in read("SELECT name FROM views ORDER BY name")]
-    return Contents(
-        {view: read(f'SELECT * FROM "heads {view}" ORDER BY key').fetchall() for view in views},  # noqa: S608
-        read("SELECT * FROM chunks ORDER BY view, key, start").fetchall(),
-        read("SELECT * FROM facts ORDER BY anchor, stream, id, revision, hash, op").fetchall(),
-        store.read([]).knowledge,
-    )

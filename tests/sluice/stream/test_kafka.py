@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import random
 import signal
-import sqlite3
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 
-from sluice.engine.sqlite import SqliteStore
 from sluice.errors import Outage, UserError
 from sluice.stream.archive import wait_until_archived
-from sluice.stream.fold import FoldConsumer
 from sluice.stream.memory import MemoryTopics
-from sluice.stream.predictions import KafkaLog
 from sluice.stream.producer import Producer
-from sluice.stream.records import bronze_rows
 from sluice.stream.subscription import Subscription
-from sluice.stream.topics import create_topics, stream_topic
+from sluice.stream.topics import create_topics
+from tests.sluice.engine.stores import contents
 from tests.sluice.stream.broker import Broker
-from tests.sluice.stream.feeds import Message, feed, send
-from tests.sluice.stream.reference import Contents, answered, computed, contents, history, questions
-from tests.sluice.stream.test_predictions import answer
+from tests.sluice.stream.feeds import feed, send
+from tests.sluice.stream.reference import answered, computed, history, questions
+from tests.sluice.stream.runs import (
+    PATIENCE_S,
+    SIZE,
+    archived,
+    everything,
+    expected,
+    finish,
+    folded,
+    kill_at_random,
+    produced,
+    reached,
+    undisturbed,
+    wait_for,
+    with_answers,
+)
 from tests.sluice.stream.workers import LOST, Kind, Place
 
 pytestmark = pytest.mark.integration
 
 KINDS: tuple[Kind, ...] = ("fold", "archive")
-SIZE = 5_000
-KILLS = 5
-PATIENCE_S = 240
 
 
 def test_a_killed_fold_consumer_leaves_the_store_of_an_undisturbed_run(place: Place, seed: int) -> None:
@@ -62,7 +66,7 @@ def test_a_killed_archive_has_every_offset_once(place: Place, seed: int) -> None
     kill_at_random(place, "archive", total, chance)
     finish(place, "archive", lambda: archived(place) == total)
 
-    assert everything(place, topics)[1] == expected(place, topics)[1]
+    assert everything(place)[1] == expected(place, topics)[1]
     assert sorted(place.lake.read("predictions").column("position").to_pylist()) == list(range(200))
 
 
@@ -74,12 +78,12 @@ def test_a_paused_worker_that_was_overtaken_loses_and_writes_nothing(place: Plac
         first.process.send_signal(signal.SIGSTOP)
         produced(place, feed(8, 200), topics)
         finish(place, kind, lambda: reached(place, kind) == 500)
-        before = everything(place, topics)
+        before = everything(place)
 
         first.process.send_signal(signal.SIGCONT)
 
         assert first.process.wait(timeout=PATIENCE_S) == LOST
-    assert everything(place, topics) == before
+    assert everything(place) == before
     assert "was expected" in place.log(kind) or "another process" in place.log(kind)
 
 
@@ -95,7 +99,7 @@ def test_workers_and_producers_outlive_a_restart_of_the_broker(place: Place, bro
         wait_for(lambda: reached(place, "fold") == 2_000 and reached(place, "archive") == 2_000)
         assert (fold.stop(), archive.stop()) == (0, 0)
 
-    assert everything(place, topics) == expected(place, topics)
+    assert everything(place) == expected(place, topics)
 
 
 def test_a_worker_that_starts_without_a_broker_says_so_and_succeeds_later(place: Place, broker: Broker) -> None:
@@ -111,7 +115,7 @@ def test_a_worker_that_starts_without_a_broker_says_so_and_succeeds_later(place:
 
     for kind in KINDS:
         finish(place, kind, lambda kind=kind: reached(place, kind) == 200)
-    assert everything(place, topics) == expected(place, topics)
+    assert everything(place) == expected(place, topics)
 
 
 def test_waiting_for_the_archive_ends_when_it_has_everything(place: Place) -> None:
@@ -151,95 +155,3 @@ def test_topics_are_made_once(place: Place) -> None:
         f"{name}.disputes",
         f"{name}.predictions",
     ]
-
-
-def kill_at_random(place: Place, kind: Kind, total: int, chance: random.Random) -> None:
-    """Kill a worker again and again, each time soon after it has come to a random point."""
-    for target in sorted(chance.sample(range(1, total), KILLS)):
-        with place.worker(kind) as worker:
-            wait_for(lambda target=target: reached(place, kind) >= target)
-            time.sleep(chance.random() * 0.1)
-            worker.kill()
-
-
-def produced(place: Place, messages: Sequence[Message], topics: MemoryTopics | None = None) -> MemoryTopics:
-    """Produce messages to Kafka and to topics in memory, which then hold the same records."""
-    twin = MemoryTopics() if topics is None else topics
-    send(place.pipeline, twin, messages)
-    with Producer(place.bootstrap) as producer:
-        send(place.pipeline, producer, messages)
-    return twin
-
-
-def with_answers(place: Place, size: int) -> None:
-    log = KafkaLog(place.bootstrap, place.pipeline.name)
-    log.write(answer(score=index / size) for index in range(size))
-    log.close()
-
-
-def reached(place: Place, kind: Kind) -> int:
-    """How many records a worker has dealt with."""
-    return folded(place) if kind == "fold" else archived(place)
-
-
-def folded(place: Place) -> int:
-    if not place.database.exists():
-        return 0
-    store = SqliteStore(place.database, read_only=True)
-    try:
-        return sum(at.offset for at in store.read([]).knowledge.positions.values())
-    except sqlite3.OperationalError:
-        return 0  # the worker is just making its tables
-    finally:
-        store.close()
-
-
-def archived(place: Place) -> int:
-    tables = ["events/payments", "events/disputes", "predictions"]
-    return sum(place.lake.count(table) for table in tables)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.02)
-
-
-def finish(place: Place, kind: Kind, done: Callable[[], bool]) -> None:
-    """Let a worker go on from where the last one ended, until it has done everything."""
-    with place.worker(kind) as worker:
-        wait_for(done)
-        assert worker.stop() == 0
-
-
-def everything(place: Place, topics: MemoryTopics) -> tuple[Contents, list[Any]]:
-    """What the workers have made."""
-    store = place.store()
-    found = contents(store)
-    store.close()
-    return found, [bronze(place, stream.name) for stream in place.pipeline.streams]
-
-
-def bronze(place: Place, stream: str) -> list[dict[str, Any]]:
-    table = f"events/{stream}"
-    if place.lake.open(table) is None:
-        return []
-    return place.lake.read(table).sort_by("position").to_pylist()
-
-
-def expected(place: Place, topics: MemoryTopics) -> tuple[Contents, list[Any]]:
-    """What undisturbed workers would have made: one batch of everything, and the records as they are."""
-    return undisturbed(place, topics), [
-        bronze_rows(topics.records[stream_topic(place.pipeline.name, stream.name)], batch="").to_pylist()
-        for stream in place.pipeline.streams
-    ]
-
-
-def undisturbed(place: Place, topics: MemoryTopics) -> Contents:
-    store = SqliteStore(place.folder / "undisturbed.db")
-    records = [record for held in topics.records.values() for record in held]
-    FoldConsumer(place.pipeline, store, place.bootstrap).fold(records, {})
-    found = contents(store)
-    store.close()
-    return found

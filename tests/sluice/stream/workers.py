@@ -1,7 +1,7 @@
 """The stream workers as processes of their own, which a test may kill at any moment.
 
-Called as `python -m tests.sluice.stream.workers KIND PIPELINE FOLDER BOOTSTRAP`: the workers of the command line, but
-with small batches and many commits, so that there are many moments to be killed in.
+Called as `python -m tests.sluice.stream.workers KIND PIPELINE FOLDER BOOTSTRAP ONLINE`: the workers of the command
+line, but with small batches and many commits, so that there are many moments to be killed in.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
-from sluice.engine.sqlite import SqliteStore
+from sluice.engine.places import open_store
+from sluice.engine.store import TileStore
 from sluice.errors import Outage
 from sluice.lake.tables import Lake
 from sluice.stream.archive import Archive
@@ -41,6 +42,8 @@ class Place:
     bootstrap: str
     file: Path
     pipeline: Pipeline
+    online: str
+    """The URI of the online store."""
 
     @classmethod
     def make(cls, folder: Path, bootstrap: str, name: str) -> Self:
@@ -50,19 +53,19 @@ class Place:
         file.write_text(text.replace('    "payments",\n    views', f'    "{name}",\n    views'))
         pipeline = load_pipeline(str(file))
         create_topics(bootstrap, pipeline)
-        return cls(folder, bootstrap, file, pipeline)
+        return cls(folder, bootstrap, file, pipeline, f"sqlite:///{folder}")
+
+    def with_store(self, uri: str) -> Place:
+        """The same place with its online store elsewhere."""
+        return replace(self, online=uri)
 
     @property
     def lake(self) -> Lake:
         return Lake(str(self.folder / "lake"), self.pipeline.name)
 
-    @property
-    def database(self) -> Path:
-        return self.folder / "online.db"
-
-    def store(self) -> SqliteStore:
-        """The online store; made if it is not there."""
-        return SqliteStore(self.database)
+    def store(self, *, read_only: bool = False) -> TileStore:
+        """The online store; made if it is not there, unless it is to be read only."""
+        return open_store(self.online, self.pipeline.name, read_only=read_only)
 
     def log(self, kind: Kind) -> str:
         """What the workers have said."""
@@ -71,7 +74,7 @@ class Place:
     def worker(self, kind: Kind) -> Worker:
         """Start a worker."""
         module = [sys.executable, "-m", "tests.sluice.stream.workers"]
-        command = [*module, kind, str(self.file), str(self.folder), self.bootstrap]
+        command = [*module, kind, str(self.file), str(self.folder), self.bootstrap, self.online]
         with (self.folder / f"{kind}.log").open("ab") as log:
             return Worker(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log), self.folder)
 
@@ -105,14 +108,14 @@ class Worker:
             self.kill()
 
 
-def main(kind: str, file: str, folder: str, bootstrap: str) -> None:
+def main(kind: str, file: str, folder: str, bootstrap: str, online: str) -> None:
     """Run one worker until SIGTERM."""
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     pipeline, place = load_pipeline(file), Path(folder)
     (place / str(os.getpid())).touch()
     if kind == "fold":
-        FoldConsumer(pipeline, SqliteStore(place / "online.db"), bootstrap, most=MOST).run(told.is_set)
+        FoldConsumer(pipeline, open_store(online, pipeline.name), bootstrap, most=MOST).run(told.is_set)
     else:
         Archive(pipeline, Lake(str(place / "lake"), pipeline.name), bootstrap, every_s=0.05, most=MOST).run(told.is_set)
 
