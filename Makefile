@@ -16,10 +16,10 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lint bench up down clean
+.PHONY: help setup demo test soak lint bench bench-features up down clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## install everything into .venv and .tools; at once when nothing changed
 
@@ -40,6 +40,9 @@ lint: setup ## style, types and the import rules of the rooms
 
 bench: setup ## every benchmark below benchmarks/
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(RUN)python $$file || exit; done
+
+bench-features: setup ## speed of the engine beside Spark SQL, DuckDB, Polars and Feast; SLUICE_HANDBOOK_DIR says on what
+	$(RUN)python -m benchmarks.features $(ARGS)
 
 up: setup ## start the embedded services
 	$(RUN)sluice up

@@ -7,9 +7,9 @@ import json
 import tempfile
 from pathlib import Path
 
-from benchmarks.features import batch, reads, rich, stream
+from benchmarks.features import batch, large, reads, report, rich, stream
 
-PARTS = {"batch": batch.run, "stream": stream.run, "reads": reads.run, "rich": rich.run}
+PARTS = {"batch": batch.run, "large": large.run, "stream": stream.run, "reads": reads.run, "rich": rich.run}
 RESULTS = Path(__file__).parents[1] / "results"
 
 
@@ -26,6 +26,8 @@ def main() -> None:
         path = given.results / f"features-{part}.json"
         path.write_text(json.dumps(measured, indent=1) + "\n")
         print(path)
+    report.write(given.results)
+    print(given.results / "features.md")
 
 
 if __name__ == "__main__":

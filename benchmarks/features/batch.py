@@ -1,83 +1,65 @@
 """Batch: from a plain Delta table in the order of time to one Delta table with all twelve features of every event.
 
-(a) laying events out in buckets of their entity, once; (b) from rows in memory to the values of a view, beside a bare
-numpy kernel that knows nothing of ties, labels or nulls; (c) end to end beside Spark SQL, DuckDB and Polars, all warm.
+(a) laying events out in buckets of their entity, once; (b) from that layout to the values of every view, beside a bare
+numpy kernel that reads the same files and knows nothing of ties, labels or nulls; (c) end to end beside Spark SQL,
+DuckDB and Polars, all warm.
 """
 
 from __future__ import annotations
 
 import functools
 import shutil
-import uuid
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import deltalake
 import numpy as np
 import pyarrow as pa
 
 from benchmarks.features.data import delta_table, handbook
-from benchmarks.features.pairs import compared, pairs
-from benchmarks.features.peers import Spark, duckdb_windows, polars_windows
+from benchmarks.features.pairs import compared, cost, pairs
+from benchmarks.features.peers import PEERS, Spark
 from sluice.declare.durations import DAY
-from sluice.declare.loading import load_pipeline
-from sluice.engine.batch import compute
-from sluice.engine.history import keep, rows
-from sluice.engine.vectors import requests_of, vectors
-from sluice.lake.event_tables import enter_all
-from sluice.lake.files import create_table, replace_files, staged_files, write_parquet
+from sluice.lake import computing, slices
+from sluice.lake.files import handed_over, remove
+from sluice.lake.slices import Job
+from spark_jobs.workers import SparkWorkers
 
-WINDOWS = 12
-
-
-def ours(table: str, out: str) -> None:
-    """From the Delta table to the Delta table, in this process."""
-    pipeline = load_pipeline("handbook")
-    entered = enter_all(pipeline, {"transactions": deltalake.DeltaTable(table).to_pyarrow_table()})
-    events = {name: found.events for name, found in entered.items()}
-    scored = events["transactions"]
-    found = vectors(pipeline, events, scored)
-    names = [place.name for place in pipeline.features[:WINDOWS]]
-    values = pa.table({"transaction_id": scored.column("_id"), **{name: found.column(name) for name in names}})
-    run = uuid.uuid4().hex
-    write_parquet(f"{out}/{run}/0.parquet", [values], values.schema)
-    actions, schema = staged_files(out, run)
-    held = deltalake.DeltaTable(out) if deltalake.DeltaTable.is_deltatable(out) else None
-    if held is None:
-        create_table(out, schema or values.schema, actions, [])
-    else:
-        replace_files(held, schema or values.schema, actions, [])
+BOOK = str(Path(__file__).with_name("book.py"))
+KEYS = {"customer": ("amount", 0), "terminal": ("is_fraud", 7 * DAY)}
 
 
 def run(folder: Path, count: int) -> dict[str, Any]:
-    """Every comparison of (c), and (b) beside the bare kernel."""
+    """Every comparison of (c), the cost of (a), and (b) beside the bare kernel."""
     table = delta_table(handbook(), str(folder / "transactions"))
     found: dict[str, Any] = {}
-    with _spark() as session:
-        by_spark = Spark(session, table)
-        scheduled = functools.partial(_on_spark, session, table, str(folder / "ours"))
-        peers: dict[str, Callable[[str], object]] = {
-            "Spark SQL": by_spark.write,
-            "DuckDB": functools.partial(duckdb_windows, table),
-            "Polars": functools.partial(polars_windows, table),
-        }
+    with spark() as session:
+        workers = SparkWorkers(lambda: session.sparkContext, little=0)
+        ours = functools.partial(computing.compute, workers, request(table, folder / "ours"))
+        peers: dict[str, Callable[[str], object]] = {"Spark SQL": Spark(session, table).write}
+        peers |= {name: functools.partial(peer, table) for name, peer in PEERS.items()}
         for name, peer in peers.items():
             out = str(folder / name.replace(" ", "-"))
-            found[f"batch (c), beside {name}"] = compared(pairs(name, scheduled, functools.partial(peer, out), count))
+            found[f"(c) beside {name}"] = compared(pairs(name, ours, functools.partial(peer, out), count))
             shutil.rmtree(out, ignore_errors=True)
-    found["batch (b), beside the bare numpy kernel"] = compared(_bare(count))
+    job = laid_out(table, str(folder / "layout"))
+    found["(a) layout"] = _laying(job, count)
+    engine, bare = (functools.partial(side, job) for side in (_engine, _bare))
+    found["(b) beside bare numpy"] = compared(pairs("bare numpy", engine, bare, count))
     return found
 
 
-def _on_spark(session: Any, table: str, out: str) -> None:
-    """The same in one task of Spark, which only schedules it."""
-    session.sparkContext.parallelize([0], 1).map(lambda _: ours(table, out)).collect()
+def request(table: str, out: Path) -> computing.Request:
+    """The twelve features of every event of a Delta table to another."""
+    return computing.request(BOOK, Path(table), out, str(out.with_name("lake")))
 
 
 @contextmanager
-def _spark() -> Iterator[Any]:
+def spark() -> Iterator[Any]:
+    """A warm session on two cores that can run our tasks and write Delta."""
     import os
     import sys
 
@@ -99,29 +81,43 @@ def _spark() -> Iterator[Any]:
         session.stop()
 
 
-def _bare(count: int) -> list[Any]:
-    pipeline = load_pipeline("handbook")
-    entered = enter_all(pipeline, {"transactions": _utc(handbook())})
-    events = {name: found.events for name, found in entered.items()}
-    work = [
-        (view, rows(view, events, kept=keep(pipeline)), requests_of(view, events["transactions"]))
-        for view in pipeline.windows
-    ]
-    scored = events["transactions"]
-    keys = [scored.column(name).to_numpy() for name in ("customer_id", "terminal_id")]
-    values = [scored.column("amount").to_numpy(), events["transactions_is_fraud"].column("is_fraud").to_numpy()]
-    times = scored.column("_time").to_numpy()
-    lags = [0, 7 * DAY]
+def laid_out(table: str, folder: str) -> Job:
+    """The rows and requests of both views in one bucket each."""
+    asked = request(table, Path(folder) / "out")
+    pieces = tuple(computing.pieces(asked, computing.SLICE))
+    job = Job(asked.pipeline, asked.lake, (), folder, pieces, 1, direct=True)
+    _lay(job)
+    return job
 
-    def engine() -> None:
-        for view, counted, asked in work:
-            compute(view, counted, asked)
 
-    def bare() -> None:
-        for key, value, lag in zip(keys, values, lags, strict=True):
-            bare_kernel(key, times, value, lag)
+def _lay(job: Job) -> None:
+    remove(job.folder)
+    for piece in job.slices:
+        slices.enter_slice(job, piece)
 
-    return pairs("bare numpy", engine, bare, count)
+
+def _laying(job: Job, count: int) -> dict[str, Any]:
+    costs = [cost(functools.partial(_lay, job)) for _ in range(max(3, count // 3))]
+    return {
+        "ours": {kind: statistics.median(getattr(one, kind) for one in costs) for kind in ("wall", "cpu")},
+        "runs": [asdict(one) for one in costs],
+    }
+
+
+def _engine(job: Job) -> None:
+    for view in KEYS:
+        slices.value_part(job, (view, 0))
+
+
+def _bare(job: Job) -> None:
+    for view, (value, lag) in KEYS.items():
+        rows = handed_over(job.work("counted", view, 0))
+        assert rows is not None
+        found = bare_kernel(*(rows.column(name).to_numpy() for name in ("key", "time", value)), lag)
+        for number, piece in enumerate(job.scored):
+            part = slice(piece.first, piece.first + piece.rows)
+            some = pa.table({str(at): column[part] for at, column in enumerate(found)})
+            slices.dealing.hand(job, some, "bare", view, number)
 
 
 def bare_kernel(keys: np.ndarray, times: np.ndarray, values: np.ndarray, lag: int) -> list[np.ndarray]:
@@ -140,8 +136,3 @@ def bare_kernel(keys: np.ndarray, times: np.ndarray, values: np.ndarray, lag: in
             back[order] = column
             found.append(back)
     return found
-
-
-def _utc(table: pa.Table) -> pa.Table:
-    at = table.schema.get_field_index("TX_DATETIME")
-    return table.set_column(at, "TX_DATETIME", table.column(at).cast(pa.timestamp("us", "UTC")))

@@ -25,13 +25,17 @@ def handbook() -> pa.Table:
 
 def delta_table(rows: pa.Table, uri: str) -> str:
     """A Delta table of these rows; its times are UTC, as peers need them."""
-    at = rows.schema.get_field_index("TX_DATETIME")
-    zoned = rows.set_column(at, "TX_DATETIME", rows.column(at).cast(pa.timestamp("us", "UTC")))
     # piece by piece: several chunks are written at a time, in any order
-    for begin in range(0, len(zoned), FILE_ROWS):
-        piece = zoned.slice(begin, FILE_ROWS).combine_chunks()
+    for begin in range(0, len(rows), FILE_ROWS):
+        piece = zoned(rows.slice(begin, FILE_ROWS)).combine_chunks()
         deltalake.write_deltalake(uri, piece, mode="append" if begin else "overwrite")
     return uri
+
+
+def zoned(rows: pa.Table) -> pa.Table:
+    """The same with times that say they are UTC."""
+    at = rows.schema.get_field_index("TX_DATETIME")
+    return rows.set_column(at, "TX_DATETIME", rows.column(at).cast(pa.timestamp("us", "UTC")))
 
 
 def times(rows: pa.Table, copies: int) -> Iterator[pa.Table]:

@@ -6,6 +6,7 @@ them can do; it differs from the book in a few rows (docs/decisions/0005) and ta
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import deltalake
@@ -114,3 +115,6 @@ def _rolling(column: str, days: int, entity: str) -> pl.Expr:
 def _names(days: int) -> tuple[str, ...]:
     kinds = ("customer_count", "customer_mean", "terminal_count", "terminal_share")
     return tuple(f"{kind}_{days}d" for kind in kinds)
+
+
+PEERS: dict[str, Callable[[str, str], None]] = {"DuckDB": duckdb_windows, "Polars": polars_windows}

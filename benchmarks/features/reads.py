@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import statistics
 import time
@@ -14,12 +15,13 @@ import pyarrow as pa
 
 from benchmarks.features.data import handbook
 from benchmarks.features.pairs import Ratio, ratio
-from benchmarks.features.stores import encoded, feast_rows, stock_feast, two_views
+from benchmarks.features.stores import encoded, feast_rows, redis_server, stock_feast, two_views
 from sluice.engine.build import build
 from sluice.engine.facts import encoded_schema
 from sluice.engine.fold import load_base
 from sluice.engine.history import keep, rows
 from sluice.engine.read import windowed
+from sluice.engine.redis import RedisStore
 from sluice.engine.requests import Moment, Requests
 from sluice.engine.sqlite import SqliteStore
 from sluice.engine.store import TileStore
@@ -55,11 +57,16 @@ def run(folder: Path, count: int) -> dict[str, Any]:
         ours, peer = _latencies(ask(store), 1), _latencies(sdk, 1, CALLS // 4)
         beside.append((statistics.median(ours), statistics.median(peer)))
         larger.append((statistics.median(ours), statistics.median(_latencies(ask(many, 10), 1))))
+    with redis_server(folder) as uri:
+        held = _filled(functools.partial(RedisStore, uri, "bench"), events, end)
+        on_redis = _latencies(ask(held), 1, 5 * CALLS)
+        held.close()
     ours, hundred = _latencies(ask(store), 1, 5 * CALLS), _latencies(ask(store), 100, CALLS // 4)
     return {
         "read beside the Feast SDK": {"ratio": vars(ratio(beside)), "pairs": beside},
         "ten times the entities": {"ratio": vars(_inverse(larger)), "pairs": larger},
-        "one request": _percentiles(ours),
+        "one request, SQLite": _percentiles(ours),
+        "one request, Redis": _percentiles(on_redis),
         "a hundred requests": _percentiles(hundred),
         "events of an entity": {
             str(number): _percentiles(_latencies(_busy(folder, number, end), 1)) for number in (10, 1_000, 100_000)
@@ -76,8 +83,12 @@ def two_views_once() -> Any:
     return _PIPELINE
 
 
-def _loaded(path: Path, events: pa.Table, end: int) -> SqliteStore:
-    store = SqliteStore(path)
+def _loaded(path: Path, events: pa.Table, end: int) -> TileStore:
+    return _filled(functools.partial(SqliteStore, path), events, end)
+
+
+def _filled(opened: Callable[..., TileStore], events: pa.Table, end: int) -> TileStore:
+    store = opened()
     told = encoded_schema(_PIPELINE.label.told_by).empty_table()
     tables = {"transactions": events, _PIPELINE.label.told_by.name: told}
     tiles = {
@@ -86,7 +97,7 @@ def _loaded(path: Path, events: pa.Table, end: int) -> SqliteStore:
     }
     load_base(_PIPELINE, store, 1, tiles, {name: table.slice(0, 0) for name, table in tables.items()})
     store.close()
-    return SqliteStore(path, read_only=True)
+    return opened(read_only=True)
 
 
 def _times_ten(events: pa.Table) -> pa.Table:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,9 @@ import pyarrow as pa
 from sluice import Category, Decimal, Key, Label, Pipeline, Stream, Windows, count, mean, since_last, sum_
 from sluice.engine.facts import encoded_schema
 from sluice.lake.event_tables import enter
+from sluice.local.health import tcp
+from sluice.local.ports import free_port
+from sluice.local.redis_server import program
 
 TRANSACTIONS = Stream(
     "transactions",
@@ -77,3 +84,18 @@ def feast_rows(key: str, entities: np.ndarray) -> pd.DataFrame:
     """Ten ready values of each entity, as they are pushed."""
     values = {f"{key}_{number}": entities * 1.5 + number for number in range(10)}
     return pd.DataFrame({key: entities, "event_timestamp": dt.datetime.now(dt.UTC), **values})
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """A Redis of its own that keeps nothing on disk, and its URI."""
+    port = free_port(17_300)
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    server = subprocess.Popen([str(program()), *options], stdout=subprocess.DEVNULL)
+    try:
+        while not tcp("127.0.0.1", port):
+            time.sleep(0.02)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait()

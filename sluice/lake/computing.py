@@ -79,16 +79,14 @@ def request(pipeline: str, events: Path, out: Path, lake: str) -> Request:
 
 def compute(workers: Workers, request: Request, *, at_once: int = AT_ONCE, size: int = SLICE) -> Computed:
     """Compute and write the values; they are there when they are whole."""
-    pieces = _pieces(request, size)
-    rows = sum(piece.rows for piece in pieces)
+    found = pieces(request, size)
+    rows = sum(piece.rows for piece in found)
     staged = _staging(Path(request.out))
     try:
         if rows <= at_once:
-            (done,) = workers.each(
-                functools.partial(_at_once, request, pieces), [f"{staged}/000000.parquet"], rows=rows
-            )
+            (done,) = workers.each(functools.partial(_at_once, request, found), [f"{staged}/000000.parquet"], rows=rows)
         else:
-            done = _in_slices(workers, request, pieces, staged, size)
+            done = _in_slices(workers, request, found, staged, size)
         _publish(Path(request.out), staged)
     finally:
         if staged.name.startswith("."):
@@ -96,10 +94,25 @@ def compute(workers: Workers, request: Request, *, at_once: int = AT_ONCE, size:
     return done
 
 
-def _at_once(request: Request, pieces: Sequence[Slice], out: str) -> Computed:
+def pieces(request: Request, size: int) -> list[Slice]:
+    """The row groups of all files in slices of about a size."""
+    found: list[Slice] = []
+    for stream, paths in request.files:
+        groups = [(path, group, rows) for path in paths for group, rows in enumerate(slices.row_groups(path))]
+        first = begin = 0
+        for end, (_, _, _) in enumerate(groups, 1):
+            rows = sum(count for _, _, count in groups[begin:end])
+            if rows >= size or end == len(groups):
+                chosen = tuple((path, group) for path, group, _ in groups[begin:end])
+                found.append(Slice(len(found), stream, first, rows, chosen))
+                first, begin = first + rows, end
+    return found
+
+
+def _at_once(request: Request, files: Sequence[Slice], out: str) -> Computed:
     pipeline = load_pipeline(request.pipeline)
     tables = {
-        name: pa.concat_tables([slices.read_slice(piece) for piece in pieces if piece.stream == name])
+        name: pa.concat_tables([slices.read_slice(piece) for piece in files if piece.stream == name])
         for name, _ in request.files
     }
     found = enter_all(pipeline, tables)
@@ -148,21 +161,6 @@ def _one_version_each(found: Sequence[tuple[bool, int, int]]) -> bool:
     """Whether ids ascend within all slices and from each to the next, so that none occurs twice."""
     follow = all(before[2] < after[1] for before, after in pairwise(found))
     return follow and all(ascending for ascending, _, _ in found)
-
-
-def _pieces(request: Request, size: int) -> list[Slice]:
-    """The row groups of all files in slices of about a size."""
-    found: list[Slice] = []
-    for stream, paths in request.files:
-        groups = [(path, group, rows) for path in paths for group, rows in enumerate(slices.row_groups(path))]
-        first = begin = 0
-        for end, (_, _, _) in enumerate(groups, 1):
-            rows = sum(count for _, _, count in groups[begin:end])
-            if rows >= size or end == len(groups):
-                chosen = tuple((path, group) for path, group, _ in groups[begin:end])
-                found.append(Slice(len(found), stream, first, rows, chosen))
-                first, begin = first + rows, end
-    return found
 
 
 def _places(pipeline: Pipeline, path: Path) -> dict[str, Path]:

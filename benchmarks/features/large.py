@@ -1,0 +1,111 @@
+"""Ten times the rows: what grows with them and what does not; each peer runs once, for 200 seconds at most."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import deltalake
+import psutil
+
+from benchmarks.features.batch import request, spark
+from benchmarks.features.data import delta_table, handbook, times, zoned
+from benchmarks.features.pairs import Cost, cost
+from benchmarks.features.peers import PEERS, Spark
+from sluice.lake import computing
+from spark_jobs.workers import SparkWorkers
+
+COPIES, CAP = 10, 200
+
+
+def run(folder: Path, count: int) -> dict[str, Any]:
+    """CPU of ten times the rows against once the rows, the greatest memory of a worker, and the peers."""
+    small = delta_table(handbook(), str(folder / "small"))
+    large = str(folder / "large")
+    for piece in times(handbook(), COPIES):
+        deltalake.write_deltalake(large, zoned(piece), mode="append")
+    with spark() as session:
+        workers = SparkWorkers(lambda: session.sparkContext, little=0)
+
+        def ours(table: str) -> Callable[[], object]:
+            return functools.partial(computing.compute, workers, request(table, folder / f"{Path(table).name}-out"))
+
+        ours(small)()
+        costs: dict[str, list[Cost]] = {small: [], large: []}
+        peak = 0.0
+        # the large one tells more each time: a third of the pairs
+        for number in range(max(3, count // 3)):
+            costs[small].append(cost(ours(small)))
+            with Peak() as memory:
+                costs[large].append(cost(ours(large)))
+            peak = max(peak, memory.megabytes)
+            print(f"large {number + 1}: {costs[large][-1]}, {peak:.0f} MB", file=sys.stderr)
+    medians = {name: statistics.median(one.cpu for one in found) for name, found in costs.items()}
+    return {
+        "ten times the rows": {
+            "CPU": medians[large] / medians[small],
+            "worker MB": peak,
+            "small": [asdict(one) for one in costs[small]],
+            "large": [asdict(one) for one in costs[large]],
+        },
+        "peers": {name: _once(name, large, str(folder / "peer-out")) for name in ("Spark SQL", *PEERS)},
+    }
+
+
+class Peak:
+    """The greatest memory of one Python worker of Spark while it is open."""
+
+    megabytes = 0.0
+
+    def __enter__(self) -> Self:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.1):
+            for child in psutil.Process().children(recursive=True):
+                try:
+                    if "pyspark.daemon" in " ".join(child.cmdline()):
+                        self.megabytes = max(self.megabytes, child.memory_info().rss / 2**20)
+                except psutil.Error:
+                    continue
+
+
+def _once(name: str, table: str, out: str) -> dict[str, Any]:
+    """What a peer takes in a process of its own, or that it took too long."""
+    begun = time.monotonic()
+    command = [sys.executable, "-m", "benchmarks.features.large", name, table, out]
+    try:
+        done = subprocess.run(command, timeout=CAP, check=False, capture_output=True, text=True)
+    except subprocess.TimeoutExpired:
+        return {"wall": CAP, "told": f"not done after {CAP} s"}
+    told = "done" if done.returncode == 0 else f"failed: {(done.stderr.strip().splitlines() or ['killed'])[-1]}"
+    return {"wall": time.monotonic() - begun, "told": told}
+
+
+def main() -> None:
+    """Run one peer."""
+    name, table, out = sys.argv[1:]
+    if name in PEERS:
+        PEERS[name](table, out)
+        return
+    with spark() as session:
+        Spark(session, table).write(out)
+
+
+if __name__ == "__main__":
+    main()
