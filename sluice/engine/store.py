@@ -112,7 +112,7 @@ class Reading:
 
 
 Call = Callable[[Heads], Sequence[ChunkName]]
-"""Which chunks some heads call for."""
+"""Which chunks some heads call for; a store may ask again when it looks again."""
 
 
 class LostPartition(Outage):
