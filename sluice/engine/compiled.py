@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import numba
+from numba.core.caching import InTreeCacheLocator, UserWideCacheLocator
 
 P = ParamSpec("P")
 R = TypeVar("R")
+SOURCES = ("evaluate", "finalise", "layout", "loops", "merge", "order", "ranges", "sketches")
+"""The modules that loops are made from; a test keeps the list whole."""
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """The function as machine code, kept beside its source for the next process; it runs without the GIL."""
-    return cast("Callable[P, R]", numba.njit(cache=True, nogil=True)(function))
+    """The function as machine code, kept for the next process until a loop changes; it runs without the GIL."""
+    before = numba.config.CACHE_LOCATOR_CLASSES
+    numba.config.CACHE_LOCATOR_CLASSES = ",".join(f"{__name__}.{place.__name__}" for place in (Beside, Elsewhere))
+    try:
+        return cast("Callable[P, R]", numba.njit(cache=True, nogil=True)(function))
+    finally:
+        numba.config.CACHE_LOCATOR_CLASSES = before
+
+
+@functools.cache
+def _stamp() -> str:
+    """What all of the loops say.
+
+    Machine code holds what it calls, but numba asks only whether the caller's own file has changed: a loop changed in
+    another module would go on running as it was.
+    """
+    files = [Path(__file__).with_name(f"{name}.py") for name in SOURCES]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+class Beside(InTreeCacheLocator):  # type: ignore[misc] # numba has no types
+    """Machine code in the folder of its source."""
+
+    def get_source_stamp(self) -> str:
+        """What has to be the same for it to be taken."""
+        return _stamp()
+
+
+class Elsewhere(UserWideCacheLocator):  # type: ignore[misc] # numba has no types
+    """Machine code in the person's own cache, where the folder of its source cannot be written to."""
+
+    def get_source_stamp(self) -> str:
+        """What has to be the same for it to be taken."""
+        return _stamp()
