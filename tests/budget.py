@@ -10,7 +10,9 @@ import pytest
 
 BUDGET = {
     "tests/flows": 40,
+    "tests/golden": 10,
     "tests/models": 100,
+    "tests/mutants": 35,
     "tests/serve": 45,
     "tests/sluice/cli": 800,
     "tests/sluice/declare": 5,
