@@ -159,15 +159,16 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
-        self._connection.execute(f"BEGIN {kind}")
         try:
+            self._connection.execute(f"BEGIN {kind}")
             yield self._connection
+            # a full disk is told here at the latest, and the connection has to be of use after it
+            self._connection.execute("COMMIT")
         except BaseException:
             self._views.clear()
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     def _has(self, view: str) -> bool:
         if view not in self._views:

@@ -56,7 +56,10 @@ def worlds(draw: st.DrawFn, pipeline: Pipeline) -> World:
     # now and then the same bytes are put and deleted at one revision
     ops = st.sampled_from([0, 0, 1])
     again = [replace(draw(copies_of(pipeline, one)), op=abs(one.op - draw(ops))) for one in copies]
-    requests = draw(st.lists(requests_of(pipeline, versions), min_size=1, max_size=5))
+    requests = draw(st.lists(requests_of(pipeline, versions), min_size=1, max_size=3))
+    requests += (
+        draw(st.lists(edge_requests(pipeline, versions), min_size=2, max_size=2)) if scored(pipeline, versions) else []
+    )
     return World(draw(st.permutations([*versions, *again])), requests)
 
 
@@ -122,18 +125,30 @@ def copies_of(draw: st.DrawFn, pipeline: Pipeline, version: Version) -> Version:
 
 @st.composite
 def requests_of(draw: st.DrawFn, pipeline: Pipeline, versions: Sequence[Version]) -> Asked:
-    """An event's own request, one where a window begins or ends or a label is known, or one at any moment."""
+    """An event's own request or one of its moment, one where a window begins or ends, or one at any moment."""
     events = pipeline.events
-    scored = [version for version in versions if version.stream == events.name and version.op == PUT]
-    own = draw(st.sampled_from([None, *scored]))
+    own = draw(st.sampled_from([None, *scored(pipeline, versions)]))
     if own is not None and draw(st.booleans()):
-        return Asked(own.time, own.id, own.values)
+        return Asked(own.time, draw(st.one_of(st.just(own.id), ids_of(events))), own.values)
     time = draw(times())
     if versions:
         seen = draw(st.sampled_from(versions))
         time = draw(st.sampled_from([seen.known, *(seen.time + edge for edge in edges(pipeline))])) + draw(JITTER)
     values = own.values if own is not None else draw(st.sampled_from(payloads(events)))
     return Asked(time, draw(st.one_of(st.none(), ids_of(events))), values)
+
+
+def scored(pipeline: Pipeline, versions: Sequence[Version]) -> list[Version]:
+    """The scored events among some versions."""
+    return [version for version in versions if version.stream == pipeline.events.name and version.op == PUT]
+
+
+@st.composite
+def edge_requests(draw: st.DrawFn, pipeline: Pipeline, versions: Sequence[Version]) -> Asked:
+    """A request of an event's entity where a window begins or ends to hold the event, or a microsecond beside."""
+    own = draw(st.sampled_from(scored(pipeline, versions)))
+    time = own.time + draw(st.sampled_from(edges(pipeline))) + draw(st.sampled_from([0, -1, 1]))
+    return Asked(time, draw(st.one_of(st.none(), ids_of(pipeline.events))), own.values)
 
 
 JITTER = st.sampled_from([0, 0, 0, -1, 1])
