@@ -75,7 +75,7 @@ def published(history: History) -> pa.Table:
     return history.lake.read("vectors").sort_by("event_id")
 
 
-@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("parts", [2, 8])
 def test_vectors_are_those_of_the_kernel_however_the_work_is_dealt(history: History, parts: int) -> None:
     backfill(Here(), plan(history, parts=parts))
 
@@ -87,7 +87,7 @@ def test_vectors_are_those_of_the_kernel_however_the_work_is_dealt(history: Hist
     assert found.column("bank").null_count > 0
 
 
-@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("parts", [2, 8])
 def test_tiles_are_those_of_all_events_at_once(history: History, parts: int) -> None:
     backfill(Here(), plan(history, parts=parts))
 
