@@ -64,7 +64,7 @@ def middle_of(place: int, bits: int) -> int:
 @compiled
 def mixed(word: int) -> int:
     """A word mixed as by the finaliser of MurmurHash3 (Appleby, public domain), to be compared as a signed number."""
-    mix = np.uint64(word)
+    mix = np.uint64(np.int64(word))
     mix = (mix ^ (mix >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     mix = (mix ^ (mix >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     mix ^= mix >> np.uint64(33)
@@ -219,7 +219,7 @@ def _answer(words: Ints, counts: Ints, size: int, whole: int, asked: int, most: 
 @compiled
 def estimate(word: int, most: int) -> tuple[int, int]:
     """How many hashes there are when this is the `most`-th smallest, as a fraction of 53-bit numbers."""
-    position = (np.uint64(word) ^ np.uint64(1 << 63)) >> np.uint64(11)
+    position = (np.uint64(np.int64(word)) ^ np.uint64(1 << 63)) >> np.uint64(11)
     return int(np.int64(position)) + 1, (most - 1) << 53
 
 

@@ -65,6 +65,15 @@ def test_a_delay_moves_both_edges(ago: int, expected: int) -> None:
     assert counted(T - ago, delay="5min") == expected
 
 
+def test_a_leaf_that_begins_at_the_far_edge_is_cut() -> None:
+    assert counted(T - 10 * MINUTE, T - 10 * MINUTE + 1) == 1
+
+
+def test_a_leaf_with_the_near_edge_in_it_is_cut() -> None:
+    sales = [*LONG_AGO, sale(1, T - 5 * MINUTE), sale(2, T - 5 * MINUTE + 1)]
+    assert found([count("lifetime")], sales, delay="5min") == {"count_lifetime": 4}
+
+
 @pytest.mark.parametrize(
     ("after", "expected"),
     [(-10 * MINUTE - 1, 0), (-10 * MINUTE, 1), (-1, 1), (0, 0), (MINUTE, 0)],
