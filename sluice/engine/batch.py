@@ -30,7 +30,7 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Colu
     `rows` comes from `history.rows`, `requests` from `vectors.requests_of`. A request without key reads the empty
     state; one without id comes after every other.
     """
-    history, asked = sides_of(rows, requests, tied=view.lag == 0 and view.slot is None)
+    history, asked = sides_of(rows, requests, tied=_ids_decide(view))
     order = history.order()
     turned = order if asked.same_as(history) else asked.order()
     # rows of nobody come first, and are seen by nobody
@@ -103,6 +103,12 @@ def _values(view: Windows, found: _Sorted, order: Ints) -> dict[str, Column]:
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     return _named(view, [(np.take(word, place), np.take(one, place)) for word, one in zip(words, valid, strict=True)])
+
+
+def _ids_decide(view: Windows) -> bool:
+    """Whether the order of ids at one moment changes a value: at the request's own, or of what a function picks."""
+    picks = any(feature.function in {"first", "last"} for feature in view.functions)
+    return picks or (view.lag == 0 and view.slot is None)
 
 
 def _are_rows(view: Windows, rows: pa.Table, requests: pa.Table) -> bool:

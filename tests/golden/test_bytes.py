@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sluice import Windows, count, decayed_sum, distinct, last, percentile, std
+from sluice import Windows, count, decayed_sum, distinct, last, mean, percentile, std
 from sluice.declare.durations import MINUTE
 from sluice.engine.changes import table_rows
 from sluice.engine.encode import row_hashes, text_hash
@@ -166,18 +166,17 @@ def test_the_head_and_the_chunks_of_a_hot_entity() -> None:
     found = laid(stall(1, [*features, decayed_sum("price", half_life="1min")]), SOLD, cut=START)
     assert shown(found.head) == [
         *["0200000000000000", NOTHING, "0200000000000000"],  # hot, no base, 2 leaves
-        # from START, a minute long, 1 row, known always, 23 words of state
-        *[MINUTE_ZERO, "0087930300000000", ONE, "0000000000000080", "1700000000000000"],
-        *[ONE, ONE, "0000010000000000"],  # numbers and totals, of the decayed sum at the epoch
-        *["fa00000000000000", ONE, NOTHING],
+        *[MINUTE_ZERO, MINUTE_ONE],  # where they begin
+        *["0087930300000000", "0087930300000000"],  # a minute long
+        *[ONE, "0200000000000000"],  # 1 row and 2
+        *["0000000000000080", "0000000000000080"],  # known always
+        *["1100000000000000", "2200000000000000"],  # their tallies end after 17 words and after 34
+        # no sums; the tallies of the first one
         *[ONE, ONE, ONE, "fa00000000000000", ONE],  # percentile: 1 key, 1 column, exact; 250 once
         *[ONE, ONE, ONE, "5c1fa31910bd759b", ONE],  # distinct: the mix of 250 once
         *[ONE, "0300000000000000", ONE, "8017b20100000000"],  # decay: 1 key, 3 columns; the half-life since the epoch
         *["0000fa0000000000", "0000010000000000", ONE],  # 250 * 2^16, 2^16, and one value
-        # a minute later, 2 rows; only one of them has a price
-        *[MINUTE_ONE, "0087930300000000", "0200000000000000", "0000000000000080", "1700000000000000"],
-        *[ONE, ONE, "0000010000000000"],
-        *["9cffffffffffffff", ONE, NOTHING],
+        # of the second one, in which one row has a price
         *[ONE, ONE, ONE, "9cffffffffffffff", ONE],
         *[ONE, ONE, ONE, "98665a6dcd3e0199", ONE],
         *[ONE, "0300000000000000", ONE, "8117b20100000000"],
@@ -187,6 +186,22 @@ def test_the_head_and_the_chunks_of_a_hot_entity() -> None:
         START: [ONE, *ROW[1]],
         START + MINUTE: ["0200000000000000", *ROW[2], *ROW[-3]],
     }
+
+
+def test_a_head_keeps_one_sum_for_all_that_is_made_of_it() -> None:
+    features = [count("1min"), std("price", "1min", "3min"), mean("price", "3min"), last("price", "3min")]
+    found = laid(stall(1, features), SOLD[:2], cut=START)
+    assert shown(found.head) == [
+        *["0200000000000000", NOTHING, "0200000000000000"],
+        *[MINUTE_ZERO, MINUTE_ONE],
+        *["0087930300000000", "0087930300000000"],
+        *[ONE, ONE],
+        *["0000000000000080", "0000000000000080"],
+        *[NOTHING, NOTHING],
+        # numbers of counts, prices and last prices, their totals, and 250² = 62,500 above 32 bits and below
+        *[ONE, ONE, ONE, ONE, "fa00000000000000", "fa00000000000000", NOTHING, "24f4000000000000"],
+        *[ONE, NOTHING, NOTHING, ONE, NOTHING, NOTHING, NOTHING, NOTHING],
+    ]
 
 
 def test_a_chunk_with_ids_that_are_texts() -> None:

@@ -73,7 +73,7 @@ def test_leaves_stay_until_they_have_ended() -> None:
     pipeline = stalls(1, [])
     events = [sale(number, START + minute * MINUTE) for number, minute in enumerate((0, 0.5, 1, 1.5, 7, 8))]
     begins = [
-        [(leaf.start - START) / MINUTE for leaf in read_head(pipeline.windows[0], head).leaves]
+        ((read_head(pipeline.windows[0], head).leaves.starts - START) / MINUTE).tolist()
         for cut in (START + MINUTE - 1, START + MINUTE, START + 2 * MINUTE)
         for _, head in left(pipeline, events, cut).scan("stall")
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sluice import Windows, count, decayed_count, distinct, percentile
+from sluice import Windows, count, decayed_count, distinct, first, last, percentile, since_first, sum_
 from sluice.declare.durations import DAY, HOUR, MINUTE
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.build import build
@@ -44,6 +44,24 @@ def test_values_become_buckets_when_others_are() -> None:
     for size in (17, 20):  # 8 to 11 have one bucket with the middle 10, 16 to 23 one with 20
         sales = [*LONG_AGO, *three, sale(9, T - 3 * MINUTE, pieces=size)]
         assert list(found(edges, sales).values()) == [10.0, 20.0]
+
+
+def test_a_short_window_does_not_hold_the_slots_of_a_long_one() -> None:
+    windows = [sum_("pieces", "3min", "10min", "lifetime")]
+    assert list(found(windows, pieces(1, 2, 3, 4, 5, 6, 7, 8, 9)).values()) == [17.0, 45.0, 48.0]  # 8 9; all; LONG_AGO
+
+
+def test_the_first_is_found_in_states_and_in_rows() -> None:
+    """The far edge cuts a slot, so that its rows are opened, and then a state comes; or the other way round."""
+    features = [first("pieces", "10min", "lifetime"), last("pieces", "10min"), since_first("10min")]
+    cut = [
+        sale(1, T - 10 * MINUTE, pieces=1),
+        sale(2, T - 10 * MINUTE + 9, pieces=2),
+        sale(3, T - 5 * MINUTE, pieces=3),
+    ]
+    assert list(found(features, [*LONG_AGO, *cut]).values()) == [2, 1, 3, 599.999991]
+    whole = [sale(1, T - 9 * MINUTE, pieces=1), sale(2, T - 5, pieces=2), sale(3, T + 5, pieces=3)]
+    assert list(found(features, [*LONG_AGO, *whole]).values()) == [1, 1, 2, 540]
 
 
 def test_kinds_are_counted_up_to_as_many_as_are_kept() -> None:
@@ -95,8 +113,8 @@ def folded(*batches: list[Version]) -> MemoryStore:
 
 def leaves(store: MemoryStore) -> list[tuple[float, int, int]]:
     """Of each leaf where it begins after START, in hours, its length in hours, and how many rows it has."""
-    head = read_head(THREE, dict(store.scan("stall"))[1])
-    return [((leaf.start - START) / HOUR, leaf.span // HOUR, leaf.size) for leaf in head.leaves]
+    listed = read_head(THREE, dict(store.scan("stall"))[1]).leaves.leaves(THREE)
+    return [((leaf.start - START) / HOUR, leaf.span // HOUR, leaf.size) for leaf in listed]
 
 
 def kind(store: MemoryStore) -> int:

@@ -96,8 +96,30 @@ def test_at_one_moment_the_smaller_id_comes_first() -> None:
     assert list(found(features, [*LONG_AGO, *tied]).values()) == [2, 0.94, 0.99]
 
 
+@pytest.mark.parametrize("arrival", [1, -1], ids=["in order", "in the other order"])
+@pytest.mark.parametrize(
+    "view", [{}, {"delay": "5min"}, {"edge": "slot", "slot": "5min"}], ids=["plain", "delayed", "slots"]
+)
+def test_of_events_of_one_moment_the_least_id_is_first_and_the_greatest_last(
+    view: dict[str, Any], arrival: int
+) -> None:
+    tied = [sale(id_, T - 6 * MINUTE, price=price) for id_, price in ((-5, 100), (1, 200), (2, 300))]
+    features = [first("price", "10min"), last("price", "10min"), since_last("10min")]
+    assert list(found(features, tied[::arrival], **view).values()) == [1, 3, 360]
+
+
 def test_a_request_without_id_comes_after_every_other() -> None:
     assert counted(T, T, T + 1, request=Asked(T, None, REQUEST.values)) == 2
+
+
+def test_a_request_that_is_included_may_be_the_greatest_of_all() -> None:
+    features = [
+        min_("price", "10min"),
+        max_("price", "10min"),
+        max_("pieces", "10min", where=col("paid") == 1, name="m"),
+    ]
+    sales = [*LONG_AGO, sale(1, T - 2, price=300), sale(2, T - 1, price=400)]
+    assert list(found(features, sales, include_request=True).values()) == [3, 5, 4]
 
 
 VISITS = Stream("visits", id="visit_id", id_type="text", time="at", columns={"stall": Key()})

@@ -26,7 +26,8 @@ def contents(pipeline: Pipeline, store: TileStore, versions: Sequence[Version]) 
     for view in pipeline.windows:
         for key, head in store.scan(view.name):
             heads[view.name, key] = head
-            names = [(view.name, key, leaf.start) for leaf in read_head(view, head).leaves]
+            index = read_head(view, head).leaves
+            names = [(view.name, key, start) for start in index.starts.tolist()] if index else []
             chunks |= store.read([(view.name, key)], lambda _, names=names: names).chunks
     return Contents(heads, chunks, set(store.facts(anchors(pipeline, versions))))
 
