@@ -59,9 +59,8 @@ def test_what_is_computed_at_once_has_the_bits_that_were_written_down(pipeline: 
     assert bits(computed(pipeline)) == FROZEN[pipeline.name]
 
 
-@pytest.mark.unit
 @pipelines
-@every_store
+@every_store(pytest.mark.unit, server=pytest.mark.integration)
 @pytest.mark.parametrize("fill", [folded, based], ids=["folded", "a base and the rest"])
 def test_what_is_read_from_a_store_has_the_bits_that_were_written_down(
     pipeline: Pipeline, opened: Opened, fill: Callable[[Pipeline, TileStore], None]

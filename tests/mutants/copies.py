@@ -63,7 +63,7 @@ def changed(folder: Path, mutant: Mutant) -> Path:
 
 def tried(folder: Path, killers: Iterable[str], *, compiled: bool = False) -> subprocess.CompletedProcess[str]:
     """Tests in a copy; loops run as the Python that they are, for compiling them takes a quarter of a minute."""
-    said = ["-q", "-x", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-m", "not soak"]
+    said = ["-q", "-x", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-m", "unit"]
     # whole numbers of 64 bits that wrap are no mistake in a hash; compiled code does not mention it
     said += ["-W", "ignore:overflow encountered:RuntimeWarning"]
     own = {"PYTHONPATH": str(folder), "NUMBA_DISABLE_JIT": str(int(not compiled)), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -62,14 +62,14 @@ MUTANTS = [
         "engine/states",
         "return int(number.sum()), int(total.sum())",
         "return int(number.sum()), int(total.max())",
-        "golden/test_sums.py::test_sum",
+        f"{FORGET}a_lifetime_keeps_what_was_forgotten_twice",
     ),
     Mutant(
         "the greatest of a state is the least",
         "engine/states",
         'seen.max() if feature.function == "max" else seen.min()',
         'seen.min() if feature.function == "max" else seen.max()',
-        "golden/test_picks.py::test_max",
+        f"{FORGET}a_lifetime_keeps_what_was_forgotten_twice",
     ),
     Mutant(
         "squares of states are left out",
@@ -193,15 +193,15 @@ MUTANTS = [
     Mutant(
         "an offset that is not expected is taken",
         "engine/store",
-        "            if found != expected:\n                raise LostPartition",
-        "            if found == -1:\n                raise LostPartition",
+        "if self.offset(partition) != offset:",
+        "if self.offset(partition) == -1:",
         "sluice/engine/test_store.py::test_a_partition_that_stands_elsewhere_is_lost_and_nothing_of_the_batch_is_stored",
     ),
     Mutant(
-        "an offset that is not expected is taken by SQLite",
+        "SQLite does not ask where a partition stands",
         "engine/sqlite",
-        "if found != expected:",
-        "if found == -1:",
+        "            known.demand(change.expected)\n",
+        "",
         "sluice/engine/test_store.py::test_a_partition_that_stands_elsewhere_is_lost_and_nothing_of_the_batch_is_stored",
     ),
     Mutant(

@@ -1,0 +1,5 @@
+"""Golden values are read from the stores of the engine's own tests."""
+
+from tests.sluice.engine.conftest import opened
+
+__all__ = ["opened"]
