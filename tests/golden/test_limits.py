@@ -52,16 +52,14 @@ def test_a_short_window_does_not_hold_the_slots_of_a_long_one() -> None:
 
 
 def test_the_first_is_found_in_states_and_in_rows() -> None:
-    """The far edge cuts a slot, so that its rows are opened, and then a state comes; or the other way round."""
+    """The far edge cuts a slot, so that its rows are opened, and then three of a state come; or the other way round."""
     features = [first("pieces", "10min", "lifetime"), last("pieces", "10min"), since_first("10min")]
-    cut = [
-        sale(1, T - 10 * MINUTE, pieces=1),
-        sale(2, T - 10 * MINUTE + 9, pieces=2),
-        sale(3, T - 5 * MINUTE, pieces=3),
-    ]
-    assert list(found(features, [*LONG_AGO, *cut]).values()) == [2, 1, 3, 599.999991]
-    whole = [sale(1, T - 9 * MINUTE, pieces=1), sale(2, T - 5, pieces=2), sale(3, T + 5, pieces=3)]
-    assert list(found(features, [*LONG_AGO, *whole]).values()) == [1, 1, 2, 540]
+    cut = [sale(1, T - 10 * MINUTE, pieces=1), sale(2, T - 10 * MINUTE + 9, pieces=2)]
+    after = [sale(number, T - 5 * MINUTE + number, pieces=number) for number in (3, 4, 5)]
+    assert list(found(features, [*LONG_AGO, *cut, *after]).values()) == [2, 1, 5, 599.999991]
+    before = [sale(number, T - 9 * MINUTE + number, pieces=number) for number in (6, 7, 8)]
+    opened = sale(1, T, pieces=1)  # the near edge cuts its slot
+    assert list(found(features, [*LONG_AGO, *before, opened]).values()) == [6, 1, 1, 539.999994]
 
 
 def test_kinds_are_counted_up_to_as_many_as_are_kept() -> None:

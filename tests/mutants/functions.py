@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.copies import Mutant
 
 LIMITS = "golden/test_limits.py::test_"
+FORGET = "golden/test_forgetting.py::test_"
 KINDS = "golden/test_sketches.py::test_"
 PICKS = "golden/test_picks.py::test_"
 DECAYS = "golden/test_decays.py::test_decayed_"
@@ -175,11 +176,11 @@ MUTANTS = [
         f"{PICKS}first",
     ),
     Mutant(
-        "the first of a hot entity is the last",
+        "the first of what is forgotten is the last",
         "engine/states",
         'seen[-1] if feature.function in {"last", "since_last"} else seen[0]',
         "seen[-1]",
-        f"{PICKS}first",
+        f"{FORGET}a_lifetime_keeps_what_was_forgotten_twice",
     ),
     Mutant(
         "a deviation is of a sample",
