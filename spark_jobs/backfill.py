@@ -24,12 +24,13 @@ from sluice.clock import rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DataError
 from sluice.lake.asof import load, newest
-from sluice.lake.backfill import assemble, compute_part, count, deal
+from sluice.lake.backfill import assemble, compute_piece, count, deal
 from sluice.lake.backfills import Previous, begin, end, previous
 from sluice.lake.daily import gather, old_files, renew
 from sluice.lake.dealing import relate
 from sluice.lake.files import create_table, exchange_files, remove, replace_files, staged_files
-from sluice.lake.plan import Plan, sources
+from sluice.lake.pieces import Piece, pieces
+from sluice.lake.plan import Plan, parts_for, sources
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
 from spark_jobs.arguments import run
@@ -68,11 +69,11 @@ def _work(workers: Workers, plan: Plan) -> None:
         raise DataError("there is no published history", where=plan.tables().root, next_step="ingest something first")
     # a version that cannot be read is told before the work, not after it
     load(plan.tables(), pipeline, dict(plan.asof))
-    each: Callable[..., object] = partial(workers.each, rows=rows)
+    each: Callable[..., Any] = partial(workers.each, rows=rows)
     each(partial(deal, plan), files)
     each(partial(relate, plan), [(stream.name, part) for stream in pipeline.streams if stream.parent for part in parts])
-    each(partial(count, plan), parts)
-    each(partial(compute_part, plan), [(view.name, part) for view in pipeline.windows for part in parts])
+    counts = each(partial(count, plan), parts)
+    each(partial(compute_piece, plan), pieces(workers, plan, counts, plan.most))
     each(partial(assemble, plan), parts)
 
 
@@ -86,7 +87,8 @@ def _go_on(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str],
         f" {grown.computed:,} vectors and {grown.labels:,} labels change"
     )
     each: Callable[..., Any] = partial(workers.each, rows=grown.computed)
-    each(partial(compute_part, plan, grown=True), [(view.name, part) for view in pipeline.windows for part in parts])
+    whole = [Piece(view.name, part) for view in pipeline.windows for part in parts]
+    each(partial(compute_piece, plan, grown=True), whole)
     each(partial(assemble, plan), parts)
     return [path for path in each(partial(renew, plan), list(enumerate(old_files(plan)))) if path is not None]
 
@@ -129,7 +131,7 @@ def _arguments() -> tuple[Plan, bool]:
     parser.add_argument("--lake", required=True, help="URI of the lake")
     parser.add_argument("--base", type=int, help="version of the table `batches` to take as history (the newest)")
     parser.add_argument("--at", required=True, type=int, help="event clock in microseconds: labels known by then")
-    parser.add_argument("--parts", type=int, default=4, help="how many parts the work is dealt into (default 4)")
+    parser.add_argument("--parts", type=int, help="how many buckets to deal into (one for a million rows, 4 or more)")
     parser.add_argument(
         "--table", type=_version, action="append", help="version of an as-of table, such as holidays@3 (the newest)"
     )
@@ -140,7 +142,8 @@ def _arguments() -> tuple[Plan, bool]:
     lake = Lake(given.lake, declared.name)
     base = lake.version("batches") if given.base is None else given.base
     tables = newest(lake, declared) | dict(given.table or ())
-    return Plan(pipeline, given.lake, base, given.at, given.parts, tuple(tables.items())), given.whole
+    parts = given.parts or parts_for(lake, base)
+    return Plan(pipeline, given.lake, base, given.at, parts, asof=tuple(tables.items())), given.whole
 
 
 def _version(text: str) -> tuple[str, int]:

@@ -25,6 +25,7 @@ from benchmarks.features.peers import PEERS, Spark
 from sluice.declare.durations import DAY
 from sluice.lake import computing, slices
 from sluice.lake.files import handed_over, remove
+from sluice.lake.pieces import Piece
 from sluice.lake.slices import Job
 from spark_jobs.workers import SparkWorkers
 
@@ -84,7 +85,7 @@ def spark() -> Iterator[Any]:
 def laid_out(table: str, folder: str) -> Job:
     """The rows and requests of both views in one bucket each."""
     asked = request(table, Path(folder) / "out")
-    pieces = tuple(computing.pieces(asked, computing.SLICE))
+    pieces = tuple(computing.sliced(asked, computing.SLICE))
     job = Job(asked.pipeline, asked.lake, (), folder, pieces, 1, direct=True)
     _lay(job)
     return job
@@ -106,7 +107,7 @@ def _laying(job: Job, count: int) -> dict[str, Any]:
 
 def _engine(job: Job) -> None:
     for view in KEYS:
-        slices.value_part(job, (view, 0))
+        slices.value_piece(job, Piece(view, 0))
 
 
 def _bare(job: Job) -> None:

@@ -20,19 +20,19 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import ALL, Pipeline
-from sluice.declare.views import Windows
 from sluice.engine.batch import Column
 from sluice.engine.build import build
 from sluice.engine.encode import OWN_COLUMNS, encode, integers
 from sluice.engine.facts import encoded_schema
-from sluice.engine.history import empty_rows, settled
+from sluice.engine.history import settled
 from sluice.engine.labels import label_at
 from sluice.engine.vectors import as_table, complete
-from sluice.lake import buckets, dealing
+from sluice.lake import buckets, dealing, pieces
 from sluice.lake.asof import load
 from sluice.lake.contract import silver_schema
 from sluice.lake.daily import days_of, grown_rows
 from sluice.lake.files import handed_over, write_parquet
+from sluice.lake.pieces import Piece, Rows
 from sluice.lake.plan import Plan, Source, below
 
 
@@ -48,37 +48,45 @@ def deal(plan: Plan, source: Source) -> None:
     dealing.deal(plan, encoded, encoded.column("_id"), ("facts", stream.name), source.number)
 
 
-def count(plan: Plan, part: int) -> None:
-    """The rows and requests of every view from the versions of some events, dealt by entity; the scored events."""
+def count(plan: Plan, part: int) -> Rows:
+    """The rows and requests of every view from the versions of some events, dealt by entity; the scored events.
+
+    How many rows of each view lie in each bucket.
+    """
     pipeline = plan.declared()
     by_id, about = dealing.related(plan, part)
     scored = settled(by_id[pipeline.events.name])
-    dealing.count_views(plan, by_id, about, scored, part)
+    sizes = dealing.count_views(plan, by_id, about, scored, part)
     ids, times = scored.column("_id").combine_chunks(), integers(scored.column("_time"))[0]
     label, known = label_at(pipeline.label, about, ids, times, plan.at)
     labelled = scored.append_column("_label", pa.array(label.astype(np.int8), mask=~known))
     dealing.deal(plan, labelled, days_of(labelled.column("_time")), ("scored",), part)
+    return sizes
 
 
-def compute_part(plan: Plan, place: tuple[str, int], *, grown: bool = False) -> None:
-    """The values of one view for some entities, dealt by day, and the entities' tiles.
+def compute_piece(plan: Plan, piece: Piece, *, grown: bool = False) -> None:
+    """The values of one view for some entities and times, dealt by day, and in the end the entities' tiles.
 
     Their rows are those that were counted; or, where a backfill has `grown` another, those that lie in the lake.
     """
-    view, part = plan.declared().view(place[0]), place[1]
-    counted = grown_rows(plan, view, part) if grown else _laid(plan, view, part)
-    built = build(view, counted, since=plan.at - view.horizon)
-    write_parquet(plan.tables().uri(f"tiles/{view.name}/{plan.folder}/{part:05}.parquet"), [built], built.schema)
-    asked = handed_over(plan.work("requests", view.name, part))
+    view, recent = plan.declared().view(piece.view), plan.at - plan.declared().view(piece.view).horizon
+    counted = grown_rows(plan, view, piece.part) if grown else _laid(plan, piece, recent)
+    if piece.is_last:
+        built = build(view, counted, since=recent)
+        place = plan.tables().uri(f"tiles/{view.name}/{plan.folder}/{piece.part:05}.parquet")
+        write_parquet(place, [built], built.schema)
+    asked = pieces.requests(plan, piece)
     if asked is not None:
         values = pa.table({"_id": asked.column("id"), **dealing.values_of(view, counted, asked)})
-        dealing.deal(plan, values, days_of(asked.column("time")), ("values", view.name), part)
+        dealing.deal(plan, values, days_of(asked.column("time")), ("values", view.name), piece.name)
 
 
-def _laid(plan: Plan, view: Windows, part: int) -> pa.Table:
-    """The counted rows of one bucket, which are also laid out for the backfills to come."""
-    counted = handed_over(plan.work("counted", view.name, part)) or empty_rows(view)
-    buckets.lay(plan.tables().uri(f"{buckets.place(view)}/{plan.folder}/{part:05}.parquet"), part, counted)
+def _laid(plan: Plan, piece: Piece, recent: int) -> pa.Table:
+    """The counted rows that a piece needs; its own are also laid out for the backfills to come."""
+    counted = pieces.counted(plan, piece, since=recent if piece.is_last else None)
+    place = buckets.place(plan.declared().view(piece.view))
+    uri = plan.tables().uri(f"{place}/{plan.folder}/{piece.name}.parquet")
+    buckets.lay(uri, piece.part, pieces.own(piece, counted))
     return counted
 
 

@@ -32,6 +32,7 @@ from sluice.lake.asof import load, newest
 from sluice.lake.dealing import relate
 from sluice.lake.event_tables import enter_all
 from sluice.lake.files import create_table, handed_over, replace_files, staged_files, write_parquet
+from sluice.lake.pieces import pieces
 from sluice.lake.slices import Job, Slice, as_values_table, refusals
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
@@ -79,7 +80,7 @@ def request(pipeline: str, events: Path, out: Path, lake: str) -> Request:
 
 def compute(workers: Workers, request: Request, *, at_once: int = AT_ONCE, size: int = SLICE) -> Computed:
     """Compute and write the values; they are there when they are whole."""
-    found = pieces(request, size)
+    found = sliced(request, size)
     rows = sum(piece.rows for piece in found)
     staged = _staging(Path(request.out))
     try:
@@ -94,7 +95,7 @@ def compute(workers: Workers, request: Request, *, at_once: int = AT_ONCE, size:
     return done
 
 
-def pieces(request: Request, size: int) -> list[Slice]:
+def sliced(request: Request, size: int) -> list[Slice]:
     """The row groups of all files in slices of about a size."""
     found: list[Slice] = []
     for stream, paths in request.files:
@@ -128,32 +129,32 @@ def _at_once(request: Request, files: Sequence[Slice], out: str) -> Computed:
     return Computed({name: len(table) for name, table in tables.items()}, len(scored), refused, file)
 
 
-def _in_slices(workers: Workers, request: Request, pieces: Sequence[Slice], staged: Path, size: int) -> Computed:
+def _in_slices(workers: Workers, request: Request, found: Sequence[Slice], staged: Path, size: int) -> Computed:
     pipeline = load_pipeline(request.pipeline)
-    rows = {name: sum(piece.rows for piece in pieces if piece.stream == name) for name, _ in request.files}
+    rows = {name: sum(piece.rows for piece in found if piece.stream == name) for name, _ in request.files}
     folder = staged.parent / f".work-{uuid.uuid4().hex}"
     each: Callable[..., list[Any]] = functools.partial(workers.each, rows=sum(rows.values()))
     ids = tuple(pipeline.events.source(name) for name in pipeline.events.id_columns)
-    direct = len(rows) == 1 and _one_version_each(each(functools.partial(slices.ascending, ids=ids), pieces))
+    direct = len(rows) == 1 and _one_version_each(each(functools.partial(slices.ascending, ids=ids), found))
     parts = -(-max(rows.values()) // size)
-    job = Job(request.pipeline, request.lake, request.tables, str(folder), tuple(pieces), parts, direct)
+    job = Job(request.pipeline, request.lake, request.tables, str(folder), tuple(found), parts, direct)
     try:
-        reasons = each(functools.partial(slices.enter_slice, job), pieces)
+        entered = each(functools.partial(slices.enter_slice, job), found)
+        counts = [sizes for _, sizes in entered]
         if not direct:
             told = [stream.name for stream in pipeline.streams if stream.parent]
             each(functools.partial(relate, job), [(name, part) for name in told for part in range(parts)])
-            each(functools.partial(slices.count_part, job), range(parts))
-        views = [view.name for view in pipeline.windows]
-        each(functools.partial(slices.value_part, job), [(view, part) for view in views for part in range(parts)])
+            counts = each(functools.partial(slices.count_part, job), range(parts))
+        each(functools.partial(slices.value_piece, job), pieces(workers, job, counts, 2 * size))
         events = sum(each(functools.partial(slices.gather_slice, job, str(staged)), job.scored))
         refused = handed_over(job.work("refused"))
         file = _write_refused(request, refused) if refused is not None else None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     summed: dict[str, Counter[str]] = {}
-    for one in reasons:
-        for name, counts in one.items():
-            summed.setdefault(name, Counter()).update(counts)
+    for one, _ in entered:
+        for name, reasons in one.items():
+            summed.setdefault(name, Counter()).update(reasons)
     return Computed(rows, events, {name: dict(counts) for name, counts in summed.items()}, file)
 
 

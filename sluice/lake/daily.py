@@ -31,6 +31,7 @@ from sluice.engine.vectors import requests_of
 from sluice.lake import asof, buckets
 from sluice.lake.backfills import Previous
 from sluice.lake.files import hand_over, handed_over, read_file, write_parquet
+from sluice.lake.pieces import reach
 from sluice.lake.plan import Plan
 from sluice.lake.published import Events, Published, ids_of, parent_of, telling
 from sluice.lake.tables import Lake
@@ -78,7 +79,7 @@ def gather(plan: Plan, before: Previous) -> Grown:
 def grown_rows(plan: Plan, view: Windows, part: int) -> pa.Table:
     """The rows of one bucket as far back as its requests and its tiles can see."""
     asked = handed_over(plan.work("requests", view.name, part))
-    first = integers(asked.column("time"))[0].min() - _reach(view) if asked is not None else _NEVER
+    first = integers(asked.column("time"))[0].min() - reach(view) if asked is not None else _NEVER
     since = None if lifelong(view) else int(min(first, plan.at - view.horizon))
     fresh = plan.tables().uri(f"{buckets.place(view)}/{plan.folder}/{part:05}.parquet")
     version = plan.tables().version(buckets.place(view))
@@ -131,18 +132,13 @@ def _lay(plan: Plan, view: Windows, joined: pa.Table, left: pa.Table) -> None:
         buckets.lay(plan.tables().uri(f"{buckets.place(view)}/{plan.folder}/{part:05}.parquet"), part, more, less)
 
 
-def _reach(view: Windows) -> int:
-    """How far before a request the rows may lie that it sees."""
-    return view.longest + view.lag + (0 if view.slot is None else 2 * int(view.slot))
-
-
 def _spans(view: Windows, changed: pa.Table) -> pa.Table:
     """From when until when the changed rows change vectors, by entity."""
     time = integers(changed.column("time"))[0]
     start = time + view.lag
     if "known" in changed.column_names:
         start = np.maximum(start, integers(changed.column("known"))[0])
-    end = np.full(len(time), _NEVER) if lifelong(view) else time + _reach(view)
+    end = np.full(len(time), _NEVER) if lifelong(view) else time + reach(view)
     spans = pa.table({"key": changed.column("key"), "start": pa.array(start), "end": pa.array(end)})
     found = spans.group_by("key", use_threads=False).aggregate([("start", "min"), ("end", "max")])
     return found.rename_columns(["key", "start", "end"])

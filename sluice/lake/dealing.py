@@ -45,10 +45,13 @@ def hand(job: Dealing, table: pa.Table, *names: object) -> None:
         hand_over(f"{job.work(*names)}.arrow", table)
 
 
-def deal(job: Dealing, table: pa.Table, by: pa.ChunkedArray, kind: tuple[str, ...], number: int) -> None:
-    """Leave the rows of a table in the parts of one of its columns; `number` tells tasks apart."""
+def deal(job: Dealing, table: pa.Table, by: pa.ChunkedArray, kind: tuple[str, ...], task: int | str) -> dict[int, int]:
+    """Leave the rows of a table in the parts of one of its columns; how many in each. `task` tells tasks apart."""
+    found = {}
     for part, some in dealt(table, by, job.parts):
-        hand(job, some, *kind, part, number)
+        hand(job, some, *kind, part, task)
+        found[part] = len(some)
+    return found
 
 
 def facts(job: Dealing, kind: str, stream: Stream, part: int) -> pa.Table:
@@ -79,9 +82,13 @@ def related(job: Dealing, part: int) -> tuple[dict[str, pa.Table], dict[str, pa.
 
 def count_views(
     job: Dealing, by_id: Mapping[str, pa.Table], about: Mapping[str, pa.Table], scored: pa.Table, number: int
-) -> None:
-    """Deal the rows and the requests of every view by entity; requests keep the `_place` that events may have."""
+) -> dict[tuple[str, int], int]:
+    """Deal the rows and the requests of every view by entity, requests with the `_place` that events may have.
+
+    How many rows of each view went to each part.
+    """
     pipeline = job.declared()
+    found: dict[tuple[str, int], int] = {}
     for view in pipeline.windows:
         # a view with a key of its own counts each event where it was dealt to; the others where their parent was
         told = view.label is not None or view.inherits_key
@@ -89,8 +96,10 @@ def count_views(
         asked = requests_of(view, scored)
         if "_place" in scored.column_names:
             asked = asked.append_column("_place", scored.column("_place"))
-        deal(job, counted, counted.column("key"), ("counted", view.name), number)
+        sizes = deal(job, counted, counted.column("key"), ("counted", view.name), number)
+        found |= {(view.name, part): size for part, size in sizes.items()}
         deal(job, asked, asked.column("key"), ("requests", view.name), number)
+    return found
 
 
 def values_of(view: Windows, counted: pa.Table, asked: pa.Table) -> dict[str, pa.Array]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import deltalake
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
@@ -72,17 +73,36 @@ def hand_over(uri: str, table: pa.Table) -> None:
         writer.write_table(table)
 
 
-def handed_over(uri: str) -> pa.Table | None:
-    """What was left in a folder, as one table; None when there is nothing."""
+def handed_over(
+    uri: str, *, columns: Sequence[str] | None = None, since: int | None = None, before: int | None = None
+) -> pa.Table | None:
+    """What was left in a folder, as one table; None when there is nothing.
+
+    Only some columns, or rows of a `time` from a moment on and before another, file by file.
+    """
     filesystem, root = _place(uri)
     found = filesystem.get_file_info(pyarrow.fs.FileSelector(root, allow_not_found=True))
     paths = sorted(info.path for info in found if info.base_name.endswith(".arrow"))
-    return pa.concat_tables([_arrow_file(filesystem, path) for path in paths]) if paths else None
+    tables = [_within(_arrow_file(filesystem, path, columns), since, before) for path in paths]
+    return pa.concat_tables(tables) if tables else None
 
 
-def _arrow_file(filesystem: pyarrow.fs.FileSystem, path: str) -> pa.Table:
-    with filesystem.open_input_file(path) as source, pa.ipc.open_file(source) as reader:
-        return reader.read_all()
+def _arrow_file(filesystem: pyarrow.fs.FileSystem, path: str, columns: Sequence[str] | None) -> pa.Table:
+    with filesystem.open_input_file(path) as source:
+        options = None
+        if columns is not None:
+            schema = pa.ipc.open_file(source).schema
+            options = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(name) for name in columns])
+        with pa.ipc.open_file(source, options=options) as reader:
+            return reader.read_all()
+
+
+def _within(table: pa.Table, since: int | None, before: int | None) -> pa.Table:
+    if since is not None:
+        table = table.filter(pc.greater_equal(table.column("time"), since))
+    if before is not None:
+        table = table.filter(pc.less(table.column("time"), before))
+    return table
 
 
 def remove(uri: str) -> None:

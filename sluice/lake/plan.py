@@ -25,6 +25,9 @@ class Plan:
     at: int
     """Event clock in microseconds: labels are those known by then."""
     parts: int = 4
+    """Into how many buckets entities, events and days are dealt."""
+    most: int = 2_000_000
+    """Rows of a view's bucket that one task computes; of more, it computes a span of time."""
     asof: tuple[tuple[str, int], ...] = ()
     """The version of each as-of table, so that every task and every further try looks up the same."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -76,6 +79,13 @@ class Source:
     table: str
     path: str
     batches: tuple[str, ...]
+
+
+def parts_for(lake: Lake, base: int) -> int:
+    """Into how many buckets to deal what is published: one for each million rows, and four at least."""
+    published = lake.read("batches", version=base).to_pylist() if base >= 0 else []
+    rows = sum(int(row["accepted"]) for row in published)
+    return max(4, -(-rows // 1_000_000))
 
 
 def sources(plan: Plan) -> tuple[list[Source], int]:

@@ -25,13 +25,14 @@ from sluice.declare.streams import Stream
 from sluice.engine.asof import NOTHING
 from sluice.engine.batch import Column
 from sluice.engine.encode import Ints, integers
-from sluice.engine.history import empty_rows, settled
+from sluice.engine.history import settled
 from sluice.engine.vectors import as_table, complete
 from sluice.errors import DataError
-from sluice.lake import dealing
+from sluice.lake import dealing, pieces
 from sluice.lake.asof import load
 from sluice.lake.event_tables import Entered, enter_all
 from sluice.lake.files import handed_over, write_parquet
+from sluice.lake.pieces import Piece, Rows
 from sluice.lake.rules import Problem
 from sluice.lake.tables import Lake
 
@@ -90,8 +91,12 @@ class Job:
         return [one for one in self.slices if one.stream == name]
 
 
-def enter_slice(job: Job, piece: Slice) -> dict[str, Mapping[str, int]]:
-    """Type and judge the rows of a slice, and deal what enters; why how many of each stream do not."""
+def enter_slice(job: Job, piece: Slice) -> tuple[dict[str, Mapping[str, int]], Rows]:
+    """Type and judge the rows of a slice, and deal what enters; why how many of each stream do not.
+
+    And how many rows of each view lie in each bucket, as far as they are counted.
+    """
+    sizes: Rows = {}
     pipeline, table = job.declared(), read_slice(piece)
     found = enter_all(pipeline, {piece.stream: table}, alone=job.direct)
     events = {name: one.events for name, one in found.items()}
@@ -100,7 +105,7 @@ def enter_slice(job: Job, piece: Slice) -> dict[str, Mapping[str, int]]:
     if job.direct:
         scored = settled(events[pipeline.events.name])
         about = {name: one for name, one in events.items() if pipeline.stream(name).parent is not None}
-        dealing.count_views(job, events, about, scored, piece.number)
+        sizes = dealing.count_views(job, events, about, scored, piece.number)
         dealing.hand(job, scored, "scored", piece.number, 0)
     else:
         for name, one in events.items():
@@ -108,35 +113,38 @@ def enter_slice(job: Job, piece: Slice) -> dict[str, Mapping[str, int]]:
     for name, one in found.items():
         told = refusals(pipeline.stream(name), one.refused, table, piece.first)
         dealing.hand(job, told, "refused", f"{piece.number:06}-{name}")
-    return {name: one.reasons for name, one in found.items() if one.refused}
+    return {name: one.reasons for name, one in found.items() if one.refused}, sizes
 
 
-def count_part(job: Job, part: int) -> None:
-    """The rows and requests of every view from the versions of some events; the events that stand, by slice."""
+def count_part(job: Job, part: int) -> Rows:
+    """The rows and requests of every view from the versions of some events; the events that stand, by slice.
+
+    How many rows of each view lie in each bucket.
+    """
     by_id, about = dealing.related(job, part)
     scored = settled(by_id[job.declared().events.name])
+    sizes = dealing.count_views(job, by_id, about, scored, part)
     if not len(scored):
-        return
-    dealing.count_views(job, by_id, about, scored, part)
+        return sizes
     slices = _slice_of(job, scored.column(_PLACE))
     for number in np.unique(slices).tolist():
         dealing.hand(job, scored.filter(pa.array(slices == number)), "scored", number, part)
+    return sizes
 
 
-def value_part(job: Job, place: tuple[str, int]) -> None:
-    """The values of one view for some entities, dealt by slice."""
-    view, part = job.declared().view(place[0]), place[1]
-    asked = handed_over(job.work("requests", view.name, part))
+def value_piece(job: Job, piece: Piece) -> None:
+    """The values of one view for some entities and times, dealt by slice."""
+    view, asked = job.declared().view(piece.view), pieces.requests(job, piece)
     if asked is None:
         return
-    counted = handed_over(job.work("counted", view.name, part)) or empty_rows(view)
-    values = pa.table({_PLACE: asked.column(_PLACE), **dealing.values_of(view, counted, asked)})
+    found = dealing.values_of(view, pieces.counted(job, piece), asked)
+    values = pa.table({_PLACE: asked.column(_PLACE), **found})
     slices = _slice_of(job, values.column(_PLACE))
     order = np.argsort(slices, kind="stable")
     dealt, numbers = values.take(pa.array(order)), slices[order]
     bounds = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
     for begin, end in pairwise(bounds):
-        dealing.hand(job, dealt.slice(begin, end - begin), "values", view.name, int(numbers[begin]), part)
+        dealing.hand(job, dealt.slice(begin, end - begin), "values", view.name, int(numbers[begin]), piece.name)
 
 
 def gather_slice(job: Job, folder: str, piece: Slice) -> int:

@@ -34,6 +34,9 @@ pytestmark = pytest.mark.integration
 
 AT = START + 20 * HOUR
 MESSAGES = feed(seed=31, size=900)
+dealt = pytest.mark.parametrize(
+    ("parts", "most"), [(2, 10**6), (8, 10**6), (2, 40)], ids=["2 buckets", "8 buckets", "2 buckets, cut by time"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +57,9 @@ def history(ingested: Path, tmp_path: Path) -> History:
     return History(tmp_path, pipeline)
 
 
-def plan(history: History, *, base: int | None = None, at: int = AT, parts: int = 3) -> Plan:
+def plan(history: History, *, base: int | None = None, at: int = AT, parts: int = 3, most: int = 10**6) -> Plan:
     newest = history.lake.version("batches")
-    return Plan(str(FILE), str(history.folder / "lake"), newest if base is None else base, at, parts)
+    return Plan(str(FILE), str(history.folder / "lake"), newest if base is None else base, at, parts, most)
 
 
 def expected(declared: Pipeline, events: dict[str, pa.Table], at: int) -> pa.Table:
@@ -75,9 +78,9 @@ def published(history: History) -> pa.Table:
     return history.lake.read("vectors").sort_by("event_id")
 
 
-@pytest.mark.parametrize("parts", [2, 8])
-def test_vectors_are_those_of_the_kernel_however_the_work_is_dealt(history: History, parts: int) -> None:
-    backfill(Here(), plan(history, parts=parts))
+@dealt
+def test_vectors_are_those_of_the_kernel_however_the_work_is_dealt(history: History, parts: int, most: int) -> None:
+    backfill(Here(), plan(history, parts=parts, most=most))
 
     found, wanted = published(history), expected(pipeline, dict(history.versions()), AT)
     assert found.to_pydict() == wanted.to_pydict()
@@ -87,9 +90,9 @@ def test_vectors_are_those_of_the_kernel_however_the_work_is_dealt(history: Hist
     assert found.column("bank").null_count > 0
 
 
-@pytest.mark.parametrize("parts", [2, 8])
-def test_tiles_are_those_of_all_events_at_once(history: History, parts: int) -> None:
-    backfill(Here(), plan(history, parts=parts))
+@dealt
+def test_tiles_are_those_of_all_events_at_once(history: History, parts: int, most: int) -> None:
+    backfill(Here(), plan(history, parts=parts, most=most))
 
     for view in pipeline.windows:
         counted = rows(view, history.versions(), kept=keep(pipeline))

@@ -17,6 +17,7 @@ from sluice.engine.vectors import vectors
 from sluice.errors import DataError, UserError
 from sluice.lake.computing import compute, request
 from sluice.lake.event_tables import enter_all
+from sluice.lake.pieces import Piece
 from sluice.lake.workers import Here
 from tests.sluice.stream.feeds import feed
 from tests.sluice.stream.histories import FILE
@@ -136,7 +137,34 @@ def test_a_delta_table_with_the_label_inside_is_computed_in_slices_to_a_delta_ta
     assert done.refused == {"transactions": {"range amount": 1}}
 
 
-def cards(count: int) -> pa.Table:
+def test_an_entity_with_more_rows_than_a_task_holds_is_computed_by_spans_of_time(tmp_path: Path) -> None:
+    rows = cards(900, customers=1)
+    pq.write_table(rows, tmp_path / "cards.parquet", row_group_size=100)
+    compute(Here(), request("handbook", tmp_path / "cards.parquet", tmp_path / "whole.parquet", "lake"))
+    workers = Counting()
+
+    done = compute(
+        workers, request("handbook", tmp_path / "cards.parquet", tmp_path / "cut.parquet", "lake"), at_once=0, size=100
+    )
+
+    assert pq.read_table(tmp_path / "cut.parquet").equals(pq.read_table(tmp_path / "whole.parquet"))
+    assert done.events == 899
+    spans = [piece for piece in workers.work if isinstance(piece, Piece) and piece.number]
+    assert [piece.number for piece in spans if piece.view == "customer"] == [1, 2, 3, 4]
+
+
+class Counting(Here):
+    """Keeps what it was given to do."""
+
+    def __init__(self) -> None:
+        self.work: list[Any] = []
+
+    def each(self, task, work, *, rows):
+        self.work += work
+        return super().each(task, work, rows=rows)
+
+
+def cards(count: int, customers: int = 9) -> pa.Table:
     """Transactions as in the Handbook, one of them with an amount that nobody can have paid."""
     chance = random.Random(3)
     moments = sorted(chance.randrange(60 * 86_400) for _ in range(count))
@@ -144,7 +172,7 @@ def cards(count: int) -> pa.Table:
         {
             "TRANSACTION_ID": pa.array(range(count)),
             "TX_DATETIME": pa.array([1_522_540_800_000_000 + one * 1_000_000 for one in moments], pa.timestamp("us")),
-            "CUSTOMER_ID": pa.array([chance.randrange(9) for _ in moments]),
+            "CUSTOMER_ID": pa.array([chance.randrange(customers) for _ in moments]),
             "TERMINAL_ID": pa.array([chance.randrange(5) for _ in moments]),
             "TX_AMOUNT": pa.array([chance.randrange(10_000) / 100 if place != 77 else -1.0 for place in range(count)]),
             "TX_FRAUD": pa.array([int(chance.random() < 0.1) for _ in moments]),

@@ -29,7 +29,7 @@ PARTS = 2
 def gone_on(history: History, at: int, **options: bool) -> list[str]:
     """Run a backfill over what is published; what it said."""
     told: list[str] = []
-    plan = Plan(str(FILE), str(history.folder / "lake"), history.lake.version("batches"), at, PARTS)
+    plan = Plan(str(FILE), str(history.folder / "lake"), history.lake.version("batches"), at, PARTS, most=100)
     backfill(Here(), plan, tell=told.append, **options)
     return told
 
