@@ -55,11 +55,12 @@ class Serving:
         seed: int,
         pipeline: Pipeline = payments.pipeline,
         reference: str = str(FILE),
+        store: TileStore | None = None,
     ) -> Serving:
-        """History from files, and a store that was started from it."""
+        """History from files, and a store (on SQLite, unless another is given) that was started from it."""
         history = History(folder, pipeline, reference)
         history.deliver("files", messages)
-        store = SqliteStore(folder / "online.db")
+        store = store or SqliteStore(folder / "online.db")
         history.load(store)
         return cls(history, store, random.Random(seed))
 
