@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from sluice.declare.views import Windows
 from sluice.engine.changes import Difference, together, without
 from sluice.engine.encode import Ints
 from sluice.engine.layout import TIME, Matrix, width
-from sluice.engine.merge import merge
+from sluice.engine.merge import headed, merge
 from sluice.engine.plan import has_texts
 from sluice.engine.tiles import (
     COLD,
@@ -62,20 +63,14 @@ def _merged(
     bounds = np.cumsum([0, *(len(body) // (_WORD * words) for body in bodies)]).astype(np.int64)
     gone, came = (_only(side.entity, side.rows.matrix, entities) for side in (moved.gone, moved.came))
     rows, ends, _ = merge(held, bounds, *gone, *came)
-    text, size = rows.tobytes(), words * _WORD
-    listed = ends.tolist()
-    for place, entity in enumerate(entities.tolist()):
-        begin, end = listed[place], listed[place + 1]
-        if end - begin > view.leaf:
-            yield moved.keys[entity], lay_out(view, Rows(rows[begin:end], None))
-        elif end == begin:
-            yield moved.keys[entity], Laid(None, {})
+    laid, begins = headed(rows, ends, COLD)
+    text, cuts, sizes = laid.tobytes(), (begins * _WORD).tolist(), np.diff(ends).tolist()
+    keys = [moved.keys[entity] for entity in entities.tolist()]
+    for place, (key, cut) in enumerate(zip(keys, pairwise(cuts), strict=True)):
+        if 0 < sizes[place] <= view.leaf:
+            yield key, Laid(text[cut[0] : cut[1]], {})
         else:
-            head = b"".join([_COLD, (end - begin).to_bytes(_WORD, "little"), text[begin * size : end * size]])
-            yield moved.keys[entity], Laid(head, {})
-
-
-_COLD = np.array([COLD, 0], np.int64).tobytes()
+            yield key, lay_out(view, Rows(rows[ends[place] : ends[place + 1]], None))
 
 
 def _only(entity: Ints, matrix: Matrix, entities: Ints) -> tuple[Matrix, Ints]:
