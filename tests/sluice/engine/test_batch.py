@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pytest
 
-from sluice import Integer, Key, Label, Pipeline, Stream, Windows, count, mean, since_last, sum_
+from sluice import Integer, Key, Label, Pipeline, Stream, Windows, count, first, last, mean, since_last, sum_
 from sluice.declare.durations import DAY, MINUTE
 from sluice.engine.batch import compute
 from sluice.engine.layout import ALWAYS, PRESENT
@@ -71,6 +71,17 @@ def test_a_delayed_window_ends_at_t_minus_delay() -> None:
 def test_at_one_moment_the_smaller_id_comes_first_and_an_event_never_counts_itself() -> None:
     at_once = [(1, T, number, 0) for number in (3, 1, 2)]
     assert counts(PLAIN, at_once, (1, T, 1, 0), (1, T, 2, 0), (1, T, 3, 0), (1, T, 4, 0)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("settings", [{"delay": "10min"}, {"edge": "slot", "slot": "1min"}], ids=["delay", "slot"])
+def test_of_events_at_one_moment_ids_say_which_is_the_last_although_no_request_is_among_them(
+    settings: dict[str, str],
+) -> None:
+    ends = Windows("ends", of="key", over=EVENTS, features=[first("size", "1h"), last("size", "1h")], **settings)
+    rows = [(1, T, number, 10 * number) for number in (2, 3, 1)]
+    for order in (rows, rows[::-1]):
+        found = values(ends, table(order), [(1, T + 20 * MINUTE, 9, 0)])
+        assert found == [{"first_size_1h": 10, "last_size_1h": 30}]
 
 
 def test_text_ids_come_in_the_order_of_their_bytes() -> None:
