@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
+from sluice.declare.checks import one_of
 from sluice.declare.durations import duration
 from sluice.errors import DeclarationError
+
+KnowledgeTime = Literal["event_time", "as_served"]
+EVENT_TIME: Final = "event_time"
+AS_SERVED: Final = "as_served"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,7 @@ class Gates:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Which days train, validate and test a model, and how big the network is."""
+    """Which days train, validate and test a model, what its vectors know, and how big the network is."""
 
     history: str | int = "120d"
     """How far back training reaches, in all."""
@@ -41,8 +47,12 @@ class Training:
     seed: int = 7
     exclude: Sequence[str] = ()
     """Features (`<view>__<feature>`) that no model reads."""
+    knowledge: KnowledgeTime = EVENT_TIME
+    """What a vector knows of the time before it: `event_time`, everything that is known today; `as_served`, only what
+    had arrived by then, as a service would have known it."""
 
     def __post_init__(self) -> None:
+        one_of(self.knowledge, get_args(KnowledgeTime), where="Training.knowledge", kind="knowledge")
         for name in ("history", "validation", "test"):
             object.__setattr__(self, name, duration(getattr(self, name), where=f"Training.{name}"))
         if int(self.history) <= int(self.validation) + int(self.test):

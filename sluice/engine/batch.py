@@ -10,11 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sluice.declare.views import Windows
-from sluice.engine.encode import Ints, Mask
+from sluice.engine.amend import part_of
+from sluice.engine.arrange import Known, arranged
+from sluice.engine.encode import Ints, integers
 from sluice.engine.evaluate import Sums, evaluate, nears, nobody
 from sluice.engine.finalise import finalise, places
-from sluice.engine.layout import ID, TIME, Matrix, known_word, matrix_of, weight_word
-from sluice.engine.loops import late
+from sluice.engine.layout import ALWAYS, FOREVER, ID, TIME, Matrix, matrix_of
 from sluice.engine.order import Side, sides_of
 from sluice.engine.plan import plan_of
 from sluice.engine.ranges import walk
@@ -27,8 +28,8 @@ _BLOCK = 16_384
 def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Column]:
     """Every feature of a view for every request, in the order of `requests`.
 
-    `rows` comes from `history.rows`, `requests` from `vectors.requests_of`. A request without key reads the empty
-    state; one without id comes after every other.
+    `rows` comes from `history.rows` or `arrivals.rows_as_served`, `requests` from `vectors.requests_of`. A request
+    without key reads the empty state; one without id comes after every other.
     """
     history, asked = sides_of(rows, requests, tied=_ids_decide(view))
     order = history.order()
@@ -39,7 +40,8 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Colu
     own = nobody(view)
     if view.include_request:
         own = matrix if _are_rows(view, rows, requests) else matrix_of(view, requests, asked.tie)[turned]
-    return _values(view, _Sorted(view, matrix, history.key[order], asked.take(turned), own), turned)
+    known = Known(*(limit[order] for limit in _known(rows)))
+    return _values(view, _Sorted(view, matrix, history.key[order], known, asked.take(turned), own), turned)
 
 
 def words_of(views: tuple[Windows, ...], sums: Sums) -> tuple[Matrix, NDArray[np.bool_]]:
@@ -66,29 +68,22 @@ def _named(view: Windows, columns: Sequence[tuple[Ints, NDArray[np.bool_]]]) -> 
 
 
 class _Sorted:
-    """Sorted rows and requests, and where the windows lie."""
+    """Sorted rows and requests, where the windows lie, and what requests know otherwise."""
 
-    def __init__(self, view: Windows, matrix: Matrix, keys: Ints, asked: Side, own: Matrix) -> None:
-        pending = _pending(view, matrix)
-        self._late, self._late_keys = matrix[pending], keys[pending]
-        self._rows, held = (matrix[~pending], keys[~pending]) if pending.any() else (matrix, keys)
+    def __init__(self, view: Windows, matrix: Matrix, keys: Ints, known: Known, asked: Side, own: Matrix) -> None:
         self._view, self._asked, self._own = view, asked, own
-        self._near, self._windows = nears(view, asked.time), plan_of(view).windows
-        times, ties = (np.ascontiguousarray(self._rows[:, place]) for place in (TIME, ID))
+        near = nears(view, asked.time)
+        self._rows, standing, self._amended = arranged(view, matrix, keys, known, asked, near)
+        times, ties = (np.ascontiguousarray(self._rows[: len(standing), place]) for place in (TIME, ID))
         who = (asked.key, asked.time, asked.tie, asked.last)
-        self._first, self._stop = walk(held, times, ties, *who, self._near, self._windows)
+        self._first, self._stop = walk(standing, times, ties, *who, near, plan_of(view).windows)
 
     def sums(self, part: slice) -> Sums:
         """The exact sums of some requests that follow each other."""
-        view, asked = self._view, self._asked
-        first, stop, time = np.ascontiguousarray(self._first[:, part]), self._stop[part], asked.time[part]
-        sums = Sums.empty(len(stop), view)
-        evaluate(plan_of(view), self._rows, first, stop, time, self._own[part], sums)
-        if len(self._late):
-            who = asked.key[part], time, self._near[part]
-            words = known_word(view), weight_word(view)
-            plan = plan_of(view).sums
-            late(self._late, self._late_keys, *words, *who, self._windows, plan, sums.number, sums.total)
+        first, stop, time = np.ascontiguousarray(self._first[:, part]), self._stop[part], self._asked.time[part]
+        sums = Sums.empty(len(stop), self._view)
+        amended = part_of(self._amended, part)
+        evaluate(plan_of(self._view), self._rows, first, stop, time, self._own[part], sums, amended)
         return sums
 
 
@@ -117,8 +112,11 @@ def _are_rows(view: Windows, rows: pa.Table, requests: pa.Table) -> bool:
     return len(rows) == len(requests) and all(rows.column(name).equals(requests.column(name)) for name in names)
 
 
-def _pending(view: Windows, matrix: Matrix) -> Mask:
-    """The rows that became known only when a window could already have seen them."""
-    if view.label is None:
-        return np.zeros(len(matrix), bool)
-    return np.asarray(matrix[:, known_word(view)] > matrix[:, TIME] + view.lag, bool)
+def _known(rows: pa.Table) -> Known:
+    """From when until when each row is known: always, where the rows do not say."""
+    limits = {"known": ALWAYS, "until": FOREVER}
+    found = [
+        integers(rows.column(name))[0] if name in rows.column_names else np.full(len(rows), limit)
+        for name, limit in limits.items()
+    ]
+    return Known(*found)

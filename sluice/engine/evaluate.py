@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.declare.views import Windows
-from sluice.engine import loops, ranges, sketches
+from sluice.engine import decay, loops, ranges, sketches
+from sluice.engine.amend import Amended, unamended
 from sluice.engine.compiled import compiled
 from sluice.engine.encode import Ints, Mask
 from sluice.engine.layout import Matrix
@@ -57,10 +58,20 @@ def nobody(view: Windows) -> Matrix:
     return np.empty((0, plan_of(view).width), np.int64)
 
 
-def evaluate(plan: Plan, rows: Matrix, first: Matrix, stop: Ints, times: Ints, own: Matrix, sums: Sums) -> None:
+def evaluate(
+    plan: Plan,
+    rows: Matrix,
+    first: Matrix,
+    stop: Ints,
+    times: Ints,
+    own: Matrix,
+    sums: Sums,
+    amended: Amended | None = None,
+) -> None:
     """Fill in the sums of every request over its ranges of rows; requests of one entity follow each other in time."""
     found = sums.number, sums.total, sums.high, sums.low
-    _evaluated(rows, first, stop, times, own, plan.weight, *plan.tables, sketches.weights(), *found)
+    known = unamended() if amended is None else amended
+    _evaluated(rows, first, stop, times, own, known, plan.weight, *plan.tables, decay.weights(), *found)
 
 
 def look_up(
@@ -68,7 +79,7 @@ def look_up(
 ) -> None:
     """The same for requests that each have rows of their own, from one of the bounds up to the next."""
     found = sums.number, sums.total, sums.high, sums.low
-    tables = plan.tables, sketches.weights()
+    tables = plan.tables, decay.weights()
     _looked_up(rows, bounds, times, ties, last, near, plan.windows, own, plan.weight, *tables[0], tables[1], *found)
 
 
@@ -79,6 +90,7 @@ def _evaluated(
     stop: Ints,
     times: Ints,
     own: Matrix,
+    amended: Amended,
     weight: int,
     sums: Matrix,
     squares: Matrix,
@@ -94,19 +106,19 @@ def _evaluated(
     low: Matrix,
 ) -> None:
     if len(sums):
-        loops.sums(rows, first, stop, sums, weight, own, number, total)
+        loops.sums(rows, first, stop, sums, weight, own, amended, number, total)
     if len(squares):
-        loops.squares(rows, first, stop, squares, own, high, low)
+        loops.squares(rows, first, stop, squares, own, amended, high, low)
     if len(extremes):
-        loops.extremes(rows, first, stop, extremes, own, number, total)
+        loops.extremes(rows, first, stop, extremes, own, amended, number, total)
     if len(ends):
-        loops.ends(rows, first, stop, ends, times, number, total)
+        loops.ends(rows, first, stop, ends, times, amended, number, total)
     if len(ranks):
-        sketches.ranks(rows, first, stop, ranks, own, number, total)
+        sketches.ranks(rows, first, stop, ranks, own, amended, number, total)
     if len(kinds):
-        sketches.kinds(rows, first, stop, kinds, own, number, total)
+        sketches.kinds(rows, first, stop, kinds, own, amended, number, total)
     if len(decays):
-        sketches.decays(rows, first, stop, decays, table, times, own, number, total)
+        decay.decays(rows, first, stop, decays, table, times, own, amended, number, total)
 
 
 @compiled
@@ -135,4 +147,6 @@ def _looked_up(
 ) -> None:
     first, stop = ranges.search(rows, bounds, times, ties, last, near, windows)
     tables = (sums, squares, extremes, ends, ranks, kinds, decays)
-    _evaluated(rows, first, stop, times, own, weight, *tables, table, number, total, high, low)
+    nothing = bounds[:0]
+    known = Amended(nothing, nothing, nothing, nothing, nothing, nothing)
+    _evaluated(rows, first, stop, times, own, known, weight, *tables, table, number, total, high, low)

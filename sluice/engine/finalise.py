@@ -15,10 +15,10 @@ from sluice.declare.functions import Windowed
 from sluice.declare.usage import most_values
 from sluice.declare.views import Windows
 from sluice.engine.compiled import compiled
+from sluice.engine.decay import TOO_MANY
 from sluice.engine.encode import Ints, Mask
 from sluice.engine.evaluate import Sums
 from sluice.engine.layout import Matrix
-from sluice.engine.sketches import TOO_MANY
 from sluice.errors import DataError
 
 Floats = np.ndarray[tuple[int], np.dtype[np.float64]]

@@ -10,7 +10,6 @@ A version that came too late for a view is, for that view, as if it had never co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -22,9 +21,11 @@ from sluice.declare.streams import Label, Stream
 from sluice.declare.views import Windows
 from sluice.engine.encode import Ints, Mask, integers
 from sluice.engine.facts import encoded_schema
-from sluice.engine.layout import columns_of, words_of
+from sluice.engine.layout import FOREVER, columns_of, words_of
 
 PUT, DELETE = 0, 1
+Changes = tuple[Ints, Ints, Ints, Ints]
+"""Of labels: the place of the event, the moment of knowledge, and the weight and value to add to what stood before."""
 
 
 def keep(pipeline: Pipeline) -> int:
@@ -39,7 +40,7 @@ def settled(events: pa.Table) -> pa.Table:
     """
     ids = id_codes(events.column("_id"))
     if not are_distinct(ids):
-        order = np.lexsort((*_arrival(events), *_rank(events), ids))
+        order = np.lexsort((*copy_rank_of(events), *rank_of(events), ids))
         events = events.take(pa.array(np.sort(order[_last_of(ids[order])])))
     put = integers(events.column("_op"))[0] == PUT
     return events if put.all() else events.filter(pa.array(put))
@@ -53,8 +54,8 @@ def originals(events: pa.Table) -> pa.Table:
     ids = id_codes(events.column("_id"))
     if are_distinct(ids):
         return events
-    version = (*_rank(events), ids)
-    order = np.lexsort((*_arrival(events), *version))
+    version = (*rank_of(events), ids)
+    order = np.lexsort((*copy_rank_of(events), *version))
     return events.take(pa.array(np.sort(order[_last_of(*(part[order] for part in version))])))
 
 
@@ -76,7 +77,7 @@ def rows(view: Windows, events: Mapping[str, pa.Table], *, kept: int) -> pa.Tabl
     mine = settled(unexpired(view, events[view.stream.name]))
     if view.inherits_key:
         mine = _with_key(view, mine, events, kept)
-    return _table(view, mine, {name: mine.column(name) for name in view.value_columns})
+    return table_of(view, mine, {name: mine.column(name) for name in view.value_columns})
 
 
 def empty_rows(view: Windows) -> pa.Table:
@@ -117,19 +118,20 @@ def _last_of(*sorted_codes: Ints) -> Mask:
     return np.append(changes, True)
 
 
-def _rank(events: pa.Table) -> Sequence[np.ndarray]:
+def rank_of(events: pa.Table) -> Sequence[np.ndarray]:
     """What decides between versions of one event, the least important first."""
     digest = integers(events.column("_hash"))[0].view(np.uint64)
     return integers(events.column("_op"))[0], digest, integers(events.column("_revision"))[0]
 
 
-def _arrival(events: pa.Table) -> Sequence[np.ndarray]:
+def copy_rank_of(events: pa.Table) -> Sequence[np.ndarray]:
     """What decides between copies of one version, the least important first; the first copy comes last."""
     watermark, measured = integers(events.column("_watermark"))
     return -integers(events.column("_known"))[0], -watermark, ~measured
 
 
-def _parents(stream: Stream) -> tuple[str, Stream]:
+def parent_of(stream: Stream) -> tuple[str, Stream]:
+    """The column and the stream of the events that a stream tells about."""
     if stream.parent is None:
         raise AssertionError(f"{stream} has no parent")
     return stream.parent
@@ -145,7 +147,7 @@ def _found(wanted: pa.ChunkedArray, ids: pa.ChunkedArray) -> Ints:
 
 def _with_key(view: Windows, children: pa.Table, events: Mapping[str, pa.Table], kept: int) -> pa.Table:
     """Children that have a parent no further than `kept` from their own time, with the parent's entity key."""
-    column, stream = _parents(view.stream)
+    column, stream = parent_of(view.stream)
     parents = settled(events[stream.name])
     place = _found(children.column(column), parents.column("_id"))
     related = np.flatnonzero(place >= 0)
@@ -157,19 +159,24 @@ def _with_key(view: Windows, children: pa.Table, events: Mapping[str, pa.Table],
 
 def _label_rows(view: Windows, label: Label, events: Mapping[str, pa.Table], kept: int) -> pa.Table:
     about = settled(unexpired(view, events[label.of.name]))
-    told = _Told(view, label, about, originals(events[label.told_by.name]), kept)
-    parts = [told.alone(), told.together()]
+    place, known, weight, value = changes_of(view, label, about, originals(events[label.told_by.name]), kept)
+    return table_of(view, about.take(pa.array(place)), {label.name: pa.array(value)}, (known, weight))
+
+
+def changes_of(view: Windows, label: Label, about: pa.Table, told: pa.Table, kept: int) -> Changes:
+    """The changes of the labels of some events, each there once, by what is told.
+
+    Of the copies of a version there is one in `told`, or, each with an `_until` of its own, one at each moment.
+    """
+    found = _Told(view, label, about, told, kept)
+    parts = [found.alone(), found.together()]
     if label.absent is not None:
         everything = np.arange(len(about))
         ones = np.ones(len(about), np.int64)
         times, _ = integers(about.column("_time"))
         parts.insert(0, (everything, times + int(label.after), ones, ones * label.absent))
     place, known, weight, value = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return _table(view, about.take(pa.array(place)), {label.name: pa.array(value)}, (known, weight))
-
-
-_Changes = tuple[Ints, Ints, Ints, Ints]
-"""Place of the event, moment of knowledge, and the weight and value to add to what stood before."""
+    return place, known, weight, value
 
 
 class _Speech(NamedTuple):
@@ -177,6 +184,7 @@ class _Speech(NamedTuple):
     rank: tuple[int, int, int]
     time: int
     known: int
+    until: int
     watermark: int | None
     place: int
     near: bool
@@ -189,14 +197,16 @@ class _Told:
     def __init__(self, view: Windows, label: Label, about: pa.Table, told: pa.Table, kept: int) -> None:
         self._label, self._horizon, self._told = label, view.horizon, told
         self._times = integers(about.column("_time"))[0]
-        self._place = _found(told.column(_parents(label.told_by)[0]), about.column("_id"))
+        self._place = _found(told.column(parent_of(label.told_by)[0]), about.column("_id"))
         self._present = self._place >= 0
         self._parent_times = self._times[self._place] if len(self._times) else np.zeros(len(told), np.int64)
         apart = np.abs(self._parent_times - integers(told.column("_time"))[0])
         self._near = self._present & (apart <= kept)
+        ends = "_until" in told.column_names
+        self._until = integers(told.column("_until"))[0] if ends else np.full(len(told), FOREVER)
         self._single = _once(id_codes(told.column("_id"))) & (_once(self._place) | ~self._present)
 
-    def alone(self) -> _Changes:
+    def alone(self) -> Changes:
         """The changes of versions that are the only one of their event, about an event with no other."""
         told, absent = self._told, self._label.absent
         watermark, measured = integers(told.column("_watermark"))
@@ -208,7 +218,7 @@ class _Told:
         weight = np.full(len(here), int(absent is None), np.int64)
         return self._place[here], integers(told.column("_known"))[0][here], weight, value[here]
 
-    def together(self) -> _Changes:
+    def together(self) -> Changes:
         """The changes where several versions speak of one event, or one speaker has several versions."""
         spoken = self._speeches(np.flatnonzero(~self._single))
         speakers: dict[int | str, list[_Speech]] = {}
@@ -231,25 +241,24 @@ class _Told:
         absent = self._label.absent
         nothing = (0, 0) if absent is None else (1, absent)
         before = nothing
-        standing: dict[int | str, _Speech] = {}
         heard = [item for item in speeches if item.watermark is None or time >= item.watermark - self._horizon]
-        for known, news in groupby(sorted(heard, key=lambda item: item.known), key=lambda item: item.known):
-            for speech in news:
-                held = standing.get(speech.id)
-                standing[speech.id] = speech if held is None or speech.rank > held.rank else held
+        heard.sort(key=lambda item: item.rank)
+        for moment in sorted({item.known for item in heard} | {item.until for item in heard} - {FOREVER}):
+            standing = {item.id: item for item in heard if item.known <= moment < item.until}
             after = _latest(place, standing, nothing)
             if after != before:
-                yield known, after[0] - before[0], after[1] - before[1]
+                yield moment, after[0] - before[0], after[1] - before[1]
             before = after
 
     def _speeches(self, index: Ints) -> list[_Speech]:
         names = ["_id", "_revision", "_hash", "_op", "_time", "_known", "_watermark", self._label.name]
         facts = self._told.select(names).take(pa.array(index))
         columns = zip(*(column.to_pylist() for column in facts.columns), strict=True)
+        more = (column[index].tolist() for column in (self._until, self._place, self._near))
         return [
-            _Speech(id_, (revision, digest % 2**64, op), time, known, watermark, place, near, value or 0)
-            for (id_, revision, digest, op, time, known, watermark, value), place, near in zip(
-                columns, self._place[index].tolist(), self._near[index].tolist(), strict=True
+            _Speech(id_, (revision, digest % 2**64, op), time, known, until, watermark, place, near, value or 0)
+            for (id_, revision, digest, op, time, known, watermark, value), until, place, near in zip(
+                columns, *more, strict=True
             )
         ]
 
@@ -260,7 +269,7 @@ def _latest(place: int, standing: Mapping[int | str, _Speech], nothing: tuple[in
     return nothing if latest is None else (1, latest.value)
 
 
-def _table(
+def table_of(
     view: Windows, events: pa.Table, values: Mapping[str, pa.ChunkedArray], change: tuple[Ints, Ints] | None = None
 ) -> pa.Table:
     """Rows of events; `change` says of a label's from when each is known and what it adds to the weight."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sluice.declare.functions import LIFETIME, Windowed
 from sluice.declare.usage import most_values
 from sluice.declare.views import Windows
-from sluice.engine import sketches
+from sluice.engine import decay, sketches
 from sluice.engine.encode import Ints, Mask
 from sluice.engine.evaluate import Sums, evaluate, nobody
 from sluice.engine.layout import FLAGS, ID, TIME, Matrix, known_word, mask
@@ -263,7 +263,7 @@ def _ranked(feature: Windowed, found: Tally) -> tuple[int, int]:
 
 
 def _faded(view: Windows, feature: Windowed, found: Tally, time: int) -> tuple[int, int]:
-    half, table = feature.parameters[0], sketches.weights()
+    half, table = feature.parameters[0], decay.weights()
     now = time // half
     weight = int(table[(time - now * half) * len(table) // half])
     ago = now - found.keys
@@ -271,7 +271,7 @@ def _faded(view: Windows, feature: Windowed, found: Tally, time: int) -> tuple[i
     amount, ones = (int((found.amounts[here, column] >> shift[here]).sum()) for column in (AMOUNT, WEIGHT))
     count = int(found.amounts[:, COUNT].sum())
     if count > most_values(view, feature):
-        return sketches.TOO_MANY, amount
+        return decay.TOO_MANY, amount
     if count == 0:
         return (0 if feature.column else weight), amount
     return (ones if feature.function == "decayed_mean" else weight), amount

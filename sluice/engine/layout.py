@@ -24,6 +24,8 @@ TIME, ID, FLAGS, VALUES = 0, 1, 2, 3
 PRESENT = 1 << 62
 ALWAYS = int(np.iinfo(np.int64).min)
 """The `known` of what every request may see."""
+FOREVER = int(np.iinfo(np.int64).max)
+"""The `until` of what is never replaced."""
 
 
 def width(view: Windows) -> int:

@@ -3,21 +3,31 @@
 Every loop has the same form. `plan` has a row for each feature that it fills: its place, its window, the word of its
 value (-1: none) and the flags that a row must have. Ranges come from `ranges`; where those of two requests do not
 overlap, as between entities, the loop starts afresh. `own` holds each request's own row, or nothing where requests are
-not included. `number` and `total` are filled in the feature's place: how many values there are, and their whole.
+not included. `amended` has what a request knows otherwise than the sorted rows say. `number` and `total` are filled in
+the feature's place: how many values there are, and their whole.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from sluice.engine.amend import Amended, amendment, amount, is_hidden
 from sluice.engine.compiled import compiled
 from sluice.engine.encode import Ints
-from sluice.engine.layout import FLAGS, TIME, Matrix
+from sluice.engine.layout import FLAGS, ID, TIME, Matrix
 
 
 @compiled
 def sums(
-    rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, weight: int, own: Matrix, number: Matrix, total: Matrix
+    rows: Matrix,
+    first: Matrix,
+    stop: Ints,
+    plan: Matrix,
+    weight: int,
+    own: Matrix,
+    amended: Amended,
+    number: Matrix,
+    total: Matrix,
 ) -> None:
     """Counts and sums; `weight` is the word of a row's weight, -1 where each weighs one."""
     for p in range(len(plan)):
@@ -41,6 +51,12 @@ def sums(
                         whole -= rows[low, value]
                 low += 1
             number[r, place], total[r, place] = count, whole
+            for i in range(amount(amended, r)):
+                row, sign = amendment(amended, r, i, begin, window)
+                if rows[row, FLAGS] & mask == mask:
+                    number[r, place] += sign if weight < 0 else sign * rows[row, weight]
+                    if value >= 0:
+                        total[r, place] += sign * rows[row, value]
             if len(own) and own[r, FLAGS] & mask == mask:
                 number[r, place] += 1
                 if value >= 0:
@@ -60,7 +76,14 @@ def _square(value: int) -> tuple[int, int]:
 
 @compiled
 def squares(
-    rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix, high_words: Matrix, low_words: Matrix
+    rows: Matrix,
+    first: Matrix,
+    stop: Ints,
+    plan: Matrix,
+    own: Matrix,
+    amended: Amended,
+    high_words: Matrix,
+    low_words: Matrix,
 ) -> None:
     """Sums of squares in two words of 32 bits and of what is above; the feature's place is among those of `std`."""
     for p in range(len(plan)):
@@ -84,6 +107,12 @@ def squares(
                     lower -= below
                 low += 1
             high_words[r, place], low_words[r, place] = upper, lower
+            for i in range(amount(amended, r)):
+                row, sign = amendment(amended, r, i, begin, window)
+                if rows[row, FLAGS] & mask == mask:
+                    above, below = _square(rows[row, value])
+                    high_words[r, place] += sign * above
+                    low_words[r, place] += sign * below
             if len(own) and own[r, FLAGS] & mask == mask:
                 above, below = _square(own[r, value])
                 high_words[r, place] += above
@@ -91,7 +120,16 @@ def squares(
 
 
 @compiled
-def extremes(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix, number: Matrix, total: Matrix) -> None:
+def extremes(
+    rows: Matrix,
+    first: Matrix,
+    stop: Ints,
+    plan: Matrix,
+    own: Matrix,
+    amended: Amended,
+    number: Matrix,
+    total: Matrix,
+) -> None:
     """Greatest values, or least ones where the plan's fifth word is -1.
 
     The rows that can still become the extreme wait in a queue, the greatest at its head (the sliding maximum).
@@ -115,9 +153,12 @@ def extremes(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix,
             low = begin
             while head < tail and queue[head] < begin:
                 head += 1
+            best = queue[head] if head < tail else -1
+            if amount(amended, r):
+                best = _best_known(rows, begin, end, best, window, value, mask, sign, amended, r)
             number[r, place] = total[r, place] = 0
-            if head < tail:
-                number[r, place], total[r, place] = 1, rows[queue[head], value]
+            if best >= 0:
+                number[r, place], total[r, place] = 1, rows[best, value]
             if len(own) and own[r, FLAGS] & mask == mask:
                 mine = own[r, value]
                 if number[r, place] == 0 or sign * mine > sign * total[r, place]:
@@ -125,7 +166,42 @@ def extremes(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix,
 
 
 @compiled
-def ends(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, times: Ints, number: Matrix, total: Matrix) -> None:
+def _best_known(
+    rows: Matrix,
+    begin: int,
+    end: int,
+    best: int,
+    window: int,
+    value: int,
+    mask: int,
+    sign: int,
+    amended: Amended,
+    request: int,
+) -> int:
+    """The row with the greatest value that a request knows, -1 for none; `best` is that of the sorted ones."""
+    if best >= 0 and is_hidden(amended, request, best):
+        best = -1
+        for row in range(begin, end):
+            if rows[row, FLAGS] & mask == mask and (best < 0 or sign * rows[row, value] > sign * rows[best, value]):
+                best = best if is_hidden(amended, request, row) else row
+    for i in range(amount(amended, request)):
+        row, more = amendment(amended, request, i, begin, window)
+        if more > 0 and rows[row, FLAGS] & mask == mask:
+            best = row if best < 0 or sign * rows[row, value] > sign * rows[best, value] else best
+    return best
+
+
+@compiled
+def ends(
+    rows: Matrix,
+    first: Matrix,
+    stop: Ints,
+    plan: Matrix,
+    times: Ints,
+    amended: Amended,
+    number: Matrix,
+    total: Matrix,
+) -> None:
     """The first or last value, or how long ago it was: the plan's fifth word is 1 for the last and -1 for the first.
 
     A feature without a value asks for the time between the row and the request.
@@ -144,45 +220,44 @@ def ends(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, times: Ints, num
         for r in range(len(stop)):
             begin, end = first[window, r], stop[r]
             found = near[end] if side > 0 else near[begin]
+            if not begin <= found < end:
+                found = -1
+            if amount(amended, r):
+                found = _end_known(rows, near, begin, end, found, window, mask, side, amended, r)
             number[r, place] = total[r, place] = 0
-            if begin <= found < end:
+            if found >= 0:
                 number[r, place] = 1
                 total[r, place] = rows[found, value] if value >= 0 else times[r] - rows[found, TIME]
 
 
 @compiled
-def late(
+def _end_known(
     rows: Matrix,
-    keys: Ints,
-    known: int,
-    weight: int,
-    request_keys: Ints,
-    times: Ints,
-    nears: Ints,
-    windows: Ints,
-    plan: Matrix,
-    number: Matrix,
-    total: Matrix,
-) -> None:
-    """Add the rows that became known only after their window could have seen them, to the requests that know them.
+    near: Ints,
+    begin: int,
+    end: int,
+    found: int,
+    window: int,
+    mask: int,
+    side: int,
+    amended: Amended,
+    request: int,
+) -> int:
+    """The first or last row that a request knows, -1 for none; `found` is that of the sorted ones."""
+    while begin <= found < end and is_hidden(amended, request, found):
+        found = near[found] if side > 0 else near[found + 1]
+    if not begin <= found < end:
+        found = -1
+    for i in range(amount(amended, request)):
+        row, more = amendment(amended, request, i, begin, window)
+        if more > 0 and rows[row, FLAGS] & mask == mask:
+            found = row if found < 0 or _is_later(rows, row, found) == (side > 0) else found
+    return found
 
-    Requests are sorted by (key, time); a row counts from the moment it is known until it leaves the window.
-    """
-    for i in range(len(rows)):
-        low, high = 0, len(request_keys)
-        while low < high:
-            middle = (low + high) // 2
-            if request_keys[middle] < keys[i] or (request_keys[middle] == keys[i] and times[middle] < rows[i, known]):
-                low = middle + 1
-            else:
-                high = middle
-        for p in range(len(plan)):
-            place, window, value, mask = plan[p, 0], plan[p, 1], plan[p, 2], plan[p, 3]
-            if rows[i, FLAGS] & mask != mask:
-                continue
-            r = low
-            while r < len(request_keys) and request_keys[r] == keys[i] and rows[i, TIME] > nears[r] - windows[window]:
-                if rows[i, TIME] <= nears[r]:
-                    number[r, place] += rows[i, weight]
-                    total[r, place] += rows[i, value] if value >= 0 else rows[i, weight]
-                r += 1
+
+@compiled
+def _is_later(rows: Matrix, row: int, other: int) -> bool:
+    """Whether a row comes after another one of its entity, by (time, id)."""
+    if rows[row, TIME] == rows[other, TIME]:
+        return bool(rows[row, ID] > rows[other, ID])
+    return bool(rows[row, TIME] > rows[other, TIME])

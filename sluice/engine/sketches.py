@@ -1,44 +1,19 @@
-"""Percentiles, kinds of values and decayed sums of windows, in the form of `loops`: each a function of the multiset.
+"""Percentiles and kinds of values of windows, in the form of `loops`: each a function of the multiset.
 
 A percentile is the value at a rank of the sorted values; of many, the middle of the bucket that it falls in. Kinds are
-counted one by one in the order of their 64-bit words; of too many, the smallest hashes stand for all. A decayed sum
-adds values with whole weights by half-lives, and halves each half-life's sum by shifting it.
+counted one by one in the order of their 64-bit words; of too many, the smallest hashes stand for all.
 """
 
 from __future__ import annotations
 
-import functools
-import math
-
 import numpy as np
 
+from sluice.engine.amend import Amended, amendment, amount
 from sluice.engine.compiled import compiled
 from sluice.engine.encode import Ints
-from sluice.engine.layout import FLAGS, TIME, Matrix
+from sluice.engine.layout import FLAGS, Matrix
 
 DISTINCT, TOP, TOP_SHARE = 0, 1, 2
-FRACTIONS = 4096
-"""Into how many steps a half-life is divided."""
-_WEIGHT_BITS = 16
-TOO_MANY = 2**62
-"""The number of values where more were added up than fit 64 bits."""
-
-
-@functools.cache
-def weights() -> Ints:
-    """The frozen table of forward decay: 2^16 * 2^(i / 4096), rounded to whole numbers, for i from 0 to 4095.
-
-    Made by whole numbers alone: the 4096th root of two by twelve integer square roots at 256 bits.
-    """
-    one = 1 << 256
-    root = 2 * one
-    for _ in range(12):
-        root = math.isqrt(root * one)
-    power, table = one, []
-    for _ in range(FRACTIONS):
-        table.append((power + (1 << (255 - _WEIGHT_BITS))) >> (256 - _WEIGHT_BITS))
-        power = power * root >> 256
-    return np.array(table, np.int64)
 
 
 @compiled
@@ -107,7 +82,16 @@ def _removed(words: Ints, size: int, at: int) -> None:
 
 
 @compiled
-def ranks(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix, number: Matrix, total: Matrix) -> None:
+def ranks(
+    rows: Matrix,
+    first: Matrix,
+    stop: Ints,
+    plan: Matrix,
+    own: Matrix,
+    amended: Amended,
+    number: Matrix,
+    total: Matrix,
+) -> None:
     """Percentiles; the plan goes on with numerator and denominator of the share, bits of a bucket, and `exact`."""
     values = np.empty(64, np.int64)
     for p in range(len(plan)):
@@ -130,6 +114,9 @@ def ranks(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix, nu
                     _removed(values, size, _place(values, size, rows[low, value]))
                     size -= 1
                 low += 1
+            more = amount(amended, r)
+            if more:
+                values, size = _amend_values(values, size, rows, value, mask, amended, r, begin, window, 1)
             mine = len(own) > 0 and own[r, FLAGS] & mask == mask
             at = -1
             if mine:
@@ -144,10 +131,47 @@ def ranks(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix, nu
             if mine:
                 _removed(values, size, at)
                 size -= 1
+            if more:
+                values, size = _amend_values(values, size, rows, value, mask, amended, r, begin, window, -1)
 
 
 @compiled
-def kinds(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix, number: Matrix, total: Matrix) -> None:
+def _amend_values(
+    values: Ints,
+    size: int,
+    rows: Matrix,
+    value: int,
+    mask: int,
+    amended: Amended,
+    request: int,
+    begin: int,
+    window: int,
+    turn: int,
+) -> tuple[Ints, int]:
+    """Sorted values as a request knows them, or, with a `turn` of -1, as they were before."""
+    for i in range(amount(amended, request)):
+        row, sign = amendment(amended, request, i, begin, window)
+        if sign != 0 and rows[row, FLAGS] & mask == mask:
+            at = _place(values, size, rows[row, value])
+            if sign * turn > 0:
+                values = _inserted(values, size, at, rows[row, value])
+            else:
+                _removed(values, size, at)
+            size += sign * turn
+    return values, size
+
+
+@compiled
+def kinds(
+    rows: Matrix,
+    first: Matrix,
+    stop: Ints,
+    plan: Matrix,
+    own: Matrix,
+    amended: Amended,
+    number: Matrix,
+    total: Matrix,
+) -> None:
     """Different values, or the commonest; the plan goes on with what is asked and how many kinds are kept."""
     words, counts = np.empty(64, np.int64), np.empty(64, np.int64)
     for p in range(len(plan)):
@@ -181,12 +205,51 @@ def kinds(rows: Matrix, first: Matrix, stop: Ints, plan: Matrix, own: Matrix, nu
                     size = _forgotten(words, counts, size, word)
                     whole -= 1
                 low += 1
+            more = amount(amended, r)
+            if more:
+                known = rows, value, mask, asked, amended, r, begin, window
+                words, counts, size, whole = _amend_kinds(words, counts, size, whole, *known, 1)
             number[r, place], total[r, place] = _answer(words, counts, size, whole, asked, most)
+            if more:
+                words, counts, size, whole = _amend_kinds(words, counts, size, whole, *known, -1)
             if mine:
                 word = mixed(own[r, value]) if asked == DISTINCT else own[r, value]
                 size = _forgotten(words, counts, size, word)
                 whole -= 1
                 high = end
+
+
+@compiled
+def _amend_kinds(
+    words: Ints,
+    counts: Ints,
+    size: int,
+    whole: int,
+    rows: Matrix,
+    value: int,
+    mask: int,
+    asked: int,
+    amended: Amended,
+    request: int,
+    begin: int,
+    window: int,
+    turn: int,
+) -> tuple[Ints, Ints, int, int]:
+    """Sorted words and their counts as a request knows them, or, with a `turn` of -1, as they were before."""
+    for i in range(amount(amended, request)):
+        row, sign = amendment(amended, request, i, begin, window)
+        if sign != 0 and rows[row, FLAGS] & mask == mask:
+            word = mixed(rows[row, value]) if asked == DISTINCT else rows[row, value]
+            at = _place(words, size, word)
+            if sign * turn > 0 and at < size and words[at] == word:
+                counts[at] += 1
+            elif sign * turn > 0:
+                words, counts = _inserted(words, size, at, word), _inserted(counts, size, at, 1)
+                size += 1
+            else:
+                size = _forgotten(words, counts, size, word)
+            whole += sign * turn
+    return words, counts, size, whole
 
 
 @compiled
@@ -221,78 +284,3 @@ def estimate(word: int, most: int) -> tuple[int, int]:
     """How many hashes there are when this is the `most`-th smallest, as a fraction of 53-bit numbers."""
     position = (np.uint64(np.int64(word)) ^ np.uint64(1 << 63)) >> np.uint64(11)
     return int(np.int64(position)) + 1, (most - 1) << 53
-
-
-@compiled
-def decays(
-    rows: Matrix,
-    first: Matrix,
-    stop: Ints,
-    plan: Matrix,
-    table: Ints,
-    times: Ints,
-    own: Matrix,
-    number: Matrix,
-    total: Matrix,
-) -> None:
-    """Decayed sums, of ones where there is no value; the plan goes on with half-life, whether a mean, and the most.
-
-    Of a window's rows, those of each half-life since the epoch add up apart: the sum of q half-lives ago counts as its
-    whole part after q halvings, and nothing after 63. The result is over the weight of the request's own moment.
-    """
-    amounts, ones = np.zeros(64, np.int64), np.zeros(64, np.int64)
-    marks = np.zeros(64, np.int64)
-    steps = len(table)
-    for p in range(len(plan)):
-        place, window, value, mask = plan[p, 0], plan[p, 1], plan[p, 2], plan[p, 3]
-        half, is_mean, most = plan[p, 4], plan[p, 5], plan[p, 6]
-        low = high = count = 0
-        marks[:] = -(2**62)
-        for r in range(len(stop)):
-            begin, end = first[window, r], stop[r]
-            if begin >= high or begin < low or end < high:
-                low = high = begin
-                count = 0
-                marks[:] = -(2**62)
-            while high < end:
-                if rows[high, FLAGS] & mask == mask:
-                    mark, weight = _weight(rows[high, TIME], half, table, steps)
-                    slot = mark & 63
-                    if marks[slot] != mark:
-                        marks[slot], amounts[slot], ones[slot] = mark, 0, 0
-                    amounts[slot] += weight * (rows[high, value] if value >= 0 else 1)
-                    ones[slot] += weight
-                    count += 1
-                high += 1
-            while low < begin:
-                if rows[low, FLAGS] & mask == mask:
-                    mark, weight = _weight(rows[low, TIME], half, table, steps)
-                    slot = mark & 63
-                    if marks[slot] == mark:
-                        amounts[slot] -= weight * (rows[low, value] if value >= 0 else 1)
-                        ones[slot] -= weight
-                    count -= 1
-                low += 1
-            now, weight = _weight(times[r], half, table, steps)
-            mine = len(own) > 0 and own[r, FLAGS] & mask == mask
-            amount = weight * (own[r, value] if value >= 0 else 1) if mine else 0
-            one = weight if mine else 0
-            for ago in range(64):
-                slot = (now - ago) & 63
-                if marks[slot] == now - ago:
-                    amount += amounts[slot] >> ago
-                    one += ones[slot] >> ago
-            seen = count + mine
-            total[r, place] = amount
-            number[r, place] = one if is_mean else weight
-            if seen == 0:
-                number[r, place] = weight if value < 0 else 0
-            if seen > most:
-                number[r, place] = TOO_MANY
-
-
-@compiled
-def _weight(time: int, half: int, table: Ints, steps: int) -> tuple[int, int]:
-    """In which half-life since the epoch a moment lies, and its weight there."""
-    mark = time // half
-    return mark, table[(time - mark * half) * steps // half]

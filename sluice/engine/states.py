@@ -19,7 +19,7 @@ import numpy as np
 
 from sluice.declare.functions import Windowed
 from sluice.declare.views import Windows
-from sluice.engine import sketches
+from sluice.engine import decay, sketches
 from sluice.engine.encode import Ints
 from sluice.engine.evaluate import Sums, evaluate, nobody
 from sluice.engine.layout import FLAGS, TIME, Matrix, mask, value_word
@@ -233,7 +233,7 @@ def _added(keys: Ints, amounts: Matrix, *, exact: bool) -> Tally:
 
 
 def _decayed(feature: Windowed, times: Ints, values: Ints) -> Tally:
-    half, table = feature.parameters[0], sketches.weights()
+    half, table = feature.parameters[0], decay.weights()
     marks = times // half
     weight = table[(times - marks * half) * len(table) // half]
     amounts = np.stack([weight * values, weight, np.ones(len(marks), np.int64)], axis=1)

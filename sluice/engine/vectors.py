@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from sluice.declare.operate import EVENT_TIME, KnowledgeTime
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
+from sluice.engine.arrivals import counted
 from sluice.engine.asof import NOTHING, Lookups
 from sluice.engine.batch import Column, compute
 from sluice.engine.encode import invalid
-from sluice.engine.history import keep, rows
+from sluice.engine.history import keep
 from sluice.engine.layout import columns_of, words_of
 from sluice.engine.moment import Moment
 
@@ -39,18 +41,24 @@ def requests_of(view: Windows, events: pa.Table) -> pa.Table:
 
 
 def vectors(
-    pipeline: Pipeline, events: Mapping[str, pa.Table], requests: pa.Table, lookups: Lookups = NOTHING
+    pipeline: Pipeline,
+    events: Mapping[str, pa.Table],
+    requests: pa.Table,
+    lookups: Lookups = NOTHING,
+    *,
+    knowledge: KnowledgeTime = EVENT_TIME,
 ) -> pa.Table:
     """The vector of every request from the encoded events of every stream: the plainest way to use the engine.
 
     `events` maps stream names to encoded tables (all versions), `requests` is encoded like the scored stream, `lookups`
-    are the as-of tables. One row per request in their order: a column for each place of the vector, float64 or int64
-    codes, null where empty.
+    are the as-of tables. With the knowledge `as_served` a vector counts what had arrived by its time and nothing else.
+    One row per request in their order: a column for each place of the vector, float64 or int64 codes, null where empty.
     """
     kept = keep(pipeline)
 
     def values_of(view: Windows) -> dict[str, Column]:
-        found = compute(view, rows(view, events, kept=kept), requests_of(view, requests))
+        rows = counted(view, events, kept=kept, knowledge=knowledge)
+        found = compute(view, rows, requests_of(view, requests))
         return {f"{view.name}__{name}": column for name, column in found.items()}
 
     # the loops run without the interpreter's lock, so views can share the machine

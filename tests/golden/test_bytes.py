@@ -16,10 +16,11 @@ import pytest
 from sluice import Windows, count, decayed_sum, distinct, last, mean, percentile, std
 from sluice.declare.durations import MINUTE
 from sluice.engine.changes import table_rows
+from sluice.engine.decay import weights
 from sluice.engine.encode import row_hashes, text_hash
 from sluice.engine.forget import shortened
 from sluice.engine.history import rows
-from sluice.engine.sketches import bucket, middle_of, mixed, weights
+from sluice.engine.sketches import bucket, middle_of, mixed
 from sluice.engine.tiles import Laid, in_order
 from tests.golden.sales import SALES, sale
 from tests.golden.test_rules import VISITS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.copies import Mutant
 
 HISTORY = "sluice/engine/test_history.py::test_"
+ARRANGE = "sluice/engine/test_arrange.py::test_"
 EVENTS = "golden/test_events.py::test_"
 LABELS = "golden/test_labels.py::test_silence_means_"
 
@@ -103,8 +104,8 @@ MUTANTS = [
     Mutant(
         "a corrected label does not stand",
         "engine/history",
-        "speech.rank > held.rank",
-        "speech.rank < held.rank",
+        "heard.sort(key=lambda item: item.rank)",
+        "heard.sort(key=lambda item: item.rank, reverse=True)",
         f"{LABELS}no",
     ),
     Mutant(
@@ -151,31 +152,31 @@ MUTANTS = [
     ),
     Mutant(
         "a label is known a microsecond too late when it is computed",
-        "engine/loops",
-        "times[middle] < rows[i, known]",
-        "times[middle] <= rows[i, known]",
+        "engine/arrange",
+        "seen = since <= now < until",
+        "seen = since < now < until",
         f"{LABELS}no",
     ),
     Mutant(
         "a label is known before it was told when it is computed",
-        "engine/batch",
-        "matrix[:, TIME] + view.lag, bool)",
-        "matrix[:, TIME] + 2**60, bool)",
+        "engine/arrange",
+        "(known.since > seen)",
+        "(known.since > seen + 2**60)",
         f"{LABELS}no",
     ),
     Mutant(
         "a label of the near edge is left out",
-        "engine/loops",
-        "if rows[i, TIME] <= nears[r]:",
-        "if rows[i, TIME] < nears[r]:",
+        "engine/arrange",
+        "row.time[high] <= near:",
+        "row.time[high] < near:",
         f"{EVENTS}a_label_that_is_known_just_now_keeps_to_the_edges_of_slots",
     ),
     Mutant(
         "a label of the far edge counts",
-        "engine/loops",
-        "rows[i, TIME] > nears[r] - windows[window]",
-        "rows[i, TIME] >= nears[r] - windows[window]",
-        f"{EVENTS}a_label_that_is_known_just_now_keeps_to_the_edges",
+        "engine/amend",
+        "amended.age[shown] < amended.windows[window]",
+        "amended.age[shown] <= amended.windows[window]",
+        f"{ARRANGE}what_few_know_stands_beside_and_is_shown_to_them_as_far_as_their_windows_reach",
     ),
     Mutant(
         "a label is known a microsecond too late of a cold entity",

@@ -15,14 +15,14 @@ FINALISE = "sluice/engine/test_finalise.py::test_"
 MUTANTS = [
     Mutant(
         "a decay halves once too often",
-        "engine/sketches",
+        "engine/decay",
         "amounts[slot] >> ago",
         "amounts[slot] >> (ago + 1)",
         f"{DECAYS}sum",
     ),
     Mutant(
         "weights halve once too often",
-        "engine/sketches",
+        "engine/decay",
         "ones[slot] >> ago",
         "ones[slot] >> (ago + 1)",
         f"{DECAYS}mean",
@@ -36,21 +36,21 @@ MUTANTS = [
     ),
     Mutant(
         "a decay looks half as far into its table",
-        "engine/sketches",
+        "engine/decay",
         "table[(time - mark * half) * steps // half]",
         "table[(time - mark * half) * steps // half // 2]",
         f"{DECAYS}count",
     ),
     Mutant(
         "the table of decay is cut off",
-        "engine/sketches",
+        "engine/decay",
         "(power + (1 << (255 - _WEIGHT_BITS)))",
         "power",
         f"{BYTES}the_table_of_decay_is_that_of_its_definition_for_ever",
     ),
     Mutant(
         "a decayed mean is over the request's weight",
-        "engine/sketches",
+        "engine/decay",
         "number[r, place] = one if is_mean else weight",
         "number[r, place] = weight",
         f"{DECAYS}mean",

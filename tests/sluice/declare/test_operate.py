@@ -24,6 +24,13 @@ pytestmark = pytest.mark.unit
         (lambda: Training(epochs=0), "Training.epochs: 0 is too small\n  allowed: 1 or more"),
         (lambda: Training(batch=0), "Training.batch: 0 is too small\n  allowed: 1 or more"),
         (
+            lambda: Training(knowledge="as_serve"),  # type: ignore[arg-type]
+            (
+                "Training.knowledge: unknown knowledge 'as_serve'\n  allowed: as_served, event_time\n"
+                "  next: did you mean 'as_served'?"
+            ),
+        ),
+        (
             lambda: Rollout(canary=(0.5, 0.1)),
             "Rollout.canary: canary steps [0.5, 0.1]\n  allowed: growing shares between 0 and 1",
         ),

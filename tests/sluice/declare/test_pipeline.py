@@ -250,7 +250,7 @@ def test_the_definition_does_not_change_with_how_a_pipeline_is_run() -> None:
     run_otherwise = pipeline(
         segment_by="channel",
         card="customer_id",
-        training=Training(history="90d"),
+        training=Training(history="90d", knowledge="as_served"),
         retraining=HybridRetraining(max_age="9d"),
     )
     assert run_otherwise.definition == pipeline().definition

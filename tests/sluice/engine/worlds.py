@@ -151,6 +151,49 @@ def edge_requests(draw: st.DrawFn, pipeline: Pipeline, versions: Sequence[Versio
     return Asked(time, draw(st.one_of(st.none(), ids_of(pipeline.events))), own.values)
 
 
+def crowded(pipeline: Pipeline, seed: int, size: int = 50) -> World:
+    """One busy entity, by seed: at every moment some of its events are on their way, and earlier ones are corrected."""
+    chance, versions = random.Random(seed), list[Version]()
+    for number in range(size):
+        if versions and chance.random() < 0.2:
+            versions.append(_corrected(chance, chance.choice(versions[-40:])))
+        else:
+            versions.append(_arriving(chance, pipeline, number, versions))
+    about = [version for version in versions if version.stream == pipeline.events.name]
+    edges_ = [0, 0, 0, 1, MINUTE, 3 * MINUTE]
+    requests = [
+        Asked(own.time + chance.choice(edges_), chance.choice([own.id, None]), own.values)
+        for own in chance.choices(about, k=size // 4)
+    ]
+    return World(chance.sample(versions, len(versions)), requests)
+
+
+def _arriving(chance: random.Random, pipeline: Pipeline, number: int, versions: list[Version]) -> Version:
+    """An event that arrives at once, soon, or after it has left most windows."""
+    stream = chance.choice(pipeline.streams)
+    time = START + number * MINUTE // 10
+    id_ = number if stream.id_type == "integer" and stream.id_columns else f"i{number:04}"
+    keys = {name: choices_of(column)[0] for name, column in stream.columns.items() if isinstance(column, Key)}
+    values = chance.choice(payloads(stream)) | (keys if chance.random() < 0.9 else {})
+    ids = [version.id for version in versions if version.stream == pipeline.events.name]
+    if stream.parent and ids:
+        values |= {stream.parent[0]: chance.choice(ids[-30:])}
+    known = time + chance.choice([0, 0, 1, MINUTE // 20, MINUTE, 2 * MINUTE, 6 * MINUTE])
+    watermark = chance.choice([None, None, time, time + MINUTE, time + 4 * MINUTE, time + 7 * MINUTE])
+    return Version(stream.name, id_, time, values, digest(time, values), known=known, watermark=watermark)
+
+
+def _corrected(chance: random.Random, version: Version) -> Version:
+    """A copy of a version at another place, a correction of it, or its end."""
+    if chance.random() < 0.3:
+        watermark = chance.choice([None, version.time, version.time + 5 * MINUTE])
+        return replace(version, known=version.known + chance.choice([-1, 0, MINUTE]), watermark=watermark)
+    time = version.time + chance.choice([0, 0, 0, MINUTE])
+    known = version.known + chance.choice([0, MINUTE, 3 * MINUTE])
+    revision, op = chance.choice([0, 1, 2]), chance.choice([PUT, PUT, DELETE])
+    return replace(version, time=time, hash=digest(time, version.values), known=known, revision=revision, op=op)
+
+
 JITTER = st.sampled_from([0, 0, 0, -1, 1])
 
 
