@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyarrow.dataset as ds
 from prefect import flow, task
 
-from flows.place import moment, place
+from flows.place import Place, moment, place
 from flows.submit import submit
+from sluice.declare.operate import AS_SERVED
 from sluice.engine.encode import encode
 from sluice.engine.fold import load_base
 from sluice.engine.history import keep
@@ -31,12 +32,21 @@ def features(pipeline: str, at: int | None = None, online: bool = True) -> str:
 
 @task(name="backfill")
 def backfill(pipeline: str, base: int, at: int, tables: dict[str, int]) -> str:
-    """Run the backfill job over the batches published in version `base` of `batches`, and these as-of tables."""
+    """Run the backfill job over the batches published in version `base` of `batches`, and these as-of tables.
+
+    A pipeline that trains on vectors as they were served has them computed beside the others.
+    """
     here = place(pipeline)
-    places = ["--pipeline", pipeline, "--lake", here.settings.places.lake_uri]
-    pinned = [part for name, version in tables.items() for part in ("--table", f"{name}@{version}")]
-    submit("backfill", [*places, "--base", str(base), "--at", str(at), *pinned])
+    submit("backfill", job_arguments(here, base, at, tables))
     return f"vectors@{here.lake.version('vectors')}"
+
+
+def job_arguments(here: Place, base: int, at: int, tables: dict[str, int]) -> list[str]:
+    """What the backfill job is told."""
+    places = ["--pipeline", here.reference, "--lake", here.settings.places.lake_uri]
+    pinned = [part for name, version in tables.items() for part in ("--table", f"{name}@{version}")]
+    more = ["--as-served"] if here.pipeline.training.knowledge == AS_SERVED else []
+    return [*places, "--base", str(base), "--at", str(at), *pinned, *more]
 
 
 @task(name="load the online store")

@@ -16,6 +16,7 @@ from models.request import ALL, LOGISTIC, NETWORK, SHUFFLED, TrainedModel, Train
 from models.split import Split
 from models.train import train as fit
 from sluice.declare.pipeline import Pipeline
+from sluice.lake.plan import VECTORS
 from sluice.scoring import Input
 from sluice.version import code_version
 
@@ -69,7 +70,8 @@ def training_request(here: Place, segments: list[str], variants: tuple[Variant, 
         ),
         card=declared.card_key,
         segments=tuple(segments),
-        data_version=f"vectors@{here.lake.version('vectors')}",
+        data_version=f"{vectors_of(declared)}@{here.lake.version(vectors_of(declared))}",
+        knowledge=plan.knowledge,
         definition_hash=declared.definition,
         code_version=code_version(),
         tracking_uri=here.settings.mlflow,
@@ -83,10 +85,17 @@ def training_request(here: Place, segments: list[str], variants: tuple[Variant, 
     )
 
 
+def vectors_of(pipeline: Pipeline) -> str:
+    """The table of the vectors that a pipeline trains on: they know what its declaration says."""
+    return VECTORS[pipeline.training.knowledge]
+
+
 def mature_vectors(here: Place, start: int, end: int) -> pa.Table:
     """The vectors of a span of event time whose labels are known, in time order."""
     span = (ds.field("event_time") >= start) & (ds.field("event_time") < end) & ds.field("label").is_valid()
-    return here.lake.read("vectors", where=span).sort_by([("event_time", "ascending"), ("event_id", "ascending")])
+    return here.lake.read(vectors_of(here.pipeline), where=span).sort_by(
+        [("event_time", "ascending"), ("event_id", "ascending")]
+    )
 
 
 def model_inputs(pipeline: Pipeline) -> tuple[Input, ...]:

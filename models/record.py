@@ -36,6 +36,7 @@ def record(
             "segment": exported.job.segment,
             "variant": exported.job.variant.name,
             "data_version": request.data_version,
+            "knowledge": request.knowledge,
             "definition_hash": request.definition_hash,
             "code_version": request.code_version,
             "weights_hash": exported.weights_hash,

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from models.metrics import Metrics
 from models.split import Split
+from sluice.declare.operate import EVENT_TIME, KnowledgeTime
 from sluice.errors import DeclarationError
 from sluice.scoring import Calibration, Float32s, Float64s, Input, Int64s, ModelSpec
 
@@ -80,6 +81,8 @@ class TrainingRequest:
     tracking_uri: str
     store: Path
     """Where MLflow's artefacts and unpacked models live."""
+    knowledge: KnowledgeTime = EVENT_TIME
+    """What the vectors of the table know: everything that is known today, or what had arrived by the time of each."""
     yardstick: str | None = None
     """The input whose ranking alone every model should beat, such as the amount."""
     variants: tuple[Variant, ...] = (Variant(),)

@@ -239,6 +239,7 @@ def _spec(request: TrainingRequest, exported: Exported, thresholds: tuple[Thresh
         calibration=exported.calibration,
         definition_hash=request.definition_hash,
         data_version=request.data_version,
+        knowledge=request.knowledge,
         code_version=request.code_version,
         weights_hash=exported.weights_hash,
     )

@@ -1,6 +1,7 @@
 """Backfill: the vector of every event and the tiles of every entity, from published history.
 
-    spark-submit spark_jobs/backfill.py --pipeline fraud --lake URI --at 1767225600000000 [--parts 8] [--table days@3]
+    spark-submit spark_jobs/backfill.py --pipeline fraud --lake URI --at 1767225600000000 [--parts 8] [--table days@3] \
+        [--whole] [--as-served]
 
 Spark is the scheduler: its tasks read and write parquet with Arrow and compute with numpy; no row enters the JVM. What
 they do is told in `sluice.lake.backfill`, and how one goes on from another in `sluice.lake.daily`. The driver names
@@ -22,6 +23,7 @@ import pyarrow as pa
 
 from sluice.clock import rfc3339
 from sluice.declare.loading import load_pipeline
+from sluice.declare.operate import EVENT_TIME
 from sluice.errors import DataError
 from sluice.lake.asof import load, newest
 from sluice.lake.backfill import assemble, compute_piece, count, deal
@@ -41,11 +43,11 @@ def backfill(workers: Workers, plan: Plan, *, whole: bool = False, tell: Callabl
     """Compute and publish vectors and tiles; the version of the vectors table.
 
     It goes on from the backfill before where that is possible, and says so or why not; `whole` asks for everything
-    anew.
+    anew. Vectors as they were served are always computed anew: a file that comes today may have been known long ago.
     """
-    lake = plan.tables()
+    lake, table = plan.tables(), plan.written[-1]
     if not all(_done(lake, table, plan.name) for table in plan.written):
-        before = "so it was asked for" if whole else previous(plan)
+        before = "so it was asked for" if whole else _previous(plan)
         try:
             if isinstance(before, Previous):
                 plan = replace(plan, parts=before.parts)
@@ -54,12 +56,18 @@ def backfill(workers: Workers, plan: Plan, *, whole: bool = False, tell: Callabl
                 tell(f"computing everything: {before}")
                 removed = None
                 _work(workers, plan)
-            begin(plan)
+            if plan.knowledge == EVENT_TIME:
+                begin(plan)
             _publish(lake, plan, removed)
-            end(plan)
+            if plan.knowledge == EVENT_TIME:
+                end(plan)
         finally:
             remove(plan.work())
-    return lake.version("vectors")
+    return lake.version(table)
+
+
+def _previous(plan: Plan) -> Previous | str:
+    return previous(plan) if plan.knowledge == EVENT_TIME else "vectors as they were served are not gone on from"
 
 
 def _work(workers: Workers, plan: Plan) -> None:
@@ -123,7 +131,7 @@ def _done(lake: Lake, table: str, name: str) -> bool:
     return lake.reached_by(table, name) is not None
 
 
-def _arguments() -> tuple[Plan, bool]:
+def _arguments() -> tuple[list[Plan], bool]:
     parser = argparse.ArgumentParser(
         prog="backfill", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -135,6 +143,7 @@ def _arguments() -> tuple[Plan, bool]:
     parser.add_argument(
         "--table", type=_version, action="append", help="version of an as-of table, such as holidays@3 (the newest)"
     )
+    parser.add_argument("--as-served", action="store_true", help="compute vectors as they were served, too")
     parser.add_argument("--whole", action="store_true", help="compute everything, and go on from no earlier backfill")
     given = parser.parse_args()
     pipeline = str(Path(given.pipeline).resolve()) if given.pipeline.endswith(".py") else given.pipeline
@@ -143,7 +152,8 @@ def _arguments() -> tuple[Plan, bool]:
     base = lake.version("batches") if given.base is None else given.base
     tables = newest(lake, declared) | dict(given.table or ())
     parts = given.parts or parts_for(lake, base)
-    return Plan(pipeline, given.lake, base, given.at, parts, asof=tuple(tables.items())), given.whole
+    plan = Plan(pipeline, given.lake, base, given.at, parts, asof=tuple(tables.items()))
+    return [plan, plan.as_served()] if given.as_served else [plan], given.whole
 
 
 def _version(text: str) -> tuple[str, int]:
@@ -153,9 +163,10 @@ def _version(text: str) -> tuple[str, int]:
 
 def main() -> None:
     """Run the job from the command line."""
-    plan, whole = _arguments()
+    plans, whole = _arguments()
     with spark_workers("backfill") as workers:
-        backfill(workers, plan, whole=whole)
+        for plan in plans:
+            backfill(workers, plan, whole=whole)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ rows by entity, then values by day:
     compute     rows by entity        → values by day; tiles; the rows themselves, to go on from (`buckets`)
     assemble    values by day         → vectors
 
-Each step is a task that runs on any worker, reads and writes with Arrow, and may be tried again.
+Each step is a task that runs on any worker, reads and writes with Arrow, and may be tried again. A plan for vectors as
+they were served takes the same steps, leaves no tiles and rows, and asks about each event as it was told first.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from sluice.declare.operate import AS_SERVED, EVENT_TIME
 from sluice.declare.pipeline import ALL, Pipeline
+from sluice.engine.arrivals import first_told
 from sluice.engine.batch import Column
 from sluice.engine.build import build
 from sluice.engine.encode import OWN_COLUMNS, encode, integers
@@ -33,7 +36,7 @@ from sluice.lake.contract import silver_schema
 from sluice.lake.daily import days_of, grown_rows
 from sluice.lake.files import handed_over, write_parquet
 from sluice.lake.pieces import Piece, Rows
-from sluice.lake.plan import Plan, Source, below
+from sluice.lake.plan import VECTORS, Plan, Source, below
 
 
 def deal(plan: Plan, source: Source) -> None:
@@ -55,8 +58,8 @@ def count(plan: Plan, part: int) -> Rows:
     """
     pipeline = plan.declared()
     by_id, about = dealing.related(plan, part)
-    scored = settled(by_id[pipeline.events.name])
-    sizes = dealing.count_views(plan, by_id, about, scored, part)
+    scored = (first_told if plan.knowledge == AS_SERVED else settled)(by_id[pipeline.events.name])
+    sizes = dealing.count_views(plan, by_id, about, scored, part, plan.knowledge)
     ids, times = scored.column("_id").combine_chunks(), integers(scored.column("_time"))[0]
     label, known = label_at(pipeline.label, about, ids, times, plan.at)
     labelled = scored.append_column("_label", pa.array(label.astype(np.int8), mask=~known))
@@ -71,7 +74,7 @@ def compute_piece(plan: Plan, piece: Piece, *, grown: bool = False) -> None:
     """
     view, recent = plan.declared().view(piece.view), plan.at - plan.declared().view(piece.view).horizon
     counted = grown_rows(plan, view, piece.part) if grown else _laid(plan, piece, recent)
-    if piece.is_last:
+    if piece.is_last and plan.knowledge == EVENT_TIME:
         built = build(view, counted, since=recent)
         place = plan.tables().uri(f"tiles/{view.name}/{plan.folder}/{piece.part:05}.parquet")
         write_parquet(place, [built], built.schema)
@@ -84,9 +87,10 @@ def compute_piece(plan: Plan, piece: Piece, *, grown: bool = False) -> None:
 def _laid(plan: Plan, piece: Piece, recent: int) -> pa.Table:
     """The counted rows that a piece needs; its own are also laid out for the backfills to come."""
     counted = pieces.counted(plan, piece, since=recent if piece.is_last else None)
-    place = buckets.place(plan.declared().view(piece.view))
-    uri = plan.tables().uri(f"{place}/{plan.folder}/{piece.name}.parquet")
-    buckets.lay(uri, piece.part, pieces.own(piece, counted))
+    if plan.knowledge == EVENT_TIME:
+        place = buckets.place(plan.declared().view(piece.view))
+        uri = plan.tables().uri(f"{place}/{plan.folder}/{piece.name}.parquet")
+        buckets.lay(uri, piece.part, pieces.own(piece, counted))
     return counted
 
 
@@ -103,7 +107,8 @@ def assemble(plan: Plan, part: int) -> None:
     days = days_of(table.column("event_time"))
     for day in pc.unique(days).to_pylist():
         some = table.filter(pc.equal(days, day))
-        write_parquet(plan.tables().uri(f"vectors/{plan.folder}/{day:07}.parquet"), [some], some.schema)
+        place = plan.tables().uri(f"{VECTORS[plan.knowledge]}/{plan.folder}/{day:07}.parquet")
+        write_parquet(place, [some], some.schema)
 
 
 def _unscored(pipeline: Pipeline) -> pa.Table:

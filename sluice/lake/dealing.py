@@ -10,13 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluice.declare.functions import Windowed
+from sluice.declare.operate import EVENT_TIME, KnowledgeTime
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
+from sluice.engine.arrivals import counted
 from sluice.engine.batch import Column, compute
 from sluice.engine.encode import invalid
 from sluice.engine.facts import encoded_schema
-from sluice.engine.history import id_codes, keep, rows
+from sluice.engine.history import id_codes, keep
 from sluice.engine.vectors import requests_of
 from sluice.lake.buckets import dealt, parts_of
 from sluice.lake.files import hand_over, handed_over
@@ -81,7 +83,12 @@ def related(job: Dealing, part: int) -> tuple[dict[str, pa.Table], dict[str, pa.
 
 
 def count_views(
-    job: Dealing, by_id: Mapping[str, pa.Table], about: Mapping[str, pa.Table], scored: pa.Table, number: int
+    job: Dealing,
+    by_id: Mapping[str, pa.Table],
+    about: Mapping[str, pa.Table],
+    scored: pa.Table,
+    number: int,
+    knowledge: KnowledgeTime = EVENT_TIME,
 ) -> dict[tuple[str, int], int]:
     """Deal the rows and the requests of every view by entity, requests with the `_place` that events may have.
 
@@ -92,11 +99,11 @@ def count_views(
     for view in pipeline.windows:
         # a view with a key of its own counts each event where it was dealt to; the others where their parent was
         told = view.label is not None or view.inherits_key
-        counted = rows(view, {**by_id, **about} if told else by_id, kept=keep(pipeline))
-        asked = requests_of(view, scored)
+        events = {**by_id, **about} if told else by_id
+        rows, asked = counted(view, events, kept=keep(pipeline), knowledge=knowledge), requests_of(view, scored)
         if "_place" in scored.column_names:
             asked = asked.append_column("_place", scored.column("_place"))
-        sizes = deal(job, counted, counted.column("key"), ("counted", view.name), number)
+        sizes = deal(job, rows, rows.column("key"), ("counted", view.name), number)
         found |= {(view.name, part): size for part, size in sizes.items()}
         deal(job, asked, asked.column("key"), ("requests", view.name), number)
     return found

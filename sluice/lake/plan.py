@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import pyarrow.fs
 
 from sluice.declare.loading import load_pipeline
+from sluice.declare.operate import AS_SERVED, EVENT_TIME, KnowledgeTime
 from sluice.declare.pipeline import Pipeline, hash_of
 from sluice.lake.tables import Lake
 from sluice.version import code_version
+
+VECTORS: Mapping[KnowledgeTime, str] = {EVENT_TIME: "vectors", AS_SERVED: "vectors_as_served"}
+"""The table of the vectors that know what the name says; both have a row for each event that stands."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Plan:
     """Rows of a view's bucket that one task computes; of more, it computes a span of time."""
     asof: tuple[tuple[str, int], ...] = ()
     """The version of each as-of table, so that every task and every further try looks up the same."""
+    knowledge: KnowledgeTime = EVENT_TIME
+    """What the vectors are to know; only those that know everything come with tiles and rows to go on from."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     """A name of its own, so that no run meets the files of another that was killed."""
 
@@ -40,6 +47,10 @@ class Plan:
     def tables(self) -> Lake:
         """The pipeline's tables."""
         return Lake(self.lake, self.declared().name)
+
+    def as_served(self) -> Plan:
+        """The same backfill for vectors as they would have been served, which is a run of its own."""
+        return replace(self, knowledge=AS_SERVED, run=uuid.uuid4().hex)
 
     @property
     def name(self) -> str:
@@ -62,6 +73,8 @@ class Plan:
     @property
     def written(self) -> list[str]:
         """The tables that a backfill writes, the vectors last."""
+        if self.knowledge == AS_SERVED:
+            return [VECTORS[AS_SERVED]]
         views = self.declared().windows
         return [*(f"{kind}/{view.name}" for kind in ("rows", "tiles") for view in views), "vectors"]
 

@@ -48,6 +48,8 @@ class ModelSpec:
     code_version: str
     weights_hash: str
     version: int | None = None
+    knowledge: str = "event_time"
+    """What the vectors knew that it learnt from, `event_time` or `as_served`; of older models it was not told."""
 
     def __post_init__(self) -> None:
         floors = [each.at_least for each in self.thresholds]

@@ -36,7 +36,8 @@ def request_(tmp_path_factory: pytest.TempPathFactory) -> TrainingRequest:
         split=SPLIT,
         card="customer_id",
         segments=("pos", "online", "*"),
-        data_version="vectors@7",
+        data_version="vectors_as_served@7",
+        knowledge="as_served",
         definition_hash="d1",
         code_version="0.1.0",
         tracking_uri=f"sqlite:///{home / 'mlflow.db'}",
@@ -187,7 +188,12 @@ def test_a_run_keeps_what_is_needed_to_train_the_model_again(result: TrainingRes
     run = mlflow.get_run(trained.run_id)
     tags, parameters = run.data.tags, run.data.params
     assert run.info.status == "FINISHED"
-    assert (tags["data_version"], tags["definition_hash"], tags["code_version"]) == ("vectors@7", "d1", "0.1.0")
+    assert (tags["data_version"], tags["definition_hash"], tags["code_version"]) == (
+        "vectors_as_served@7",
+        "d1",
+        "0.1.0",
+    )
+    assert tags["knowledge"] == trained.spec.knowledge == "as_served"
     assert tags["weights_hash"] == trained.spec.weights_hash
     assert len(tags["environment_hash"]) == len(tags["lock_hash"]) == 64
     assert parameters["split.train"] == "1970-01-01T00:00:00Z/1970-02-04T00:00:00Z"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from sluice.engine.arrivals import first_told
 from sluice.engine.history import settled
 from sluice.engine.vectors import vectors
 from sluice.lake.asof import load, publish
@@ -124,7 +125,8 @@ def test_a_submitted_job_looks_things_up_at_the_versions_it_is_told(tmp_path: Pa
         for version in (rows, rows[:1]):
             publish(history.lake, table, judge(table, version).accepted, source="test", at=AT)
 
-    pinned = submitted(history, "--table", "holidays@0", "--table", "terms@0", pipeline=history.reference)
+    asked = ("--table", "holidays@0", "--table", "terms@0", "--as-served")
+    pinned = submitted(history, *asked, pipeline=history.reference)
     said, _ = pinned.communicate(timeout=300)
 
     assert pinned.returncode == 0, said
@@ -133,6 +135,10 @@ def test_a_submitted_job_looks_things_up_at_the_versions_it_is_told(tmp_path: Pa
     lookups = load(history.lake, priced.pipeline, {"holidays": 0, "price_index": 1, "terms": 0})
     wanted = vectors(priced.pipeline, events, settled(events["payments"]).sort_by("_id"), lookups)
     assert written.select(wanted.column_names).to_pydict() == wanted.to_pydict()
+    told = first_told(events["payments"]).sort_by("_id")
+    served = vectors(priced.pipeline, events, told, lookups, knowledge="as_served")
+    found = history.lake.read("vectors_as_served").sort_by("event_id")
+    assert found.select(served.column_names).to_pydict() == served.to_pydict()
 
 
 def test_a_mistake_and_a_missing_history_have_exit_codes_of_their_own(tmp_path: Path) -> None:

@@ -53,6 +53,13 @@ def test_thresholds_that_leave_a_probability_undecided_are_refused(floors: tuple
         replace(SPEC, thresholds=tuple(Threshold(str(place), floor) for place, floor in enumerate(floors)))
 
 
+def test_a_spec_from_before_knowledge_was_told_is_that_of_a_model_whose_vectors_knew_everything() -> None:
+    older = json.loads(replace(SPEC, knowledge="as_served").to_json())
+    assert older.pop("knowledge") == "as_served"
+    assert ModelSpec.from_json(json.dumps(older)) == SPEC
+    assert SPEC.knowledge == "event_time"
+
+
 def test_an_unknown_key_is_refused() -> None:
     text = json.dumps(json.loads(SPEC.to_json()) | {"colour": "red"})
     with pytest.raises(DataError, match="colour"):
