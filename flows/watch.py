@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -21,11 +22,13 @@ from sluice.declare.retraining import PerformanceRule
 from sluice.errors import DataError
 from sluice.lake.tables import Lake
 from sluice.monitor.audit import AUDITS, audit, audit_rows, served_rows
+from sluice.monitor.audit import Audited as VectorAudit
 from sluice.monitor.drift.checks import DriftRow
 from sluice.monitor.drift.checks import watch as fit_watch
 from sluice.monitor.evidence import Audited, gather
 from sluice.monitor.performance import Scored, outlook_rows, performance_rows
 from sluice.monitor.served import history_columns, labelled, score_column, served, served_columns
+from sluice.monitor.staleness import CAUSES
 from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_row, drift_rows, stamped
 
 REFERENCE = 30 * DAY
@@ -63,10 +66,17 @@ def audit_served(pipeline: str, since: int, at: int) -> dict[str, int]:
     found = audit(here.lake, here.pipeline, served_rows(served(here.lake, None, since, at).to_pylist()))
     here.lake.append_rows("audits", audit_rows(found, at), AUDITS)
     wrong = [item for item in found if item.differences]
-    text = f"{len(found):,} vectors computed again from bronze, {len(wrong):,} differ"
+    text = f"{len(found):,} vectors computed again from bronze, {len(wrong):,} differ; {how_stale(found)}"
     listed = "".join(f"\n- {item.served.event_id}: {', '.join(item.differences)}" for item in wrong[:20])
     create_markdown_artifact(text + listed, key="audit")
     return {"checked": len(found), "mismatched": len(wrong)}
+
+
+def how_stale(found: Sequence[VectorAudit]) -> str:
+    """How many of the audited vectors did not know all there is by now, by each cause of theirs."""
+    causes = Counter(cause for item in found for cause in item.causes)
+    listed = ", ".join(f"{cause} {causes[cause]:,}" for cause in CAUSES)
+    return f"{sum(bool(item.stale) for item in found):,} did not know all there is by now ({listed})"
 
 
 @task(name="look for drift")

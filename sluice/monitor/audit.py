@@ -2,7 +2,8 @@
 
 Nothing of the serving path is trusted: the raw events within K go through the contract and the batch kernel, and as-of
 tables are read from the lake at the versions of K; silver, tiles and the online store are not read. A mismatch is a
-defect by definition, and is named with the features hit.
+defect by definition, and is named with the features hit. Apart from that, how stale a vector was is no defect: it is
+compared with what there is to know by now, and each difference is attributed to its cause (`sluice.monitor.stages`).
 """
 
 from __future__ import annotations
@@ -10,22 +11,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
-from sluice.engine.asof import Lookups
-from sluice.engine.encode import Ints
-from sluice.engine.vectors import Values, as_values, pack, unpack, vectors
+from sluice.engine.encode import Mask, integers
+from sluice.engine.vectors import Values, unpack
 from sluice.errors import UserError
-from sluice.lake.asof import load
 from sluice.lake.requests import encode_requests
 from sluice.lake.tables import Lake
 from sluice.monitor.bronze import Bronze
+from sluice.monitor.looked_up import Pairs, Tables
 from sluice.monitor.related import Related
+from sluice.monitor.stages import known, stale, with_expired, with_pending
+from sluice.monitor.staleness import CAUSES, Cause, Steps, causes_of, staleness_columns
 
 AUDITS = pa.schema(
     {
@@ -36,12 +38,15 @@ AUDITS = pa.schema(
         "equal": pa.bool_(),
         "features": pa.string(),
         "at": pa.int64(),
+        **dict.fromkeys(CAUSES, pa.int32()),
+        "staleness": pa.string(),
     }
 )
-"""The table `audits`: one row for each vector checked; `features` names those that differ, with both values."""
+"""The table `audits`: one row for each vector checked; `features` names those that differ, with both values.
 
-Pairs: TypeAlias = tuple[tuple[str, int], ...]
-"""Positions of partitions or versions of tables, in the order of their names."""
+Of staleness it says how many features each cause changed, and of those their values stage by stage; null in rows from
+before it was measured.
+"""
 
 WHOLE = "vector"
 """What differs when the bytes of a served vector cannot be read as features."""
@@ -70,10 +75,16 @@ class Served:
 
 @dataclass(frozen=True)
 class Audited:
-    """What the audit found of one vector; `differences` maps features to (served, computed)."""
+    """What the audit found of one vector; `differences` maps features to (served, computed), `stale` to their steps."""
 
     served: Served
     differences: Mapping[str, tuple[object, object]]
+    stale: Mapping[str, Steps] = field(default_factory=dict)
+
+    @property
+    def causes(self) -> set[Cause]:
+        """Why the vector was stale."""
+        return {cause for steps in self.stale.values() for cause, _, _ in causes_of(steps)}
 
 
 def served_rows(predictions: Iterable[Mapping[str, Any]]) -> list[Served]:
@@ -101,12 +112,8 @@ def audit(lake: Lake, pipeline: Pipeline, served: Sequence[Served]) -> list[Audi
     UserError for vectors of another definition than the pipeline's; Outage while the archive is behind their K.
     """
     _refuse_other_definitions(pipeline, served)
-    by_base: dict[int, list[Served]] = {}
-    for item in sorted(served, key=lambda item: item.knowledge):
-        by_base.setdefault(item.base, []).append(item)
-    return [
-        audited for base, group in by_base.items() for audited in _Recomputation(lake, pipeline, base, group).compare()
-    ]
+    ordered = sorted(served, key=lambda item: item.knowledge)
+    return _Recomputation(lake, pipeline, ordered).compare() if ordered else []
 
 
 def audit_rows(audited: Iterable[Audited], at: int) -> list[dict[str, Any]]:
@@ -120,44 +127,91 @@ def audit_rows(audited: Iterable[Audited], at: int) -> list[dict[str, Any]]:
             "equal": not item.differences,
             "features": json.dumps({name: list(map(str, pair)) for name, pair in item.differences.items()}),
             "at": at,
+            **staleness_columns(item.stale),
         }
         for item in audited
     ]
 
 
-class _Recomputation:
-    """The vectors of one base, computed again."""
+@dataclass(frozen=True)
+class _Group:
+    """The requests of some vectors, the events that matter to them, and which of these lie within their K."""
 
-    def __init__(self, lake: Lake, pipeline: Pipeline, base: int, served: Sequence[Served]) -> None:
-        self._lake, self._pipeline, self._served = lake, pipeline, served
+    requests: pa.Table
+    events: Mapping[str, pa.Table]
+    within: Mapping[str, Mask]
+
+    def held(self) -> dict[str, pa.Table]:
+        """The events within K."""
+        return {name: events.filter(pa.array(self.within[name])) for name, events in self.events.items()}
+
+    def knew_more_than_its_time(self) -> bool:
+        """Whether K has something that was known only after the time of some request."""
+        earliest = integers(self.requests.column("_time"))[0].min()
+        known_at = (integers(events.column("_known"))[0][self.within[name]] for name, events in self.events.items())
+        return any(bool((moments > earliest).any()) for moments in known_at)
+
+
+class _Recomputation:
+    """Served vectors computed again, at every stage of what could be known."""
+
+    def __init__(self, lake: Lake, pipeline: Pipeline, served: Sequence[Served]) -> None:
+        self._pipeline, self._served = pipeline, served
         self._requests = encode_requests(pipeline, [item.request for item in served])
-        self._bronze = Bronze(lake, pipeline, base)
+        self._bronze = Bronze(lake, pipeline, {item.base for item in served})
         self._events = self._bronze.events
         self._related = Related(pipeline, self._events, self._requests)
+        self._tables = Tables(lake, pipeline)
 
     def compare(self) -> list[Audited]:
-        """What was served beside what is computed."""
-        groups: dict[tuple[Pairs, Pairs], list[int]] = {}
+        """What was served beside what is computed, in the order of what was served."""
+        groups: dict[tuple[int, Pairs, Pairs], list[int]] = {}
         for place, item in enumerate(self._served):
-            groups.setdefault(item.knowledge[1:], []).append(place)
-        for positions, _ in groups:
+            groups.setdefault(item.knowledge, []).append(place)
+        for _, positions, _ in groups:
             self._bronze.require(dict(positions))
-        lookups = {tables: load(self._lake, self._pipeline, dict(tables)) for _, tables in groups}
-        return [
-            Audited(self._served[place], differences(self._pipeline, self._served[place].vector, bits))
-            for (positions, tables), places in groups.items()
-            for place, bits in zip(
-                places, self._packed(dict(positions), lookups[tables], np.array(places)), strict=True
-            )
-        ]
+        found: dict[int, bytes] = {}
+        pending: dict[int, bytes] = {}
+        for (base, positions, versions), places in groups.items():
+            group = self._group(places, (base, positions))
+            vectors = known(self._pipeline, group.held(), group.requests, self._tables.at(versions))
+            found |= zip(places, vectors, strict=True)
+            if group.knew_more_than_its_time():
+                pending |= self._with_pending(places, group)
+        # the others have nothing within K that is not known by their time, so that K does not matter here
+        others = [place for place in found if place not in pending]
+        pending |= self._with_pending(others, self._group(others))
+        stages = zip(self._served, *self._beyond(), strict=True)
+        return [self._audited(item, (found[at], pending[at], *more)) for at, (item, *more) in enumerate(stages)]
 
-    def _packed(self, positions: Mapping[str, int], lookups: Lookups, places: Ints) -> list[bytes]:
-        events = {
-            name: self._events[name].take(pa.array(self._bronze.known(name, rows, positions)))
-            for name, rows in self._related.rows(places).items()
-        }
-        computed = vectors(self._pipeline, events, self._requests.take(pa.array(places)), lookups)
-        return pack(self._pipeline, as_values(self._pipeline, computed))
+    def _group(self, places: list[int], k: tuple[int, Pairs] | None = None) -> _Group:
+        """Some vectors with the events that matter to them, and which of these lie within K (None: nothing does)."""
+        related = self._related.rows(np.array(places, np.int64))
+        events = {name: self._events[name].take(pa.array(rows)) for name, rows in related.items()}
+        within = {name: np.zeros(len(rows), bool) for name, rows in related.items()}
+        if k is not None:
+            within = {name: self._bronze.known(name, rows, k[0], dict(k[1])) for name, rows in related.items()}
+        return _Group(self._requests.take(pa.array(places, pa.int64())), events, within)
+
+    def _with_pending(self, places: list[int], group: _Group) -> dict[int, bytes]:
+        """Vectors with all that each could have known: events that had reached us, and tables that were loaded."""
+        times, _ = integers(group.requests.column("_time"))
+        asked = [(self._served[place].knowledge[2], time) for place, time in zip(places, times.tolist(), strict=True)]
+        found: dict[int, bytes] = {}
+        for versions, mine in self._tables.loaded(asked).items():
+            requests, lookups = group.requests.take(pa.array(mine)), self._tables.at(versions)
+            vectors = with_pending(self._pipeline, group.events, group.within, requests, lookups)
+            found |= zip((places[place] for place in mine), vectors, strict=True)
+        return found
+
+    def _beyond(self) -> tuple[list[bytes], list[bytes]]:
+        """Every vector with all that history has by now, and with what has expired too."""
+        group = self._group(list(range(len(self._served))))
+        told = self._pipeline, group.events, group.requests, self._tables.newest()
+        return known(*told), with_expired(*told)
+
+    def _audited(self, item: Served, stages: Sequence[bytes]) -> Audited:
+        return Audited(item, differences(self._pipeline, item.vector, stages[0]), stale(self._pipeline, stages))
 
 
 def differences(pipeline: Pipeline, served: bytes, computed: bytes) -> dict[str, tuple[object, object]]:

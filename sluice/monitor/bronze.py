@@ -6,7 +6,8 @@ Silver, tiles and the online store are not read. Positions in topics are written
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
-from sluice.engine.encode import Ints, encode, integers
+from sluice.engine.encode import Ints, Mask, encode, integers
 from sluice.engine.facts import encoded_schema
 from sluice.errors import Outage
 from sluice.lake.contract import BRONZE, check
@@ -27,20 +28,21 @@ from sluice.lake.watermarks import with_watermarks
 _TOPIC = "kafka:"
 _CHUNK = 65_536
 _ALWAYS = np.iinfo(np.int64).max
-"""The limit of a file: its events are known with the base that has them."""
+"""The limit of a file: its events are known with the bases that have its batch."""
 
 
 class Bronze:
-    """The events that a base has from files, and all that the topics have, by stream."""
+    """All that has been published from files and all that the topics have, by stream, and what each base has of it."""
 
-    def __init__(self, lake: Lake, pipeline: Pipeline, base: int) -> None:
+    def __init__(self, lake: Lake, pipeline: Pipeline, bases: Iterable[int]) -> None:
         self._root = lake.root
-        batches = lake.read("batches", version=base).to_pylist() if base >= 0 else []
+        self._based = {base: _batches(lake, base) for base in bases}
+        # what is published is never taken back, so the newest version has the batches of every other
+        published = _batches(lake, lake.version("batches"))
         self._streams = {
-            stream.name: _read(lake, stream, [row for row in batches if row["stream"] == stream.name])
+            stream.name: _read(lake, stream, [row for row in published if row["stream"] == stream.name])
             for stream in pipeline.streams
         }
-        self._based = _reached(batches)
 
     @property
     def events(self) -> dict[str, pa.Table]:
@@ -60,22 +62,32 @@ class Bronze:
                     next_step="let the archive catch up, and audit again",
                 )
 
-    def known(self, stream: str, rows: Ints, positions: Mapping[str, int]) -> Ints:
-        """Those of some rows of a stream that lie within K: the base and the topics up to the positions."""
-        held = self._streams[stream]
-        limits = np.array([self._limit(place, positions) for place in held.places], np.int64)
-        return rows[held.position[rows] < limits[held.place[rows]]] if len(limits) else rows
+    def known(self, stream: str, rows: Ints, base: int, positions: Mapping[str, int]) -> Mask:
+        """Which of some rows of a stream lie within K: a base, and the topics up to the positions."""
+        held, based = self._streams[stream], self._based[base]
+        batches, reached = {row["batch"] for row in based if row["stream"] == stream}, _reached(based)
+        limits = np.array([_limit(place, batches, reached, positions) for place in held.places], np.int64)
+        return held.position[rows] < limits[held.place[rows]]
 
-    def _limit(self, place: str, positions: Mapping[str, int]) -> int:
-        if not place.startswith(_TOPIC):
-            return _ALWAYS
-        topic = place.removeprefix(_TOPIC)
-        return max(positions.get(topic, 0), self._based.get(topic, 0))
+
+def _batches(lake: Lake, base: int) -> list[dict[str, Any]]:
+    return lake.read("batches", version=base).to_pylist() if base >= 0 else []
+
+
+def _limit(place: str, batches: AbstractSet[str], reached: Mapping[str, int], positions: Mapping[str, int]) -> int:
+    """The first position of a place that is not within K."""
+    if not place.startswith(_TOPIC):
+        return _ALWAYS if place in batches else 0
+    topic = place.removeprefix(_TOPIC)
+    return max(positions.get(topic, 0), reached.get(topic, 0))
 
 
 @dataclass(frozen=True)
 class _Held:
-    """The events of one stream with the place (a code into `places`) and position of each."""
+    """The events of one stream with the place (a code into `places`) and position of each.
+
+    The place of an event is the partition of its topic, or the batch that brought its file.
+    """
 
     events: pa.Table
     places: Sequence[str]
@@ -104,7 +116,8 @@ def _from_files(lake: Lake, stream: Stream, batch: Mapping[str, Any]) -> Iterato
     contract = replace(stream, sources={**stream.sources, **json.loads(batch["renamed"])})
     bronze = lake.read(f"events/{stream.name}", where=ds.field("batch") == batch["batch"])
     for chunk in bronze.to_batches(max_chunksize=_CHUNK):
-        yield _encoded(contract, check(contract, pa.Table.from_batches([chunk]), batch="").accepted)
+        accepted = check(contract, pa.Table.from_batches([chunk]), batch="").accepted
+        yield _encoded(contract, accepted, pa.array([batch["batch"]] * len(accepted), pa.string()))
 
 
 def _archived(lake: Lake, stream: Stream) -> pa.Table:
@@ -117,7 +130,8 @@ def _from_topics(stream: Stream, archived: pa.Table) -> Iterator[pa.Table]:
     for chunk in archived.to_batches(max_chunksize=_CHUNK):
         accepted = check(stream, pa.Table.from_batches([chunk]), batch="").accepted
         marked, watermarks = with_watermarks(accepted, watermarks)
-        yield _encoded(stream, marked)
+        partition = marked.column("_partition").cast(pa.string())
+        yield _encoded(stream, marked, pc.binary_join_element_wise(marked.column("_source"), partition, "/"))
 
 
 def _ends(archived: pa.Table) -> dict[str, int]:
@@ -136,9 +150,7 @@ def _reached(batches: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return reached
 
 
-def _encoded(stream: Stream, accepted: pa.Table) -> pa.Table:
-    source, partition = accepted.column("_source"), accepted.column("_partition").cast(pa.string())
-    place = pc.binary_join_element_wise(source, partition, "/")
+def _encoded(stream: Stream, accepted: pa.Table, place: pa.Array) -> pa.Table:
     encoded = encode(accepted, stream).cast(encoded_schema(stream))
     return encoded.append_column("_place", place).append_column("_position", accepted.column("_position"))
 

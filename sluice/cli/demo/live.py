@@ -18,6 +18,7 @@ from sluice.cli.demo.plan import Beside, Span
 from sluice.cli.demo.teller import Teller
 from sluice.cli.demo.traffic import Callers, Traffic
 from sluice.declare.durations import DAY
+from sluice.monitor.staleness import CAUSES
 
 _ASKED = 32_000
 """About how many events are asked about over all live days: enough to judge by, and soon over."""
@@ -80,7 +81,9 @@ class Live:
         watch(self.pipeline, at=at)
         lake = self._here.lake
         audits = lake.rows("audits", where=ds.field("at") == at)
-        self.teller.say(f"audit: {len(audits):,} vectors, {sum(not row['equal'] for row in audits):,} differ")
+        stale = sum(any(row[cause] for cause in CAUSES) for row in audits)
+        told = f"audit: {len(audits):,} vectors, {sum(not row['equal'] for row in audits):,} differ"
+        self.teller.say(f"{told}; {stale:,} did not know all there is by now")
         for row in lake.rows("decisions", where=ds.field("at") == at):
             self.teller.say(f"{row['segment']}: [bold]{row['action']}[/] — {row['reason']}")
             if row["action"] == "retrain":

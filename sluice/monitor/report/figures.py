@@ -23,6 +23,7 @@ from sluice.monitor.report.readings import (
     freshness_figures,
     promotion_figures,
     serving_figures,
+    staleness_figures,
     vector_figure,
 )
 
@@ -66,6 +67,7 @@ def figures(
         "events": [event_figures(lake, pipeline, stream, broker_ends) for stream in pipeline.streams],
         "vectors": vector_figure(lake),
         "audit": audit_figures(lake),
+        "staleness": staleness_figures(lake),
         "models": [asdict(model) for model in models],
         "serving": serving_figures(lake),
         "freshness": freshness_figures(lake),

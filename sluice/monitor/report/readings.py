@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from sluice.clock import rfc3339
 from sluice.lake.tables import Lake
 from sluice.monitor.report.percentiles import percentiles
+from sluice.monitor.staleness import CAUSES, staleness_in
 
 REFUSED = 422
 """The status of a request whose input broke a rule: an answer, neither a success nor a failure of the service."""
@@ -30,6 +32,18 @@ def audit_figures(lake: Lake) -> dict[str, int]:
     vectors = rows.group_by(["request_id", "event_id"]).aggregate([("equal", "all")])
     different = pc.sum(pc.invert(vectors.column("equal_all"))).as_py() or 0
     return {"checked": len(vectors), "mismatched": int(different)}
+
+
+def staleness_figures(lake: Lake) -> dict[str, Any]:
+    """Of how many audited vectors staleness was measured, how many were stale by which causes, and by how much."""
+    found = staleness_in(lake)
+    causes = [{"cause": cause, "features": found.features(cause), **_sizes(found.relative[cause])} for cause in CAUSES]
+    return {"measured": found.measured, "stale": found.stale, "vectors": dict(found.vectors), "causes": causes}
+
+
+def _sizes(relative: Sequence[float]) -> dict[str, float | None]:
+    names = ("p50", "p90", "most")
+    return dict(zip(names, relative, strict=True)) if relative else dict.fromkeys(names)
 
 
 def serving_figures(lake: Lake) -> dict[str, Any]:

@@ -38,9 +38,9 @@ def serving(tmp_path: Path) -> Serving:
     return made
 
 
-def write(serving: Serving, table: str, rows: list[dict[str, Any]]) -> None:
+def write(serving: Serving, table: str, rows: list[dict[str, Any]], at: int = NOW) -> None:
     declared = pipeline.tables[table]
-    publish(serving.history.lake, declared, judge(declared, rows).accepted, source="test", at=NOW)
+    publish(serving.history.lake, declared, judge(declared, rows).accepted, source="test", at=at)
 
 
 def asked(country: str | None, at: int, shop: str = "a") -> dict[str, Any]:
@@ -67,6 +67,22 @@ def test_a_newer_version_changes_new_answers_and_not_the_audit_of_old_ones(servi
 
     assert [found[vector].differences for vector in (*old, *new)] == [{}, {}]
     assert [dict(found[vector].served.tables)["holidays"] for vector in (*old, *new)] == [0, 1]
+
+
+def test_a_table_is_late_for_a_request_before_it_was_loaded_and_pending_for_one_after(serving: Serving) -> None:
+    holiday = START + 13 * DAY + 2 * HOUR
+    serving.serve([asked("FR", holiday), asked("DE", holiday)])
+    write(serving, "holidays", [*ROWS["holidays"], day("FR", 13, 1, 400)], at=holiday - HOUR)
+    write(serving, "holidays", [*ROWS["holidays"], day("FR", 13, 0, 300)], at=holiday + HOUR)
+
+    found = {item.served.request["country"]: item for item in serving.audit()}
+
+    assert [item.differences for item in found.values()] == [{}, {}]
+    assert found["DE"].stale == {}
+    assert found["FR"].stale == {
+        "calendar__is_holiday": (None, 1.0, 0.0, 0.0),
+        "calendar__days_to_next": (None, 400.0, 300.0, 300.0),
+    }
 
 
 def test_a_vector_that_is_logged_with_another_version_is_named(serving: Serving) -> None:

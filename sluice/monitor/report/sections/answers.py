@@ -15,7 +15,9 @@ from sluice.monitor.report.plots.latency import latency_plot
 from sluice.monitor.report.plots.scores import score_plot
 from sluice.monitor.report.readings import numbers, refused_requests
 from sluice.monitor.report.sections.section import Run, Section
+from sluice.monitor.report.sections.stale import staleness_shown
 from sluice.monitor.report.wording import counted, milliseconds, minute, segment_name, share
+from sluice.monitor.staleness import staleness_in
 
 
 def freshness(run: Run) -> Section:
@@ -64,13 +66,13 @@ def serving(run: Run) -> Section:
 
 
 def audit(run: Run) -> Section:
-    """Whether served vectors are what raw events give."""
+    """Whether served vectors are what raw events give, and what they could not know."""
     found = run.figures["audit"]
     if not found["checked"]:
         return Section("audit", "Audit", "No served vector was audited.")
     told = f"{counted(found['checked'], 'served vector')} computed again from raw events, as of what each could know"
     lead = f"{told}; {found['mismatched'] or 'none'} of them differed in any bit."
-    return Section("audit", "Audit", lead, tuple(_mismatches(run.lake)))
+    return Section("audit", "Audit", lead, (*_mismatches(run.lake), *staleness_shown(staleness_in(run.lake))))
 
 
 def _answers(lake: Lake) -> pa.Table:

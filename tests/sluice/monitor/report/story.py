@@ -18,6 +18,7 @@ from sluice.lake.tables import Lake
 from sluice.local.replay import FRESHNESS, REQUESTS
 from sluice.monitor.audit import AUDITS
 from sluice.monitor.report.figures import ModelFigures, Step
+from sluice.monitor.staleness import Steps, staleness_columns
 from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE
 from sluice.stream.predictions import PREDICTIONS
 from tests.sluice.monitor.report.lakes import (
@@ -130,7 +131,7 @@ def _answers(lake: Lake, random: np.random.Generator) -> None:
         for number, (segment, score, micros) in enumerate(zip(segments, scores, latency, strict=True))
     ]
     lake.append("predictions", pa.Table.from_pylist(rows, schema=PREDICTIONS))
-    lake.append_rows("audits", [_audited(row) for row in rows], AUDITS)
+    lake.append_rows("audits", [_audited(row, number) for number, row in enumerate(rows)], AUDITS)
     seen_statuses = [*((200, int(each) + 900) for each in latency[:1000]), (422, 700)]
     lake.append_rows("requests", answered(seen_statuses), REQUESTS)
     fresh = (random.lognormal(3.4, 0.5, 400) * 1000).astype(int)
@@ -166,9 +167,19 @@ def _prediction(number: int, segment: str, score: float, latency: int) -> dict[s
     }
 
 
-def _audited(row: Mapping[str, Any]) -> dict[str, object]:
+def _audited(row: Mapping[str, Any], number: int) -> dict[str, object]:
+    """Every tenth vector lacked an event on its way, every seventh a late one, every fiftieth one that had expired."""
     names = ("request_id", "event_id", "event_time", "definition")
-    return {**{name: row[name] for name in names}, "equal": True, "features": "{}", "at": END}
+    pending, late, expired = (float(number % each == 0) for each in (10, 7, 50))
+    counts = (7.0, 7 + pending, 7 + pending + late, 7 + pending + late + expired)
+    steps: dict[str, Steps] = {}
+    if counts[-1] > 7:
+        steps["customer_spend__count_7d"] = counts
+    if late:
+        steps["customer_spend__mean_amount_7d"] = (20.0, 20.0, 20.0 + number % 31, 20.0 + number % 31)
+        steps["customer_spend__since_last"] = (None, None, 60.0 * number, 60.0 * number)
+    known = {name: row[name] for name in names}
+    return {**known, "equal": True, "features": "{}", "at": END, **staleness_columns(steps)}
 
 
 def _watching(lake: Lake, random: np.random.Generator) -> None:

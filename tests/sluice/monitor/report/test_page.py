@@ -149,6 +149,20 @@ def test_refused_input_is_told_apart_from_failures(tree: Tree) -> None:
     assert "1 request with input that breaks a rule got a 422" in tree.text
 
 
+def test_what_audited_vectors_did_not_know_is_told_by_cause_and_by_feature(shown: str, tree: Tree) -> None:
+    assert "686 of 3,000 vectors would be different with all that is known by now." in tree.text
+    bar = next(attributes for attributes in tree.all("div") if attributes.get("class") == "shares")
+    assert bar["aria-label"] == "Vectors by what they lacked: 2,314 nothing, 206 pending, 386 lateness, 94 several"
+    body = shown[shown.index('class="shares"') : shown.index('id="models"')]
+    rows = [re.sub(r"<[^>]*>", "|", row) for row in re.findall(r"<tr>.*?</tr>", body)]
+    cells = [[cell for cell in row.split("|") if cell] for row in rows]
+    assert cells[2][2:] == ["206", "6.9 %", "300", "12 %", "12 %", "12 %"]
+    assert cells[3][2:] == ["386", "13 %", "1,273", "12 %", "55 %", "60 %"]
+    assert cells[4][2:] == ["0", "0 %", "60", "11 %", "11 %", "11 %"]
+    assert cells[7] == ["customer_spend__count_7d", "lateness", "429", "1", "1", "1", "12 %"]
+    assert cells[8] == ["customer_spend__since_last", "lateness", "429", *["\u2013"] * 4]
+
+
 def test_models_say_what_became_of_them(shown: str) -> None:
     body = shown[shown.index('id="models"') : shown.index('id="steps"')]
     rows = [re.sub(r"<[^>]*>", " ", row).split() for row in re.findall(r"<tr>.*?</tr>", body)]
@@ -211,6 +225,8 @@ def test_vectors_that_differ_are_named_with_both_values(lake: Lake) -> None:
         "1 served vector computed again from raw events, as of what each could know; 1 of them differed" in shown.text
     )
     assert "772026-05-21 00:00customer_spend__count_7d34" in shown.text
+    # its row is from before staleness was measured
+    assert "What they did not know" not in shown.text
 
 
 def test_a_champion_alone_makes_a_time_line(lake: Lake) -> None:

@@ -18,21 +18,31 @@ from sluice.monitor.report.readings import (
     promotion_figures,
     refused_requests,
     serving_figures,
+    staleness_figures,
     vector_figure,
 )
+from sluice.monitor.staleness import CAUSES, staleness_columns
 from sluice.monitor.tables import DECISIONS, DRIFT
 from tests.sluice.monitor.report.lakes import LIVE, answered, move
 
 pytestmark = pytest.mark.unit
 
 
+NOBODY = {"pending": 0, "lateness": 0, "expiry": 0, "several": 0}
+
+
 def audited(request: str, event: str, *, equal: bool) -> dict[str, object]:
     return {"request_id": request, "event_id": event, "event_time": LIVE, "equal": equal, "features": "{}", "at": LIVE}
+
+
+def nothing(cause: str) -> dict[str, object]:
+    return {"cause": cause, "features": 0, "p50": None, "p90": None, "most": None}
 
 
 def test_a_lake_without_tables_has_figures_of_nothing(lake: Lake) -> None:
     assert vector_figure(lake) == 0
     assert audit_figures(lake) == {"checked": 0, "mismatched": 0}
+    assert staleness_figures(lake) == {"measured": 0, "stale": 0, "vectors": NOBODY, "causes": [*map(nothing, CAUSES)]}
     assert serving_figures(lake) == {"requests": 0, "failed": 0, "p50_ms": None, "p99_ms": None}
     assert freshness_figures(lake) == {"p50_ms": None, "p99_ms": None}
     assert (drift_figures(lake), decision_figures(lake), promotion_figures(lake)) == ([], [], [])
@@ -53,6 +63,22 @@ def test_an_audited_vector_counts_once_and_one_difference_marks_it_for_good(lake
     ]
     lake.append_rows("audits", rows, AUDITS)
     assert audit_figures(lake) == {"checked": 3, "mismatched": 1}
+
+
+def test_stale_vectors_are_counted_by_their_cause_and_the_differences_by_theirs(lake: Lake) -> None:
+    found = [{}, {"a": (1.0, 2.0, 2.0, 2.0)}, {"a": (4.0, 4.0, 5.0, 5.0), "b": (None, None, 1.0, 1.0)}]
+    rows = [audited(f"r{place}", "1", equal=True) | staleness_columns(steps) for place, steps in enumerate(found)]
+    lake.append_rows("audits", [*rows, audited("old", "1", equal=True)], AUDITS)
+    assert staleness_figures(lake) == {
+        "measured": 3,
+        "stale": 2,
+        "vectors": NOBODY | {"pending": 1, "lateness": 1},
+        "causes": [
+            {"cause": "pending", "features": 1, "p50": 0.5, "p90": 0.5, "most": 0.5},
+            {"cause": "lateness", "features": 2, "p50": 0.2, "p90": 0.2, "most": 0.2},
+            nothing("expiry"),
+        ],
+    }
 
 
 @pytest.mark.parametrize("status", [0, 301, 400, 404, 429, 500, 503])
