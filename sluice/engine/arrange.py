@@ -23,9 +23,14 @@ class Known(NamedTuple):
 
 
 def arranged(
-    view: Windows, rows: Matrix, keys: Ints, known: Known, asked: Side, near: Ints
+    view: Windows, rows: Matrix, keys: Ints, known: Known | None, asked: Side, near: Ints
 ) -> tuple[Matrix, Ints, Amended]:
-    """Rows with those that stand first, the keys of these, and what is amended; rows and requests come sorted."""
+    """Rows with those that stand first, the keys of these, and what is amended; rows and requests come sorted.
+
+    Without `known` every request knows all rows.
+    """
+    if known is None:
+        return rows, keys, unamended()
     seen = rows[:, TIME] + view.lag
     gone = seen + int(plan_of(view).windows.max()) + int(view.slot or 0) + 1
     odd = np.flatnonzero((known.since > seen) | (known.until < gone))

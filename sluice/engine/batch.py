@@ -40,8 +40,8 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Colu
     own = nobody(view)
     if view.include_request:
         own = matrix if _are_rows(view, rows, requests) else matrix_of(view, requests, asked.tie)[turned]
-    known = Known(*(limit[order] for limit in _known(rows)))
-    return _values(view, _Sorted(view, matrix, history.key[order], known, asked.take(turned), own), turned)
+    found = _Sorted(view, matrix, history.key[order], _known(rows, order), asked.take(turned), own)
+    return _values(view, found, turned)
 
 
 def words_of(views: tuple[Windows, ...], sums: Sums) -> tuple[Matrix, NDArray[np.bool_]]:
@@ -70,7 +70,9 @@ def _named(view: Windows, columns: Sequence[tuple[Ints, NDArray[np.bool_]]]) -> 
 class _Sorted:
     """Sorted rows and requests, where the windows lie, and what requests know otherwise."""
 
-    def __init__(self, view: Windows, matrix: Matrix, keys: Ints, known: Known, asked: Side, own: Matrix) -> None:
+    def __init__(
+        self, view: Windows, matrix: Matrix, keys: Ints, known: Known | None, asked: Side, own: Matrix
+    ) -> None:
         self._view, self._asked, self._own = view, asked, own
         near = nears(view, asked.time)
         self._rows, standing, self._amended = arranged(view, matrix, keys, known, asked, near)
@@ -112,11 +114,15 @@ def _are_rows(view: Windows, rows: pa.Table, requests: pa.Table) -> bool:
     return len(rows) == len(requests) and all(rows.column(name).equals(requests.column(name)) for name in names)
 
 
-def _known(rows: pa.Table) -> Known:
-    """From when until when each row is known: always, where the rows do not say."""
+def _known(rows: pa.Table, order: Ints) -> Known | None:
+    """From when until when each row is known; nothing where every request knows them all."""
     limits = {"known": ALWAYS, "until": FOREVER}
+    if not any(name in rows.column_names for name in limits):
+        return None
     found = [
-        integers(rows.column(name))[0] if name in rows.column_names else np.full(len(rows), limit)
+        integers(rows.column(name))[0][order]
+        if name in rows.column_names
+        else np.broadcast_to(np.int64(limit), len(order))
         for name, limit in limits.items()
     ]
     return Known(*found)

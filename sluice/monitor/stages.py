@@ -40,12 +40,7 @@ def with_pending(
     pipeline: Pipeline, events: Events, within: Mapping[str, Mask], requests: pa.Table, lookups: Lookups
 ) -> list[bytes]:
     """The same from the events within K and, for each request, those that were known by its time."""
-    arrived = {
-        name: table.append_column(
-            ARRIVED, pa.array(np.where(within[name], ALWAYS, integers(table.column("_known"))[0]))
-        )
-        for name, table in events.items()
-    }
+    arrived = {name: _arrived(table, within[name]) for name, table in events.items()}
     found = vectors(pipeline, arrived, requests, lookups, knowledge=AS_SERVED)
     return pack(pipeline, as_values(pipeline, found))
 
