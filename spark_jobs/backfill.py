@@ -23,7 +23,6 @@ import pyarrow as pa
 
 from sluice.clock import rfc3339
 from sluice.declare.loading import load_pipeline
-from sluice.declare.operate import EVENT_TIME
 from sluice.errors import DataError
 from sluice.lake.asof import load, newest
 from sluice.lake.backfill import assemble, compute_piece, count, deal
@@ -43,11 +42,11 @@ def backfill(workers: Workers, plan: Plan, *, whole: bool = False, tell: Callabl
     """Compute and publish vectors and tiles; the version of the vectors table.
 
     It goes on from the backfill before where that is possible, and says so or why not; `whole` asks for everything
-    anew. Vectors as they were served are always computed anew: a file that comes today may have been known long ago.
+    anew. Vectors as they were served go on from those of their own.
     """
-    lake, table = plan.tables(), plan.written[-1]
+    lake = plan.tables()
     if not all(_done(lake, table, plan.name) for table in plan.written):
-        before = "so it was asked for" if whole else _previous(plan)
+        before = "so it was asked for" if whole else previous(plan)
         try:
             if isinstance(before, Previous):
                 plan = replace(plan, parts=before.parts)
@@ -56,18 +55,12 @@ def backfill(workers: Workers, plan: Plan, *, whole: bool = False, tell: Callabl
                 tell(f"computing everything: {before}")
                 removed = None
                 _work(workers, plan)
-            if plan.knowledge == EVENT_TIME:
-                begin(plan)
+            begin(plan)
             _publish(lake, plan, removed)
-            if plan.knowledge == EVENT_TIME:
-                end(plan)
+            end(plan)
         finally:
             remove(plan.work())
-    return lake.version(table)
-
-
-def _previous(plan: Plan) -> Previous | str:
-    return previous(plan) if plan.knowledge == EVENT_TIME else "vectors as they were served are not gone on from"
+    return lake.version(plan.vectors)
 
 
 def _work(workers: Workers, plan: Plan) -> None:
@@ -105,7 +98,7 @@ def _publish(lake: Lake, plan: Plan, removed: Sequence[str] | None) -> None:
     """Name the run's files in every table: in place of all that it held, or beside it and in place of some."""
     for table in plan.written:
         grows = removed is not None and not table.startswith("tiles/")
-        gone = (removed or ()) if table == "vectors" else ()
+        gone = (removed or ()) if table == plan.vectors else ()
         lake.commit(table, partial(_named, lake, table, plan, gone if grows else None))
 
 

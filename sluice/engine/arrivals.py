@@ -27,6 +27,7 @@ from sluice.engine.history import (
     parent_of,
     rank_of,
     rows,
+    settled,
     table_of,
     unexpired,
 )
@@ -51,6 +52,11 @@ class _Stood(NamedTuple):
 def counted(view: Windows, events: Mapping[str, pa.Table], *, kept: int, knowledge: KnowledgeTime) -> pa.Table:
     """The rows of a view: of everything that is known, or, `as_served`, with the spans that each was known in."""
     return (rows_as_served if knowledge == AS_SERVED else rows)(view, events, kept=kept)
+
+
+def scored(events: pa.Table, knowledge: KnowledgeTime) -> pa.Table:
+    """The events that vectors are about: as they stand, or, `as_served`, as they were told first."""
+    return (first_told if knowledge == AS_SERVED else settled)(events)
 
 
 def rows_as_served(view: Windows, events: Mapping[str, pa.Table], *, kept: int) -> pa.Table:

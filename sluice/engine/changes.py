@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from sluice.declare.views import Windows
-from sluice.engine.encode import Ints
+from sluice.engine.encode import Ints, integers
 from sluice.engine.layout import Matrix, matrix_of
 from sluice.engine.plan import has_texts
 from sluice.engine.tiles import Id, Rows, id_word
@@ -88,9 +88,12 @@ def _kept(view: Windows, table: pa.Table, wanted: Counter[_Row]) -> pa.Table:
 
 
 def _listed(view: Windows, table: pa.Table) -> Iterator[_Row]:
-    words = matrix_of(view, table, np.zeros(len(table), np.int64)).tolist()
+    words = matrix_of(view, table, np.zeros(len(table), np.int64))
+    if "until" in table.column_names:
+        span = [integers(table.column(name))[0] for name in ("known", "until")]
+        words = np.column_stack([words, *span])
     columns = (table.column("key").to_pylist(), table.column("id").to_pylist())
-    return ((key, identity, tuple(row)) for key, identity, row in zip(*columns, words, strict=True))
+    return ((key, identity, tuple(row)) for key, identity, row in zip(*columns, words.tolist(), strict=True))
 
 
 def without(rows: Rows, gone: Rows) -> Rows:

@@ -80,12 +80,12 @@ def rows(view: Windows, events: Mapping[str, pa.Table], *, kept: int) -> pa.Tabl
     return table_of(view, mine, {name: mine.column(name) for name in view.value_columns})
 
 
-def empty_rows(view: Windows) -> pa.Table:
-    """A table of rows without any."""
+def no_events(view: Windows) -> dict[str, pa.Table]:
+    """Of each stream that a view reads a table without events."""
     streams = [view.stream, *([view.stream.parent[1]] if view.stream.parent else [])]
     if view.label is not None:
         streams = [view.label.of, view.label.told_by]
-    return rows(view, {stream.name: encoded_schema(stream).empty_table() for stream in streams}, kept=0)
+    return {stream.name: encoded_schema(stream).empty_table() for stream in streams}
 
 
 def id_codes(ids: pa.ChunkedArray | pa.Array) -> Ints:
@@ -203,7 +203,7 @@ class _Told:
         apart = np.abs(self._parent_times - integers(told.column("_time"))[0])
         self._near = self._present & (apart <= kept)
         ends = "_until" in told.column_names
-        self._until = integers(told.column("_until"))[0] if ends else np.full(len(told), FOREVER)
+        self._until = integers(told.column("_until"))[0] if ends else np.broadcast_to(np.int64(FOREVER), len(told))
         self._single = _once(id_codes(told.column("_id"))) & (_once(self._place) | ~self._present)
 
     def alone(self) -> Changes:

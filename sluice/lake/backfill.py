@@ -10,7 +10,7 @@ rows by entity, then values by day:
     assemble    values by day         → vectors
 
 Each step is a task that runs on any worker, reads and writes with Arrow, and may be tried again. A plan for vectors as
-they were served takes the same steps, leaves no tiles and rows, and asks about each event as it was told first.
+they were served takes the same steps, leaves no tiles, and asks about each event as it was told first.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from sluice.declare.operate import AS_SERVED, EVENT_TIME
+from sluice.declare.operate import EVENT_TIME
 from sluice.declare.pipeline import ALL, Pipeline
-from sluice.engine.arrivals import first_told
+from sluice.engine.arrivals import scored
 from sluice.engine.batch import Column
 from sluice.engine.build import build
 from sluice.engine.encode import OWN_COLUMNS, encode, integers
 from sluice.engine.facts import encoded_schema
-from sluice.engine.history import settled
 from sluice.engine.labels import label_at
 from sluice.engine.vectors import as_table, complete
 from sluice.lake import buckets, dealing, pieces
@@ -36,7 +35,7 @@ from sluice.lake.contract import silver_schema
 from sluice.lake.daily import days_of, grown_rows
 from sluice.lake.files import handed_over, write_parquet
 from sluice.lake.pieces import Piece, Rows
-from sluice.lake.plan import VECTORS, Plan, Source, below
+from sluice.lake.plan import Plan, Source, below
 
 
 def deal(plan: Plan, source: Source) -> None:
@@ -58,11 +57,11 @@ def count(plan: Plan, part: int) -> Rows:
     """
     pipeline = plan.declared()
     by_id, about = dealing.related(plan, part)
-    scored = (first_told if plan.knowledge == AS_SERVED else settled)(by_id[pipeline.events.name])
-    sizes = dealing.count_views(plan, by_id, about, scored, part, plan.knowledge)
-    ids, times = scored.column("_id").combine_chunks(), integers(scored.column("_time"))[0]
+    events = scored(by_id[pipeline.events.name], plan.knowledge)
+    sizes = dealing.count_views(plan, by_id, about, events, part, plan.knowledge)
+    ids, times = events.column("_id").combine_chunks(), integers(events.column("_time"))[0]
     label, known = label_at(pipeline.label, about, ids, times, plan.at)
-    labelled = scored.append_column("_label", pa.array(label.astype(np.int8), mask=~known))
+    labelled = events.append_column("_label", pa.array(label.astype(np.int8), mask=~known))
     dealing.deal(plan, labelled, days_of(labelled.column("_time")), ("scored",), part)
     return sizes
 
@@ -86,11 +85,10 @@ def compute_piece(plan: Plan, piece: Piece, *, grown: bool = False) -> None:
 
 def _laid(plan: Plan, piece: Piece, recent: int) -> pa.Table:
     """The counted rows that a piece needs; its own are also laid out for the backfills to come."""
-    counted = pieces.counted(plan, piece, since=recent if piece.is_last else None)
-    if plan.knowledge == EVENT_TIME:
-        place = buckets.place(plan.declared().view(piece.view))
-        uri = plan.tables().uri(f"{place}/{plan.folder}/{piece.name}.parquet")
-        buckets.lay(uri, piece.part, pieces.own(piece, counted))
+    counted = pieces.counted(plan, piece, since=recent if piece.is_last else None, knowledge=plan.knowledge)
+    place = plan.rows(plan.declared().view(piece.view))
+    uri = plan.tables().uri(f"{place}/{plan.folder}/{piece.name}.parquet")
+    buckets.lay(uri, piece.part, pieces.own(piece, counted))
     return counted
 
 
@@ -107,7 +105,7 @@ def assemble(plan: Plan, part: int) -> None:
     days = days_of(table.column("event_time"))
     for day in pc.unique(days).to_pylist():
         some = table.filter(pc.equal(days, day))
-        place = plan.tables().uri(f"{VECTORS[plan.knowledge]}/{plan.folder}/{day:07}.parquet")
+        place = plan.tables().uri(f"{plan.vectors}/{plan.folder}/{day:07}.parquet")
         write_parquet(place, [some], some.schema)
 
 

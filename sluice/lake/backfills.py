@@ -1,4 +1,7 @@
-"""The backfills of a pipeline, each with a row when it begins to publish and one when it has: `backfills`."""
+"""The backfills of a pipeline, each with a row when it begins to publish and one when it has: `backfills`.
+
+Those of vectors as they were served have a table of their own and go on from each other.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from sluice.lake.plan import Plan
+from sluice.lake.plan import BACKFILLS, Plan
 from sluice.lake.tables import Lake
 
-TABLE = "backfills"
 _PUBLISHING, _DONE = "publishing", "done"
 _SCHEMA = pa.schema(
     {
@@ -40,7 +42,7 @@ class Previous:
 def previous(plan: Plan) -> Previous | str:
     """The backfill to go on from, or why everything is to be computed anew."""
     lake = plan.tables()
-    listed = sorted(lake.rows(TABLE), key=lambda row: row["number"])
+    listed = sorted(lake.rows(BACKFILLS[plan.knowledge]), key=lambda row: row["number"])
     if not listed:
         return "it is the first"
     last = listed[-1]
@@ -86,9 +88,9 @@ def _grown(plan: Plan, found: Previous) -> str | None:
 
 
 def _note(plan: Plan, state: str) -> None:
-    lake = plan.tables()
+    lake, table = plan.tables(), BACKFILLS[plan.knowledge]
     row = {
-        "number": lake.count(TABLE),
+        "number": lake.count(table),
         "state": state,
         "name": plan.name,
         "meaning": plan.meaning,
@@ -97,4 +99,4 @@ def _note(plan: Plan, state: str) -> None:
         "parts": plan.parts,
         "asof": json.dumps(dict(plan.asof)),
     }
-    lake.append_rows(TABLE, [row], _SCHEMA)
+    lake.append_rows(table, [row], _SCHEMA)

@@ -1,7 +1,8 @@
 """Rows of a view in hash buckets of the entity: laid out once, and kept up by every backfill that goes on from another.
 
-`rows/<view>` holds what `engine.history.rows` gives, with `part` (the bucket) and `sign`: 1 for a row that joined, -1
-for one that left. Within a file rows lie in the order of time, so that who needs the last weeks skips the years before.
+`rows/<view>` holds what `engine.history.rows` gives, and `rows_as_served/<view>` what `engine.arrivals` does, with
+`part` (the bucket) and `sign`: 1 for a row that joined, -1 for one that left. Within a file rows lie in the order of
+time, so that who needs the last weeks skips the years before.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from sluice.declare.views import Windows
 from sluice.engine.encode import Ints, integers, row_hashes
 from sluice.engine.order import by_key
 from sluice.lake.files import read_file, write_parquet
@@ -21,11 +21,6 @@ from sluice.lake.tables import Lake
 
 JOINED, LEFT = 1, -1
 _PART, _SIGN = "part", "sign"
-
-
-def place(view: Windows) -> str:
-    """The table of a view's rows."""
-    return f"rows/{view.name}"
 
 
 def parts_of(column: pa.ChunkedArray, parts: int) -> Ints:
@@ -55,11 +50,11 @@ def lay(uri: str, part: int, joined: pa.Table, left: pa.Table | None = None) -> 
     write_parquet(uri, [both.take(pa.array(order))], both.schema, repeated=[])
 
 
-def laid(lake: Lake, view: Windows, version: int, part: int, *, since: int | None, fresh: str | None) -> pa.Table:
-    """The rows of one bucket from a moment on, at a version of the table and with what a file is about to add to it."""
-    held = lake.open(place(view), version)
+def laid(lake: Lake, table: str, part: int, *, since: int | None = None, fresh: str | None = None) -> pa.Table:
+    """The rows of one bucket of a table from a moment on, with what a file is about to add to it."""
+    held = lake.open(table)
     if held is None:
-        raise AssertionError(f"there is no {place(view)}")
+        raise AssertionError(f"there is no {table}")
     condition = ds.field(_PART) == part
     if since is not None:
         condition &= ds.field("time") >= since

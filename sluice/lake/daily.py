@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +23,11 @@ import pyarrow.dataset as ds
 
 from sluice.declare.asof import VALID_FROM
 from sluice.declare.views import Windows
+from sluice.engine.arrivals import counted, scored
 from sluice.engine.changes import apart
 from sluice.engine.encode import integers
 from sluice.engine.forget import lifelong
-from sluice.engine.history import keep, rows, settled
+from sluice.engine.history import keep
 from sluice.engine.labels import label_at
 from sluice.engine.vectors import requests_of
 from sluice.lake import asof, buckets
@@ -58,11 +60,12 @@ def gather(plan: Plan, before: Previous) -> Grown:
     after = {name: pa.concat_tables([related[name], arrived[name]]) for name in arrived}
     spans = []
     for view in pipeline.windows:
-        left, joined = apart(view, *(rows(view, events, kept=keep(pipeline)) for events in (related, after)))
+        of_view = partial(counted, view, kept=keep(pipeline), knowledge=plan.knowledge)
+        left, joined = apart(view, of_view(related), of_view(after))
         _lay(plan, view, joined, left)
         spans.append((view, _spans(view, pa.concat_tables([joined, left]))))
-    touched = _touched(everything, spans, arrived[pipeline.events.name], _since(lake, plan, before))
-    labels = _labels(everything, before, plan.at, after, touched)
+    touched = _touched(plan, everything, spans, arrived[pipeline.events.name], _since(lake, plan, before))
+    labels = _labels(plan, everything, before, after, touched)
     for view in pipeline.windows:
         asked = requests_of(view, touched)
         for part, some in buckets.dealt(asked, asked.column("key"), plan.parts):
@@ -71,8 +74,8 @@ def gather(plan: Plan, before: Previous) -> Grown:
     labelled = touched.append_column("_label", label)
     for part, some in buckets.dealt(labelled, days_of(labelled.column("_time")), plan.parts):
         hand_over(f"{plan.work('scored', part, 0)}.arrow", some)
-    scored = pipeline.events.name
-    _hand_over_changes(plan, after[scored], arrived[scored], touched, labels)
+    name = pipeline.events.name
+    _hand_over_changes(plan, after[name], arrived[name], touched, labels)
     return Grown(sum(map(len, arrived.values())), len(touched), len(labels) - len(touched))
 
 
@@ -81,15 +84,14 @@ def grown_rows(plan: Plan, view: Windows, part: int) -> pa.Table:
     asked = handed_over(plan.work("requests", view.name, part))
     first = integers(asked.column("time"))[0].min() - reach(view) if asked is not None else _NEVER
     since = None if lifelong(view) else int(min(first, plan.at - view.horizon))
-    fresh = plan.tables().uri(f"{buckets.place(view)}/{plan.folder}/{part:05}.parquet")
-    version = plan.tables().version(buckets.place(view))
-    return buckets.laid(plan.tables(), view, version, part, since=since, fresh=fresh)
+    fresh = plan.tables().uri(f"{plan.rows(view)}/{plan.folder}/{part:05}.parquet")
+    return buckets.laid(plan.tables(), plan.rows(view), part, since=since, fresh=fresh)
 
 
 def old_files(plan: Plan) -> list[str]:
     """The files of vectors in which an event may lie that is touched, by their statistics."""
     changes = handed_over(plan.work(TOUCHED))
-    held = plan.tables().open("vectors")
+    held = plan.tables().open(plan.vectors)
     if changes is None or held is None:
         return []
     times = np.sort(integers(changes.column("time"))[0])
@@ -108,7 +110,7 @@ def renew(plan: Plan, numbered: tuple[int, str]) -> str | None:
     changes, lake = handed_over(plan.work(TOUCHED)), plan.tables()
     if changes is None:
         raise AssertionError("nothing was touched")
-    held = read_file(f"{lake.uri('vectors')}/{path}")
+    held = read_file(f"{lake.uri(plan.vectors)}/{path}")
     found, valid = integers(pc.index_in(ids_of(held, "event_id"), value_set=ids_of(changes, "id")))
     if not valid.any():
         return None
@@ -116,7 +118,7 @@ def renew(plan: Plan, numbered: tuple[int, str]) -> str | None:
     again = valid & integers(told.column("again"))[0].astype(bool)
     label = pc.if_else(pa.array(valid), told.column("label").combine_chunks(), held.column("label").combine_chunks())
     kept = held.set_column(held.schema.get_field_index("label"), "label", label).filter(pa.array(~again))
-    write_parquet(lake.uri(f"vectors/{plan.folder}/kept-{number:05}.parquet"), [kept], kept.schema)
+    write_parquet(lake.uri(f"{plan.vectors}/{plan.folder}/kept-{number:05}.parquet"), [kept], kept.schema)
     return path
 
 
@@ -129,7 +131,7 @@ def _lay(plan: Plan, view: Windows, joined: pa.Table, left: pa.Table) -> None:
     sides = [dict(buckets.dealt(side, side.column("key"), plan.parts)) for side in (joined, left)]
     for part in range(plan.parts):
         more, less = (side.get(part, joined.slice(0, 0)) for side in sides)
-        buckets.lay(plan.tables().uri(f"{buckets.place(view)}/{plan.folder}/{part:05}.parquet"), part, more, less)
+        buckets.lay(plan.tables().uri(f"{plan.rows(view)}/{plan.folder}/{part:05}.parquet"), part, more, less)
 
 
 def _spans(view: Windows, changed: pa.Table) -> pa.Table:
@@ -139,6 +141,8 @@ def _spans(view: Windows, changed: pa.Table) -> pa.Table:
     if "known" in changed.column_names:
         start = np.maximum(start, integers(changed.column("known"))[0])
     end = np.full(len(time), _NEVER) if lifelong(view) else time + reach(view)
+    if "until" in changed.column_names:
+        end = np.minimum(end, integers(changed.column("until"))[0])
     spans = pa.table({"key": changed.column("key"), "start": pa.array(start), "end": pa.array(end)})
     found = spans.group_by("key", use_threads=False).aggregate([("start", "min"), ("end", "max")])
     return found.rename_columns(["key", "start", "end"])
@@ -159,7 +163,7 @@ def _since(lake: Lake, plan: Plan, before: Previous) -> int:
 
 
 def _touched(
-    everything: Published, spans: Sequence[tuple[Windows, pa.Table]], arrived: pa.Table, since: int
+    plan: Plan, everything: Published, spans: Sequence[tuple[Windows, pa.Table]], arrived: pa.Table, since: int
 ) -> pa.Table:
     """The scored events that stand and whose vector is another, or new."""
     stream = everything.pipeline.events
@@ -168,7 +172,7 @@ def _touched(
     high = _NEVER if since < _NEVER else high
     near = everything.read(stream, (ds.field("_time") >= low) & (ds.field("_time") <= high)) if low <= high else arrived
     ids = pa.concat_arrays([ids_of(near), ids_of(arrived)])
-    standing = settled(everything.with_ids(stream, ids))
+    standing = scored(everything.with_ids(stream, ids), plan.knowledge)
     time = integers(standing.column("_time"))[0]
     mine = (time >= since) | np.asarray(pc.is_in(ids_of(standing), value_set=ids_of(arrived)), bool)
     for view, span in spans:
@@ -179,9 +183,9 @@ def _touched(
     return standing.filter(pa.array(mine))
 
 
-def _labels(everything: Published, before: Previous, at: int, after: Events, touched: pa.Table) -> pa.Table:
+def _labels(plan: Plan, everything: Published, before: Previous, after: Events, touched: pa.Table) -> pa.Table:
     """The labels as they are now of touched events and of those whose label may be another: `_id`, `time`, `label`."""
-    label = everything.pipeline.label
+    label, at = everything.pipeline.label, plan.at
     stream = label.of
     ids = [ids_of(touched)]
     for teller in telling(everything.pipeline):
@@ -191,7 +195,7 @@ def _labels(everything: Published, before: Previous, at: int, after: Events, tou
         wait = int(label.after)
         matured = (ds.field("_time") > before.at - wait) & (ds.field("_time") <= at - wait)
         ids.append(ids_of(everything.read(stream, matured)))
-    events = settled(everything.with_ids(stream, pa.concat_arrays(ids)))
+    events = scored(everything.with_ids(stream, pa.concat_arrays(ids)), plan.knowledge)
     times = integers(events.column("_time"))[0]
     found, known = label_at(label, everything.about(ids_of(events)), ids_of(events), times, at)
     values = pa.array(found.astype(np.int8), mask=~known)

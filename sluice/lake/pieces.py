@@ -18,10 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sluice.declare.operate import EVENT_TIME, KnowledgeTime
 from sluice.declare.views import Windows
+from sluice.engine import arrivals
 from sluice.engine.encode import integers
 from sluice.engine.forget import lifelong
-from sluice.engine.history import empty_rows
+from sluice.engine.history import no_events
 from sluice.lake.dealing import Dealing
 from sluice.lake.files import handed_over
 from sluice.lake.workers import Workers
@@ -89,14 +91,15 @@ def requests(job: Dealing, piece: Piece) -> pa.Table | None:
     return handed_over(job.work("requests", piece.view, piece.part), since=piece.begin, before=piece.end) or None
 
 
-def counted(job: Dealing, piece: Piece, *, since: int | None = None) -> pa.Table:
+def counted(job: Dealing, piece: Piece, *, since: int | None = None, knowledge: KnowledgeTime = EVENT_TIME) -> pa.Table:
     """The rows that the requests of a piece can see, and all from a moment on."""
     view = job.declared().view(piece.view)
     first = None if piece.begin is None else piece.begin - reach(view)
     if first is not None and since is not None:
         first = min(first, since)
     place = job.work("counted", piece.view, piece.part)
-    return handed_over(place, since=first, before=piece.end) or empty_rows(view)
+    found = handed_over(place, since=first, before=piece.end)
+    return found or arrivals.counted(view, no_events(view), kept=0, knowledge=knowledge)
 
 
 def own(piece: Piece, rows: pa.Table) -> pa.Table:

@@ -11,11 +11,15 @@ import pyarrow.fs
 from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED, EVENT_TIME, KnowledgeTime
 from sluice.declare.pipeline import Pipeline, hash_of
+from sluice.declare.views import Windows
 from sluice.lake.tables import Lake
 from sluice.version import code_version
 
 VECTORS: Mapping[KnowledgeTime, str] = {EVENT_TIME: "vectors", AS_SERVED: "vectors_as_served"}
 """The table of the vectors that know what the name says; both have a row for each event that stands."""
+BACKFILLS: Mapping[KnowledgeTime, str] = {EVENT_TIME: "backfills", AS_SERVED: "backfills_as_served"}
+"""The table of what each backfill was of."""
+_ROWS: Mapping[KnowledgeTime, str] = {EVENT_TIME: "rows", AS_SERVED: "rows_as_served"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Plan:
     asof: tuple[tuple[str, int], ...] = ()
     """The version of each as-of table, so that every task and every further try looks up the same."""
     knowledge: KnowledgeTime = EVENT_TIME
-    """What the vectors are to know; only those that know everything come with tiles and rows to go on from."""
+    """What the vectors are to know; only those that know everything come with tiles."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     """A name of its own, so that no run meets the files of another that was killed."""
 
@@ -73,10 +77,18 @@ class Plan:
     @property
     def written(self) -> list[str]:
         """The tables that a backfill writes, the vectors last."""
-        if self.knowledge == AS_SERVED:
-            return [VECTORS[AS_SERVED]]
         views = self.declared().windows
-        return [*(f"{kind}/{view.name}" for kind in ("rows", "tiles") for view in views), "vectors"]
+        tiles = [f"tiles/{view.name}" for view in views if self.knowledge == EVENT_TIME]
+        return [*map(self.rows, views), *tiles, self.vectors]
+
+    @property
+    def vectors(self) -> str:
+        """The table of vectors that it writes."""
+        return VECTORS[self.knowledge]
+
+    def rows(self, view: Windows) -> str:
+        """The table of what the windows of a view count, to go on from."""
+        return f"{_ROWS[self.knowledge]}/{view.name}"
 
     def work(self, *names: object) -> str:
         """A place for what tasks hand to each other."""

@@ -8,7 +8,8 @@
     publications         what is being published: written before the first of those tables, completed after a crash
     asof/<table>         slowly changing tables that vectors look things up in; every load is a version
     rows/<view>          what the windows of a view count, in buckets of the entity      backfills  what each was of
-    vectors              of every event, knowing all; vectors_as_served knew what had arrived by the time of each
+    vectors              of every event, knowing all
+    vectors_as_served    of every event, with what had arrived by its time; with rows_as_served and backfills_as_served
     tiles/<view>, training_sets, predictions, audits, drift, performance, decisions, promotions
 
 Every reader goes through `Lake.read`: rows of a batch are there when the batch's row in `batches` is, and not before.

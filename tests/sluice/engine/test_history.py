@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sluice.declare.durations import MINUTE
-from sluice.engine.history import empty_rows, keep, originals, rows, settled
+from sluice.engine.history import keep, no_events, originals, rows, settled
 from sluice.engine.layout import PRESENT
 from tests.sluice.engine.oracle import DELETE, Version
 from tests.sluice.engine.pipelines import clinic, shop
@@ -212,5 +212,5 @@ def test_settled_keeps_the_order_of_arrival_and_is_empty_for_nothing() -> None:
 
 @pytest.mark.parametrize("view", SHOP.windows, ids=lambda view: view.name)
 def test_no_rows_look_like_rows(view: object) -> None:
-    empty = empty_rows(view)
+    empty = rows(view, no_events(view), kept=0)
     assert empty.schema.equals(rows(view, tables(SHOP, []), kept=KEPT).schema)

@@ -79,24 +79,6 @@ def test_they_are_computed_when_they_are_asked_for_and_leave_the_others_as_they_
     assert not list(Path(history.lake.uri("work")).iterdir())
 
 
-def test_they_are_computed_anew_where_the_others_are_gone_on_from(tmp_path: Path) -> None:
-    """A file that comes later says what was known long before."""
-    history = History(tmp_path, pipeline)
-    messages = feed(6, 300)
-    for batch, some in (("files", messages[:200]), ("more", messages[200:])):
-        history.deliver(batch, some)
-        told: list[str] = []
-        backfill(Here(), plan(history), tell=told.append)
-        backfill(Here(), plan(history).as_served(), tell=told.append)
-
-    assert told[0].startswith("going on from")
-    assert told[1] == "computing everything: vectors as they were served are not gone on from"
-    asked = first_told(history.versions()["payments"]).sort_by("_id")
-    wanted = vectors(pipeline, history.versions(), asked, knowledge="as_served")
-    found = history.lake.read("vectors_as_served").sort_by("event_id")
-    assert found.select(wanted.column_names).to_pydict() == wanted.to_pydict()
-
-
 def test_a_service_that_keeps_up_has_served_exactly_them(tmp_path: Path, seed: int) -> None:
     """Each payment is asked about when it is made, and every record is folded the moment that it is produced."""
     messages = feed(seed, 600)

@@ -13,11 +13,13 @@ import pytest
 
 from sluice.clock import rfc3339
 from sluice.declare.durations import HOUR
+from sluice.declare.operate import KnowledgeTime
 from sluice.declare.pipeline import Pipeline
+from sluice.engine.arrivals import scored
 from sluice.engine.build import build
 from sluice.engine.encode import integers
 from sluice.engine.fold import load_base
-from sluice.engine.history import keep, rows, settled
+from sluice.engine.history import keep, rows
 from sluice.engine.labels import label_at
 from sluice.engine.store import MemoryStore
 from sluice.engine.vectors import vectors
@@ -62,16 +64,20 @@ def plan(history: History, *, base: int | None = None, at: int = AT, parts: int 
     return Plan(str(FILE), str(history.folder / "lake"), newest if base is None else base, at, parts, most)
 
 
-def expected(declared: Pipeline, events: dict[str, pa.Table], at: int) -> pa.Table:
+def expected(
+    declared: Pipeline, events: dict[str, pa.Table], at: int, knowledge: KnowledgeTime = "event_time"
+) -> pa.Table:
     """The vectors table by the plainest use of the engine."""
-    scored = settled(events[declared.events.name])
-    ids, times = scored.column("_id").combine_chunks(), integers(scored.column("_time"))[0]
+    asked = scored(events[declared.events.name], knowledge)
+    ids, times = asked.column("_id").combine_chunks(), integers(asked.column("_time"))[0]
     label, known = label_at(declared.label, events, ids, times, at)
-    channels = pa.array(["pos", "web"]).take(scored.column("channel").combine_chunks())
-    head = {"event_id": ids, "event_time": scored.column("_time")}
-    head |= {key: scored.column(key) for key in declared.keys} | {"segment": channels}
+    channels = pa.array(["pos", "web"]).take(asked.column("channel").combine_chunks())
+    head = {"event_id": ids, "event_time": asked.column("_time")}
+    head |= {key: asked.column(key) for key in declared.keys} | {"segment": channels}
     head |= {"label": pa.array(label, pa.int8(), mask=~known)}
-    return pa.table({**head, **dict(vectors(declared, events, scored).to_pydict())}).sort_by("event_id")
+    return pa.table({**head, **dict(vectors(declared, events, asked, knowledge=knowledge).to_pydict())}).sort_by(
+        "event_id"
+    )
 
 
 def published(history: History) -> pa.Table:

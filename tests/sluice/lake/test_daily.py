@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -10,10 +12,12 @@ import pyarrow as pa
 import pytest
 
 from sluice.declare.durations import DAY, HOUR
+from sluice.declare.operate import KnowledgeTime
+from sluice.engine.arrivals import counted
 from sluice.engine.build import build
 from sluice.engine.history import keep, rows
 from sluice.lake.backfills import begin
-from sluice.lake.buckets import laid, place
+from sluice.lake.buckets import laid
 from sluice.lake.plan import Plan
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
@@ -26,11 +30,11 @@ pytestmark = pytest.mark.integration
 PARTS = 2
 
 
-def gone_on(history: History, at: int, **options: bool) -> list[str]:
+def gone_on(history: History, at: int, knowledge: KnowledgeTime = "event_time", **options: bool) -> list[str]:
     """Run a backfill over what is published; what it said."""
     told: list[str] = []
     plan = Plan(str(FILE), str(history.folder / "lake"), history.lake.version("batches"), at, PARTS, most=100)
-    backfill(Here(), plan, tell=told.append, **options)
+    backfill(Here(), plan if knowledge == "event_time" else plan.as_served(), tell=told.append, **options)
     return told
 
 
@@ -39,26 +43,36 @@ def assert_whole(history: History, at: int) -> None:
     events = dict(history.versions())
     found = history.lake.read("vectors").sort_by("event_id")
     assert found.to_pydict() == expected(pipeline, events, at).to_pydict()
+    assert_rows(history, "event_time")
     order = [("key", "ascending"), ("start", "ascending")]
     for view in pipeline.windows:
-        counted = rows(view, events, kept=keep(pipeline))
-        built = build(view, counted, since=at - view.horizon).sort_by(order)
+        built = build(view, rows(view, events, kept=keep(pipeline)), since=at - view.horizon).sort_by(order)
         assert history.lake.read(f"tiles/{view.name}").sort_by(order).to_pylist() == built.to_pylist()
-        parts = [
-            laid(history.lake, view, history.lake.version(place(view)), part, since=None, fresh=None)
-            for part in range(PARTS)
-        ]
-        assert sorted(map(str, pa.concat_tables(parts).to_pylist())) == sorted(map(str, counted.to_pylist()))
 
 
-@pytest.mark.parametrize("seed", random.SystemRandom().sample(range(10**6), 1))
-def test_every_new_batch_leaves_what_a_backfill_over_everything_would(tmp_path: Path, seed: int) -> None:
-    history, chance = History(tmp_path, pipeline), random.Random(seed)
-    messages = feed(seed=seed, size=800)
+def assert_rows(history: History, knowledge: KnowledgeTime) -> None:
+    """The buckets hold the rows of all events, each as often as they give it."""
+    events = dict(history.versions())
+    folder = {"event_time": "rows", "as_served": "rows_as_served"}[knowledge]
+    for view in pipeline.windows:
+        wanted = counted(view, events, kept=keep(pipeline), knowledge=knowledge)
+        found = pa.concat_tables([laid(history.lake, f"{folder}/{view.name}", part) for part in range(PARTS)])
+        assert sorted(map(str, found.to_pylist())) == sorted(map(str, wanted.to_pylist()))
+
+
+def assert_whole_as_served(history: History, at: int) -> None:
+    found = history.lake.read("vectors_as_served").sort_by("event_id")
+    assert found.to_pydict() == expected(pipeline, dict(history.versions()), at, "as_served").to_pydict()
+    assert_rows(history, "as_served")
+
+
+def batches(history: History, seed: int) -> Iterator[int]:
+    """Deliver a history in batches, in files or by topics; the clock after each, which only goes on."""
+    chance, messages = random.Random(seed), feed(seed=seed, size=800)
     cut = 500
     history.deliver("first", messages[:cut])
     at = messages[cut - 1].at
-    assert gone_on(history, at) == ["computing everything: it is the first"]
+    yield at
     while cut < len(messages):
         # sometimes nothing arrives but time, which alone brings labels to rest
         following = min(len(messages), cut + chance.choice([0, 40, 120, 200, 250]))
@@ -69,11 +83,56 @@ def test_every_new_batch_leaves_what_a_backfill_over_everything_would(tmp_path: 
             history.archive()
             history.ingest_archived(f"to {following}", messages[following - 1].at)
         at = max(at, messages[following - 1].at) + chance.randrange(3 * HOUR)
+        yield at
+        later = [Message(m.stream, m.payload, max(m.at, at), m.headers) for m in messages[following:]]
+        messages, cut = [*messages[:following], *later], following
+
+
+SEEDS = pytest.mark.parametrize("seed", random.SystemRandom().sample(range(10**6), 1))
+
+
+@SEEDS
+def test_every_new_batch_leaves_what_a_backfill_over_everything_would(tmp_path: Path, seed: int) -> None:
+    history = History(tmp_path, pipeline)
+    moments = batches(history, seed)
+    assert gone_on(history, next(moments)) == ["computing everything: it is the first"]
+    for at in moments:
         (told,) = gone_on(history, at)
         assert told.startswith("going on from")
         assert_whole(history, at)
-        later = [Message(m.stream, m.payload, max(m.at, at), m.headers) for m in messages[following:]]
-        messages, cut = [*messages[:following], *later], following
+
+
+@SEEDS
+def test_so_it_does_for_vectors_as_they_were_served(tmp_path: Path, seed: int) -> None:
+    """A file that comes today may say what was known long ago; what was served since is then computed again."""
+    history = History(tmp_path, pipeline)
+    moments = batches(history, seed)
+    assert gone_on(history, next(moments), "as_served") == ["computing everything: it is the first"]
+    for at in moments:
+        (told,) = gone_on(history, at, "as_served")
+        assert told.startswith("going on from")
+        assert_whole_as_served(history, at)
+    assert history.lake.open("vectors") is None
+
+
+def test_a_day_added_and_a_whole_backfill_leave_the_same_vectors_as_served(tmp_path: Path) -> None:
+    history, messages = History(tmp_path, pipeline), feed(seed=12, size=700)
+    history.deliver("first", messages[:500])
+    gone_on(history, messages[499].at, "as_served")
+    history.deliver("a day", messages[500:])
+    shutil.copytree(tmp_path / "lake", tmp_path / "other" / "lake")
+    other, at = History(tmp_path / "other", pipeline), messages[-1].at
+
+    (added,) = gone_on(history, at, "as_served")
+    (whole,) = gone_on(other, at, "as_served", whole=True)
+
+    assert added.startswith("going on from")
+    assert whole == "computing everything: so it was asked for"
+    added_vectors, whole_vectors = (
+        each.lake.read("vectors_as_served").sort_by("event_id") for each in (history, other)
+    )
+    assert added_vectors.to_pydict() == whole_vectors.to_pydict()
+    assert len(added_vectors) > 300
 
 
 def test_a_quiet_week_changes_nothing_but_labels(tmp_path: Path) -> None:
