@@ -7,9 +7,16 @@ import json
 import tempfile
 from pathlib import Path
 
-from benchmarks.features import batch, large, reads, report, rich, stream
+from benchmarks.features import batch, knowledge, large, reads, report, rich, stream
 
-PARTS = {"batch": batch.run, "large": large.run, "stream": stream.run, "reads": reads.run, "rich": rich.run}
+PARTS = {
+    "batch": batch.run,
+    "large": large.run,
+    "knowledge": knowledge.run,
+    "stream": stream.run,
+    "reads": reads.run,
+    "rich": rich.run,
+}
 RESULTS = Path(__file__).parents[1] / "results"
 
 

@@ -123,6 +123,7 @@ def _rich(found: Found) -> Iterator[Line]:
 
 
 def _tables(results: Path) -> Iterator[str]:
+    yield from _knowledge(_read(results / "features-knowledge.json"))
     reads, rich = _read(results / "features-reads.json"), _read(results / "features-rich.json")
     if reads:
         yield from ("| events of an entity | p50 µs | p99 µs |", "|---|---|---|")
@@ -138,6 +139,19 @@ def _tables(results: Path) -> Iterator[str]:
             batch, read = told["batch against count"], told["read against count"]
             yield f"| {name} | {told['batch CPU s']:.3f} | {batch:.2f} | {told['read µs']:.1f} | {read:.2f} |"
         yield ""
+
+
+def _knowledge(found: Found | None) -> Iterator[str]:
+    """What vectors cost that know what had arrived by their time, beside those that know everything."""
+    if found is None:
+        return
+    yield "| vectors as they were served, where | that differ | CPU s | knowing all, CPU s | times as much |"
+    yield "|---|---|---|---|---|"
+    for case, told in found["cases"].items():
+        served, everything, ratio = told["peer"]["cpu"], told["ours"]["cpu"], told["cpu"]
+        times = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+        yield f"| {case} | {told['vectors that differ']:,} | {served:.2f} | {everything:.2f} | {times} |"
+    yield ""
 
 
 def _plot(lines: list[Line], path: Path) -> None:
