@@ -22,7 +22,7 @@ from sluice.lake.plan import Plan
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from tests.sluice.lake.test_backfill import expected
-from tests.sluice.stream.feeds import Message, feed
+from tests.sluice.stream.feeds import START, Message, feed
 from tests.sluice.stream.histories import FILE, History
 from tests.sluice.stream.payments import pipeline
 
@@ -119,9 +119,12 @@ def test_a_day_added_and_a_whole_backfill_leave_the_same_vectors_as_served(tmp_p
     history, messages = History(tmp_path, pipeline), feed(seed=12, size=700)
     history.deliver("first", messages[:500])
     gone_on(history, messages[499].at, "as_served")
-    history.deliver("a day", messages[500:])
+    history.produce(messages[500:])
+    history.archive()
+    at = messages[-1].at
+    history.ingest_archived("a day", at)
     shutil.copytree(tmp_path / "lake", tmp_path / "other" / "lake")
-    other, at = History(tmp_path / "other", pipeline), messages[-1].at
+    other = History(tmp_path / "other", pipeline)
 
     (added,) = gone_on(history, at, "as_served")
     (whole,) = gone_on(other, at, "as_served", whole=True)
@@ -133,6 +136,28 @@ def test_a_day_added_and_a_whole_backfill_leave_the_same_vectors_as_served(tmp_p
     )
     assert added_vectors.to_pydict() == whole_vectors.to_pydict()
     assert len(added_vectors) > 300
+
+
+def test_a_label_rests_by_the_time_that_the_request_was_made_at_whatever_is_corrected_later(tmp_path: Path) -> None:
+    """Nothing told within ten hours is no fraud: of the first version in the one table, of the last in the other."""
+    history = History(tmp_path, pipeline)
+    row = {"payment_id": 1, "card": 7, "shop": "a", "bank": None, "amount": 10, "channel": "pos", "country": "DE"}
+    first, second = (orjson.dumps({**row, "paid_at": f"2024-02-03T0{hour}:00:00Z"}) for hour in (0, 3))
+
+    def known(message: Message, at: int) -> None:
+        history.produce([message])
+        history.archive()
+        history.ingest_archived(f"until {at}", at)
+        gone_on(history, at)
+        gone_on(history, at, "as_served")
+
+    known(Message("payments", first, START, []), START + HOUR)
+    known(Message("payments", second, START + 4 * HOUR, [("_revision", b"1")]), START + 5 * HOUR)
+    gone_on(history, START + 11 * HOUR)
+    gone_on(history, START + 11 * HOUR, "as_served")
+
+    labels = {name: history.lake.rows(name)[0]["label"] for name in ("vectors", "vectors_as_served")}
+    assert labels == {"vectors": None, "vectors_as_served": 0}
 
 
 def test_a_quiet_week_changes_nothing_but_labels(tmp_path: Path) -> None:
