@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sluice.declare.operate import AS_SERVED, KnowledgeTime
 from sluice.declare.streams import Label
@@ -23,6 +22,7 @@ from sluice.engine.history import (
     are_distinct,
     changes_of,
     copy_rank_of,
+    heard_parents,
     id_codes,
     parent_of,
     rank_of,
@@ -129,27 +129,17 @@ def _succeeded(group: Ints, level: Ints, arrived: Ints) -> Ints:
 def _with_key(view: Windows, children: _Stood, events: Mapping[str, pa.Table], kept: int) -> _Stood:
     """Children as long as they have a parent no further than `kept` from their own time, with its entity key."""
     column, stream = parent_of(view.stream)
-    parents = _stood(events[stream.name])
-    child, parent = _pairs(children.events.column(column), parents.events.column("_id"))
-    times = integers(children.events.column("_time"))[0][child], integers(parents.events.column("_time"))[0][parent]
-    since = np.maximum(children.since[child], parents.since[parent])
-    until = np.minimum(children.until[child], parents.until[parent])
-    met = (np.abs(times[0] - times[1]) <= kept) & (since < until)
-    keys = parents.events.column(view.of).take(pa.array(parent[met]))
+    parents, times = events[stream.name], integers(children.events.column("_time"))[0]
+    child, parent = heard_parents(view, children.events.column(column), times, parents)
+    arrived = _arrivals(parents)[parent]
+    until = _succeeded(child, _levels(*(part[parent] for part in rank_of(parents)), child), arrived)
+    since, until = np.maximum(children.since[child], arrived), np.minimum(children.until[child], until)
+    put = integers(parents.column("_op"))[0][parent] == PUT
+    near = np.abs(integers(parents.column("_time"))[0][parent] - times[child]) <= kept
+    met = put & near & (since < until)
+    keys = parents.column(view.of).take(pa.array(parent[met]))
     related = children.events.take(pa.array(child[met])).append_column(view.of, keys)
     return _Stood(related, since[met], until[met])
-
-
-def _pairs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ints, Ints]:
-    """The places of every pair of equal values, in the order of the left ones; null equals nothing."""
-    known = pc.unique(right)
-    wanted, found = integers(pc.index_in(left.combine_chunks(), value_set=known, skip_nulls=True))
-    codes = integers(pc.index_in(right.combine_chunks(), value_set=known))[0]
-    order = np.argsort(codes, kind="stable")
-    first, stop = (np.searchsorted(codes[order], wanted, side) for side in ("left", "right"))
-    many = np.where(found, stop - first, 0)
-    place = np.repeat(first - (np.cumsum(many) - many), many) + np.arange(many.sum())
-    return np.repeat(np.arange(len(wanted)), many), order[place]
 
 
 def _label_rows(view: Windows, label: Label, events: Mapping[str, pa.Table], kept: int) -> pa.Table:

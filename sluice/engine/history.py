@@ -148,13 +148,39 @@ def _found(wanted: pa.ChunkedArray, ids: pa.ChunkedArray) -> Ints:
 def _with_key(view: Windows, children: pa.Table, events: Mapping[str, pa.Table], kept: int) -> pa.Table:
     """Children that have a parent no further than `kept` from their own time, with the parent's entity key."""
     column, stream = parent_of(view.stream)
-    parents = settled(events[stream.name])
-    place = _found(children.column(column), parents.column("_id"))
-    related = np.flatnonzero(place >= 0)
-    times = integers(parents.column("_time"))[0][place[related]]
-    related = related[np.abs(times - integers(children.column("_time"))[0][related]) <= kept]
-    keys = parents.column(view.of).take(pa.array(place[related]))
-    return children.take(pa.array(related)).append_column(view.of, keys)
+    parents, times = events[stream.name], integers(children.column("_time"))[0]
+    child, parent = heard_parents(view, children.column(column), times, parents)
+    if not are_distinct(child):
+        order = np.lexsort((*(part[parent] for part in rank_of(parents)), child))
+        chosen = order[_last_of(child[order])]
+        child, parent = child[chosen], parent[chosen]
+    put = integers(parents.column("_op"))[0][parent] == PUT
+    near = np.abs(integers(parents.column("_time"))[0][parent] - times[child]) <= kept
+    keys = parents.column(view.of).take(pa.array(parent[put & near]))
+    return children.take(pa.array(child[put & near])).append_column(view.of, keys)
+
+
+def heard_parents(view: Windows, wanted: pa.ChunkedArray, times: Ints, parents: pa.Table) -> tuple[Ints, Ints]:
+    """The places of children and of the versions of their parents, but for those that came too late for the child.
+
+    `wanted` are the ids that children name and `times` the children's own; pairs are in the order of the children.
+    """
+    child, parent = _pairs(wanted, parents.column("_id"))
+    watermark, measured = integers(parents.column("_watermark"))
+    heard = ~measured[parent] | (times[child] >= watermark[parent] - view.horizon)
+    return child[heard], parent[heard]
+
+
+def _pairs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ints, Ints]:
+    """The places of every pair of equal values, in the order of the left ones; null equals nothing."""
+    known = pc.unique(right)
+    wanted, found = integers(pc.index_in(left.combine_chunks(), value_set=known, skip_nulls=True))
+    codes = integers(pc.index_in(right.combine_chunks(), value_set=known))[0]
+    order = np.argsort(codes, kind="stable")
+    first, stop = (np.searchsorted(codes[order], wanted, side) for side in ("left", "right"))
+    many = np.where(found, stop - first, 0)
+    place = np.repeat(first - (np.cumsum(many) - many), many) + np.arange(many.sum())
+    return np.repeat(np.arange(len(wanted)), many), order[place]
 
 
 def _label_rows(view: Windows, label: Label, events: Mapping[str, pa.Table], kept: int) -> pa.Table:

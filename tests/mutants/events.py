@@ -74,10 +74,24 @@ MUTANTS = [
         f"{EVENTS}of_copies_the_one_from_a_file_stands_else_the_first_in_its_partition",
     ),
     Mutant(
+        "a parent may come at any time",
+        "engine/history",
+        "return child[heard], parent[heard]",
+        "return child, parent",
+        f"{HISTORY}a_parent_that_comes_too_late_for_a_row_is_as_if_it_had_never_come",
+    ),
+    Mutant(
+        "of the versions of a parent the least stands",
+        "engine/history",
+        "        child, parent = child[chosen], parent[chosen]",
+        "        child, parent = child[order[:1]], parent[order[:1]]",
+        f"{HISTORY}a_deleted_parent_takes_its_children_along",
+    ),
+    Mutant(
         "a parent may be a microsecond too far",
         "engine/history",
-        'integers(children.column("_time"))[0][related]) <= kept',
-        'integers(children.column("_time"))[0][related]) <= kept + 1',
+        "[0][parent] - times[child]) <= kept",
+        "[0][parent] - times[child]) <= kept + 1",
         f"{HISTORY}a_parent_older_than_kept_no_longer_counts",
     ),
     Mutant(

@@ -343,8 +343,12 @@ def visible(view: Windows, versions: Iterable[Version], at: int, kept: int) -> l
     if view.of in view.stream.columns:
         return [Counted(v.values[view.of], v.time, v.id, v.values) for v in mine]
     link, parent_stream = view.stream.parent
-    parents = {v.id: v for v in standing(v for v in everything if v.stream == parent_stream.name)}
-    related = [(v, parents[v.values[link]]) for v in mine if v.values[link] in parents]
+    parents = [v for v in everything if v.stream == parent_stream.name]
+    related = [
+        (v, p)
+        for v in mine
+        for p in standing(p for p in parents if p.id == v.values[link] and not expired(view, p, v.time))
+    ]
     return [Counted(p.values[view.of], v.time, v.id, v.values) for v, p in related if abs(p.time - v.time) <= kept]
 
 

@@ -131,6 +131,23 @@ def test_a_deleted_parent_takes_its_children_along() -> None:
     assert counted("reports", ORDER, CLAIM, replace(ORDER, op=DELETE, revision=1)) == []
 
 
+def test_a_parent_that_comes_too_late_for_a_row_is_as_if_it_had_never_come() -> None:
+    reach = SHOP.view("reports").horizon
+    late = replace(ORDER, watermark=CLAIM.time + reach)
+    assert counted("reports", CLAIM, late) == [("a", 1.0, 9, None, 1, 0)]
+    assert counted("reports", CLAIM, replace(late, watermark=CLAIM.time + reach + 1)) == []
+
+
+def test_a_correction_of_a_parent_counts_for_the_rows_that_it_is_not_too_late_for() -> None:
+    moved = {**ORDER.values, "till": "b"}
+    late = replace(ORDER, revision=1, watermark=CLAIM.time + SHOP.view("reports").horizon + 1, values=moved)
+    younger = replace(CLAIM, id=10, time=CLAIM.time + MINUTE)
+    assert counted("reports", ORDER, CLAIM, younger, late) == [
+        ("a", 1.0, 9, None, 1, 0),
+        ("b", 2.0, 10, None, 1, 0),
+    ]
+
+
 def test_a_label_row_stands_for_absent_and_another_for_what_changes_when_it_is_told() -> None:
     assert counted("risk", ORDER) == [("a", 0.0, 1, 2.0, 1, 0)]
     assert counted("risk", ORDER, CLAIM) == [("a", 0.0, 1, 2.0, 1, 0), ("a", 0.0, 1, 1.0, 0, 1)]
