@@ -13,7 +13,19 @@ from numba.core.caching import InTreeCacheLocator, UserWideCacheLocator
 
 P = ParamSpec("P")
 R = TypeVar("R")
-SOURCES = ("amend", "arrange", "decay", "evaluate", "finalise", "layout", "loops", "merge", "order", "ranges", "sketches")
+SOURCES = (
+    "amend",
+    "arrange",
+    "decay",
+    "evaluate",
+    "finalise",
+    "layout",
+    "loops",
+    "merge",
+    "order",
+    "ranges",
+    "sketches",
+)
 """The modules that loops are made from; a test keeps the list whole."""
 
 
