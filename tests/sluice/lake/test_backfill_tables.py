@@ -52,7 +52,7 @@ def write(history: History, table: str, rows: list[dict[str, Any]]) -> None:
 
 def plan(history: History, parts: int = 3) -> Plan:
     tables = tuple(newest(history.lake, pipeline).items())
-    return Plan(FILE, str(history.folder / "lake"), history.lake.version("batches"), AT, parts, tables)
+    return Plan(FILE, str(history.folder / "lake"), history.lake.version("batches"), AT, parts, asof=tables)
 
 
 def published(history: History) -> pa.Table:
