@@ -7,13 +7,14 @@ import json
 import tempfile
 from pathlib import Path
 
-from benchmarks.features import batch, knowledge, large, reads, report, rich, stream
+from benchmarks.features import batch, kafka, knowledge, large, reads, report, rich, stream
 
 PARTS = {
     "batch": batch.run,
     "large": large.run,
     "knowledge": knowledge.run,
     "stream": stream.run,
+    "kafka": kafka.run,
     "reads": reads.run,
     "rich": rich.run,
 }

@@ -26,14 +26,15 @@ class Line:
 
 def ratios(results: Path) -> list[Line]:
     """Every target in the order of the issue, as far as its part was measured."""
-    parts = {name: _read(results / f"features-{name}.json") for name in ("batch", "large", "stream", "reads", "rich")}
     makers: dict[str, Callable[[Found], Iterator[Line]]] = {
         "batch": _batch,
         "large": _large,
         "stream": _stream,
+        "kafka": _kafka,
         "reads": _reads,
         "rich": _rich,
     }
+    parts = {name: _read(results / f"features-{name}.json") for name in makers}
     return [line for name, found in parts.items() if found for line in makers[name](found)]
 
 
@@ -95,6 +96,11 @@ def _stream(found: Found) -> Iterator[Line]:
     rate = found["fold"]
     yield _limit("fold into SQLite, events per CPU second", rate["events a CPU second"], 20_000, "/s", most=False)
     yield _ratio("batches of 5,000 beside Feast push", found["micro-batch of 5,000, beside Feast push"], "wall", 5)
+
+
+def _kafka(found: Found) -> Iterator[Line]:
+    for name, rate in found["events a second"].items():
+        yield _limit(f"from Kafka on, {name}", rate, 5_000, "events/s", most=False)
 
 
 def _reads(found: Found) -> Iterator[Line]:
