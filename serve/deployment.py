@@ -25,7 +25,7 @@ from serve.scoring import Parts, ScoringService
 from serve.tables import Tables
 from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
-from sluice.engine.places import open_store
+from sluice.engine.shards import open_online
 from sluice.lake.asof import load, newest
 from sluice.lake.tables import Lake
 
@@ -67,7 +67,7 @@ def open_service(places: Places, replica: str) -> ScoringService:
     pipeline = load_pipeline(places.pipeline)
     lake = Lake(places.lake, pipeline.name)
     parts = Parts(
-        store=lambda: open_store(places.store, pipeline.name, read_only=True),
+        store=lambda: open_online(places.store, pipeline.name),
         log=lambda: open_log(places.log, pipeline.name),
         clock=open_clock(places.clock),
         tables=Tables(partial(newest, lake, pipeline), partial(load, lake, pipeline)),

@@ -24,7 +24,7 @@ from serve.tables import Tables
 from sluice.clock import Clock
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.read import Answer, answer
-from sluice.engine.store import MemoryStore, TileStore
+from sluice.engine.store import MemoryStore, TileReader
 from sluice.engine.vectors import pack
 from sluice.errors import Outage, SluiceError
 from sluice.scoring import Vectors
@@ -48,7 +48,7 @@ class Reply:
 class Parts:
     """How the service gets at what it needs; each is called again until it no longer raises an Outage."""
 
-    store: Callable[[], TileStore]
+    store: Callable[[], TileReader]
     log: Callable[[], PredictionLog]
     clock: Clock
     tables: Tables = field(default_factory=Tables)
@@ -58,7 +58,7 @@ class Parts:
 class _Opened:
     """The parts that are open."""
 
-    store: TileStore
+    store: TileReader
     desk: LogDesk
 
 
@@ -135,7 +135,7 @@ class ScoringService:
         answers = answer_events(models, batch, vectors)
         if isinstance(answers, Refusal):
             return self._refuse(answers)
-        served = Served(uuid.uuid4().hex, self._definition, batch, packed, found.known(), degraded)
+        served = Served(uuid.uuid4().hex, self._definition, batch, packed, found.known, degraded)
         reply = Reply(200, served.reply(answers.given))
         taken = time.perf_counter_ns() - started
         self.metrics.answered(batch, answers, degraded=degraded, seconds=taken / 1e9)
@@ -187,7 +187,7 @@ class ScoringService:
         self.metrics.refused(refusal)
         return Reply(refusal.status, orjson.dumps({"errors": [asdict(problem) for problem in refusal.problems]}))
 
-    def _values(self, store: TileStore, batch: Batch) -> tuple[Answer, bool]:
+    def _values(self, store: TileReader, batch: Batch) -> tuple[Answer, bool]:
         """The vectors in one read of the store; when it cannot be read, those that know nothing: degraded."""
         lookups = self._parts.tables.held
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -21,8 +21,8 @@ class Served:
     definition: str
     batch: Batch
     packed: Sequence[bytes]
-    knowledge: Mapping[str, object]
-    """K as it is logged."""
+    knowledge: Callable[[int], Mapping[str, object]]
+    """K of each vector as it is logged."""
     degraded: bool
     answered: int = 0
     """Event clock, microseconds."""
@@ -62,7 +62,7 @@ class Served:
                 answered=self.answered,
                 request=batch.events[item.place],
                 keys=batch.keys[item.place],
-                knowledge=self.knowledge,
+                knowledge=self.knowledge(item.place),
                 definition=self.definition,
                 segment=batch.segments[item.place],
                 model=item.model.name,

@@ -16,9 +16,9 @@ from sluice.declare.views import Windows
 from sluice.engine.asof import NOTHING
 from sluice.engine.encode import encode_column
 from sluice.engine.layout import FLAGS, TIME, VALUES
-from sluice.engine.places import open_store
 from sluice.engine.read import Held, answer, read_tiles, read_view
-from sluice.engine.store import TileStore
+from sluice.engine.shards import open_online
+from sluice.engine.store import TileReader
 from sluice.engine.tiles import Id, Rows, read_chunk, read_head
 from sluice.errors import UserError
 from sluice.lake.asof import load, newest
@@ -35,7 +35,7 @@ def look_up(pipeline: Pipeline, given: Mapping[str, str], at: str | None, most: 
         if name not in known:
             raise UserError.unknown("column", name, sorted(known), where="features get")
     moment = _moment(at)
-    store = open_store(settings().online_uri, pipeline.name, read_only=True)
+    store = open_online(settings().online_uri, pipeline.name)
     try:
         needed = {name for name, column in pipeline.events.columns.items() if not column.nullable}
         whole = needed <= set(given)
@@ -46,7 +46,7 @@ def look_up(pipeline: Pipeline, given: Mapping[str, str], at: str | None, most: 
         store.close()
 
 
-def _vector(pipeline: Pipeline, store: TileStore, given: Mapping[str, str], at: int) -> Iterator[str]:
+def _vector(pipeline: Pipeline, store: TileReader, given: Mapping[str, str], at: int) -> Iterator[str]:
     request = encode_requests(pipeline, [{pipeline.events.time: rfc3339(at), **given}])
     lake = Lake(settings().places.lake_uri, pipeline.name)
     lookups = load(lake, pipeline, newest(lake, pipeline)) if pipeline.lookups else NOTHING
@@ -56,7 +56,7 @@ def _vector(pipeline: Pipeline, store: TileStore, given: Mapping[str, str], at: 
         yield _line(place.name, *found.values[place.name])
 
 
-def _views(pipeline: Pipeline, store: TileStore, given: Mapping[str, str], at: int) -> Iterator[str]:
+def _views(pipeline: Pipeline, store: TileReader, given: Mapping[str, str], at: int) -> Iterator[str]:
     yield f"values at {rfc3339(at)}, without a request: what needs one is null"
     for view in pipeline.windows:
         for name, column in read_view(view, store, [_key(pipeline, view.of, given)], at).items():
@@ -67,7 +67,7 @@ def _line(name: str, values: Any, valid: Any) -> str:
     return f"  {name:<48} {values[0].item() if valid[0] else 'null'}"
 
 
-def _behind(view: Windows, store: TileStore, key: Id | None, at: int, most: int) -> Iterator[str]:
+def _behind(view: Windows, store: TileReader, key: Id | None, at: int, most: int) -> Iterator[str]:
     held, _ = read_tiles(store, [(view, key, None)])
     rows = _rows(view, held[0])
     seen = rows[(rows[:, TIME] <= at - view.lag) & (rows[:, TIME] > at - view.lag - view.longest)]

@@ -21,6 +21,7 @@ OWN_COLUMNS = ("_id", "_time", "_revision", "_op", "_hash", "_known", "_watermar
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_BITS = 2**64 - 1
 
 
 def encode(events: pa.Table, stream: Stream) -> pa.Table:
@@ -107,6 +108,19 @@ def row_hashes(columns: list[pa.Array]) -> Ints:
     for column in columns:
         state = _mixed(state * _MIX + _words(column))
     return state.view(np.int64)
+
+
+def key_hash(key: int | str) -> int:
+    """The bits of `row_hashes` of one column, for one value alone."""
+    word = key if isinstance(key, int) else text_hash(key)
+    return _mixed_alone(int(_MIX) + _mixed_alone(word + int(_MIX)))
+
+
+def _mixed_alone(word: int) -> int:
+    word &= _BITS
+    word = (word ^ (word >> 33)) * 0xFF51AFD7ED558CCD & _BITS
+    word = (word ^ (word >> 33)) * 0xC4CEB9FE1A85EC53 & _BITS
+    return word ^ (word >> 33)
 
 
 def _words(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -20,6 +20,7 @@ from sluice.engine.changes import Difference, difference
 from sluice.engine.entities import changed
 from sluice.engine.facts import encoded_schema, to_facts, to_tables
 from sluice.engine.history import are_distinct, id_codes, keep, originals, rows
+from sluice.engine.shares import Share
 from sluice.engine.store import Change, Fact, Partition, Position, TileStore
 from sluice.engine.tiles import Id, Laid, Rows, read_chunk
 
@@ -42,19 +43,22 @@ class Folded:
     entities: int
 
 
-def fold(pipeline: Pipeline, store: TileStore, batch: MicroBatch) -> Folded:
-    """Fold a micro-batch into the store exactly once; LostPartition when another consumer has moved on."""
+def fold(pipeline: Pipeline, store: TileStore, batch: MicroBatch, share: Share | None = None) -> Folded:
+    """Fold a micro-batch into the store exactly once; LostPartition when another consumer has moved on.
+
+    With a share only its entities are written, from whatever is known here of the others.
+    """
     arrived = {stream.name: _arrived(stream, batch) for stream in pipeline.streams}
     facts = [fact for stream in pipeline.streams for fact in to_facts(stream, arrived[stream.name])]
     before = _related(pipeline, store, facts)
-    fresh = _fresh(before, facts) if before or not _once_each(arrived) else facts
+    fresh = fresh_of(before, facts) if before or not _once_each(arrived) else facts
     old = to_tables(pipeline, before)
     new = _joined(pipeline, old, arrived, facts, fresh)
     kept = keep(pipeline)
     found = [
         (view, key, laid)
         for view in pipeline.windows
-        for key, laid in _changed(view, store, difference(view, *(rows(view, t, kept=kept) for t in (old, new))))
+        for key, laid in _changed(view, store, difference(view, *(_rows(view, t, kept, share) for t in (old, new))))
     ]
     heads = [(view.name, key, laid.head) for view, key, laid in found]
     chunks = [(view.name, key, start, body) for view, key, laid in found for start, body in laid.chunks.items()]
@@ -68,6 +72,11 @@ def load_base(
     """Start the store from a base: tile tables by view (`build.build`) and the encoded events still correctable."""
     facts = (fact for stream in pipeline.streams for fact in to_facts(stream, originals(events[stream.name])))
     store.load(base, (tile for view, table in tiles.items() for tile in stored_tiles(view, table)), facts)
+
+
+def _rows(view: Windows, events: Mapping[str, pa.Table], kept: int, share: Share | None) -> pa.Table:
+    found = rows(view, events, kept=kept)
+    return found if share is None else share.rows(found)
 
 
 def _arrived(stream: Stream, batch: MicroBatch) -> pa.Table:
@@ -94,7 +103,7 @@ def _once_each(arrived: Mapping[str, pa.Table]) -> bool:
     return all(are_distinct(id_codes(table.column("_id"))) for table in arrived.values())
 
 
-def _fresh(before: Sequence[Fact], arrived: Sequence[Fact]) -> list[Fact]:
+def fresh_of(before: Sequence[Fact], arrived: Sequence[Fact]) -> list[Fact]:
     """The arrived versions that were not known, or only by a copy that had come later."""
     first = {fact.version: fact for fact in before}
     fresh = {}

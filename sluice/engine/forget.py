@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,22 +14,27 @@ from sluice.engine.encode import Ints
 from sluice.engine.history import keep
 from sluice.engine.layout import TIME, known_word
 from sluice.engine.states import State, merged_state, read_state, state, words_of
-from sluice.engine.store import Change, TileStore
+from sluice.engine.store import Change, Partition, TileStore
 from sluice.engine.tiles import Id, Laid, Leaf, Rows, hot, lay_out, read_chunk, read_head
 
 _WORTH = 4
 """A head is written again when at least one in so many of its rows can go."""
 
 
-def forget_expired(pipeline: Pipeline, store: TileStore, watermark: int) -> None:
-    """Drop what no future event or request can reach, given the least watermark of all partitions."""
+def forget_expired(
+    pipeline: Pipeline, store: TileStore, watermark: int, expected: Mapping[Partition, int | None] | None = None
+) -> None:
+    """Drop what no future event or request can reach, given the least watermark of all partitions.
+
+    LostPartition, and nothing is dropped, unless every partition stands where it is expected.
+    """
     heads: list[tuple[str, Id, bytes | None]] = []
     chunks: list[tuple[str, Id, int, bytes | None]] = []
     for view in pipeline.windows:
         for key, laid in _shortened(view, store, cut_of(view, watermark)):
             heads.append((view.name, key, laid.head))
             chunks += [(view.name, key, start, body) for start, body in laid.chunks.items()]
-    store.apply(Change(heads=heads, chunks=chunks), forget=watermark - 2 * keep(pipeline))
+    store.apply(Change((), heads, chunks, expected or {}), forget=watermark - 2 * keep(pipeline))
 
 
 def cut_of(view: Windows, watermark: int) -> int:

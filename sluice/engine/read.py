@@ -21,12 +21,16 @@ from sluice.engine.hot import Asked, hot_sums, seen_by, wanted
 from sluice.engine.layout import Matrix
 from sluice.engine.plan import Plan, plan_of, plans_of
 from sluice.engine.requests import Moment, Requests
-from sluice.engine.store import ChunkName, Heads, Knowledge, Reading, TileStore
+from sluice.engine.store import NOBODY, ChunkName, Heads, Knowledge, Reading, TileReader
 from sluice.engine.tiles import HOT, Id, read_chunk, read_head
 from sluice.engine.vectors import Values, complete
 
 Ask = tuple[Windows, Id | None, Moment | None]
 """A view, an entity of it, and the moment for which it is read; None where that is not known yet."""
+
+
+By = Mapping[str, Sequence[Knowledge]]
+"""What the features of each request know, by entity key."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,22 @@ class Answer:
     knowledge: Knowledge
     tables: Mapping[str, int] = field(default_factory=dict)
     """The version of each as-of table that was looked up."""
+    by: By = field(default_factory=dict)
+    """What each knows by entity key, where shards were read; else all know the same."""
 
-    def known(self) -> dict[str, object]:
-        """K as it is logged: what was read of the store, and `{"tables": {"holidays": 3}}` where tables were."""
-        return self.knowledge.describe() | ({"tables": dict(self.tables)} if self.tables else {})
+    def known(self, place: int = 0) -> dict[str, object]:
+        """K of one of the vectors as it is logged.
+
+        What was read of the store, and `{"tables": {"holidays": 3}}` where tables were. Of a store in shards,
+        `{"keys": {"customer_id": {"base": 12, "positions": …}, …}}`; a key of which nothing is known is left out.
+        """
+        return self._of_store(place) | ({"tables": dict(self.tables)} if self.tables else {})
+
+    def _of_store(self, place: int) -> dict[str, object]:
+        if not self.by:
+            return self.knowledge.describe()
+        each = {key: known[place] for key, known in self.by.items()}
+        return {"keys": {key: known.describe() for key, known in each.items() if known != NOBODY}}
 
 
 class Held(NamedTuple):
@@ -56,9 +72,10 @@ class Windowed(NamedTuple):
     words: Matrix
     valid: NDArray[np.bool_]
     knowledge: Knowledge
+    by: By
 
 
-def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table, lookups: Lookups = NOTHING) -> Answer:
+def answer(pipeline: Pipeline, store: TileReader, requests: pa.Table, lookups: Lookups = NOTHING) -> Answer:
     """The vectors of encoded requests from the store's tiles and the as-of tables."""
     found = windowed(pipeline, store, Requests.of_table(requests, pipeline.keys))
     columns: dict[str, Column] = {}
@@ -68,10 +85,10 @@ def answer(pipeline: Pipeline, store: TileStore, requests: pa.Table, lookups: Lo
         named = named_columns(view, found.words[:, part], found.valid[:, part])
         columns |= {f"{view.name}__{name}": column for name, column in named.items()}
         first = part.stop
-    return Answer(complete(pipeline, requests, columns, lookups), found.knowledge, lookups.versions)
+    return Answer(complete(pipeline, requests, columns, lookups), found.knowledge, lookups.versions, found.by)
 
 
-def windowed(pipeline: Pipeline, store: TileStore, requests: Requests) -> Windowed:
+def windowed(pipeline: Pipeline, store: TileReader, requests: Requests) -> Windowed:
     """The windowed features of requests, in one atomic read."""
     views, count = pipeline.windows, len(requests)
     names = [(view.name, key) for view in views for key in requests.keys[view.of]]
@@ -87,10 +104,10 @@ def windowed(pipeline: Pipeline, store: TileStore, requests: Requests) -> Window
         first = place * count
         heads = reading.heads[first : first + count]
         _fill(view, plan, heads, functools.partial(_chunks, chunks, names, first), requests, sums)
-    return Windowed(*words_of(views, sums), reading.knowledge)
+    return Windowed(*words_of(views, sums), reading.knowledge, _by_key(views, reading.each, count))
 
 
-def read_tiles(store: TileStore, asks: Sequence[Ask]) -> tuple[list[Held], Knowledge]:
+def read_tiles(store: TileReader, asks: Sequence[Ask]) -> tuple[list[Held], Knowledge]:
     """What the requests of some entities need, in one atomic read; all of an entity for a moment not known yet."""
     names = [(view.name, key) for view, key, _ in asks]
     reading = store.read(names, functools.partial(_call, asks.__getitem__))
@@ -99,7 +116,7 @@ def read_tiles(store: TileStore, asks: Sequence[Ask]) -> tuple[list[Held], Knowl
     return held, reading.knowledge
 
 
-def read_view(view: Windows, store: TileStore, keys: Sequence[Id | None], at: int) -> dict[str, Column]:
+def read_view(view: Windows, store: TileReader, keys: Sequence[Id | None], at: int) -> dict[str, Column]:
     """A view's values of some entities at a moment, without a request of their own (a plain Feast read)."""
     moment = Moment(at, None)
     held, _ = read_tiles(store, [(view, key, moment) for key in keys])
@@ -119,6 +136,11 @@ def view_values(
     _fill(view, plan_of(view), [one.head for one in held], lambda at: held[at].chunks, asked, sums)
     words, valid = words_of((view,), sums)
     return named_columns(view, words, valid if requests is not None else valid & plan_of(view).blind)
+
+
+def _by_key(views: Sequence[Windows], each: Sequence[Knowledge], count: int) -> By:
+    """What each request's views know, from what each head does; the views of one entity know the same."""
+    return {view.of: each[place * count : (place + 1) * count] for place, view in enumerate(views)} if each else {}
 
 
 def _nothing(_: str) -> tuple[np.ndarray, np.ndarray]:

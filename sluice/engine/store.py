@@ -57,6 +57,10 @@ class Knowledge:
         }
 
 
+NOBODY = Knowledge(-1, {})
+"""What is known of a request without a key, and by a store that holds nothing."""
+
+
 class Fact(NamedTuple):
     """One version of one event, kept while it may still be corrected: its values as JSON in declared order."""
 
@@ -104,11 +108,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Reading:
-    """The heads asked for, the chunks that they called for, and what all of it knows: one atomic read."""
+    """The heads asked for, the chunks that they called for, and what all of it knows: one atomic read.
+
+    Where entities are read from several shards, `each` says what each head asked for knows, and `knowledge` the least
+    of it.
+    """
 
     heads: Heads
     chunks: Mapping[ChunkName, bytes]
     knowledge: Knowledge
+    each: Sequence[Knowledge] = ()
 
 
 Call = Callable[[Heads], Sequence[ChunkName]]
@@ -146,7 +155,22 @@ class StoreDown(ServiceDown):
     """A store elsewhere does not answer, or has lost its last changes: which ones it holds, its positions say."""
 
 
-class TileStore(Protocol):
+class TileReader(Protocol):
+    """What answers requests: heads and chunks of entities, be they in one store or in several."""
+
+    def read(self, names: Sequence[tuple[str, Id | None]], call: Call | None = None) -> Reading:
+        """The heads of some entities (nobody's is None), the chunks they call for, and what they know.
+
+        ChunkGone when a chunk that is called for is not there.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+class TileStore(TileReader, Protocol):
     """Keeps heads, chunks, facts and positions; a reader never sees half of a change.
 
     `load` replaces everything by a base. `apply` is one transaction: it raises `LostPartition` and stores nothing when
@@ -156,13 +180,6 @@ class TileStore(Protocol):
 
     def load(self, base: int, tiles: Iterable[tuple[str, Id, int | None, bytes]], facts: Iterable[Fact]) -> None:
         """Replace everything by a base version; a tile without start is a head, and positions start empty."""
-        ...
-
-    def read(self, names: Sequence[tuple[str, Id | None]], call: Call | None = None) -> Reading:
-        """The heads of some entities (nobody's is None), the chunks they call for, and what they know.
-
-        ChunkGone when a chunk that is called for is not there.
-        """
         ...
 
     def scan(self, view: str) -> Iterator[tuple[Id, bytes]]:
@@ -179,10 +196,6 @@ class TileStore(Protocol):
 
     def apply(self, change: Change, *, forget: int | None = None) -> None:
         """Write a change and drop the facts before a time, or raise LostPartition and write nothing."""
-        ...
-
-    def close(self) -> None:
-        """Let go of files and connections."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -54,6 +54,19 @@ def vectors(
     are the as-of tables. With the knowledge `as_served` a vector counts what had arrived by its time and nothing else.
     One row per request in their order: a column for each place of the vector, float64 or int64 codes, null where empty.
     """
+    found = windowed(pipeline, pipeline.windows, events, requests, knowledge=knowledge)
+    return as_table(pipeline, complete(pipeline, requests, found, lookups))
+
+
+def windowed(
+    pipeline: Pipeline,
+    views: Sequence[Windows],
+    events: Mapping[str, pa.Table],
+    requests: pa.Table,
+    *,
+    knowledge: KnowledgeTime = EVENT_TIME,
+) -> dict[str, Column]:
+    """The features of some views for every request, by their names in the vector."""
     kept = keep(pipeline)
 
     def values_of(view: Windows) -> dict[str, Column]:
@@ -63,10 +76,8 @@ def vectors(
 
     # the loops run without the interpreter's lock, so views can share the machine
     cores = (os.cpu_count() or 1) if len(requests) >= _MANY else 1
-    with ThreadPoolExecutor(min(cores, len(pipeline.windows))) as threads:
-        found = threads.map(values_of, pipeline.windows)
-        windowed = {name: column for columns in found for name, column in columns.items()}
-    return as_table(pipeline, complete(pipeline, requests, windowed, lookups))
+    with ThreadPoolExecutor(min(cores, len(views))) as threads:
+        return {name: column for columns in threads.map(values_of, views) for name, column in columns.items()}
 
 
 def complete(

@@ -19,10 +19,10 @@ from sluice.clock import open_clock, to_datetime
 from sluice.declare.asof import AsOf
 from sluice.declare.views import Windows
 from sluice.engine.batch import Column
-from sluice.engine.places import open_store
 from sluice.engine.read import Held, read_tiles, view_values
 from sluice.engine.requests import Moment
-from sluice.engine.store import TileStore
+from sluice.engine.shards import open_online
+from sluice.engine.store import TileReader
 from sluice.engine.tiles import Id
 from sluice.errors import UserError
 from sluice.feast.declared import Declared, declared_by
@@ -67,7 +67,7 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
 
     def __init__(self) -> None:
         self._plain = PlainViews()
-        self._stores: dict[tuple[str, str], TileStore] = {}
+        self._stores: dict[tuple[str, str], TileReader] = {}
         self._lock = threading.Lock()
 
     @property
@@ -177,9 +177,9 @@ class SluiceOnlineStore(OnlineStore):  # type: ignore[misc] # feast has no types
                 found[index] = _answer(asks[index], [next(held) for _ in asks[index].keys], at)
         return [found[index] for index in range(len(asks))]
 
-    def _store(self, uri: str, pipeline: str) -> TileStore:
+    def _store(self, uri: str, pipeline: str) -> TileReader:
         if (uri, pipeline) not in self._stores:
-            self._stores[uri, pipeline] = open_store(uri, pipeline, read_only=True)
+            self._stores[uri, pipeline] = open_online(uri, pipeline)
         return self._stores[uri, pipeline]
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from sluice.engine.encode import Ints, integers, row_hashes
+from sluice.engine.encode import integers
 from sluice.engine.order import by_key
+from sluice.engine.shares import part_of
 from sluice.lake.files import read_file, write_parquet
 from sluice.lake.tables import Lake
 
@@ -23,18 +24,12 @@ JOINED, LEFT = 1, -1
 _PART, _SIGN = "part", "sign"
 
 
-def parts_of(column: pa.ChunkedArray, parts: int) -> Ints:
-    """Which bucket each value belongs to; null to the one that its hash gives."""
-    hashes = row_hashes([column.combine_chunks()]).view(np.uint64)
-    return np.asarray(hashes % np.uint64(parts), np.int64)
-
-
 def dealt(table: pa.Table, by: pa.ChunkedArray, parts: int) -> Iterator[tuple[int, pa.Table]]:
     """A table by the bucket of one of its columns; buckets without rows are left out."""
     if parts == 1:
         yield from [(0, table)] if len(table) else []
         return
-    part = parts_of(by, parts)
+    part = part_of(by, parts)
     sorted_ = table.take(pa.array(by_key(part, parts)))
     ends = np.cumsum(np.bincount(part, minlength=parts))
     for index, (begin, end) in enumerate(pairwise([0, *ends.tolist()])):

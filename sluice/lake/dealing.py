@@ -19,8 +19,9 @@ from sluice.engine.batch import Column, compute
 from sluice.engine.encode import invalid
 from sluice.engine.facts import encoded_schema
 from sluice.engine.history import id_codes, keep
+from sluice.engine.shares import part_of
 from sluice.engine.vectors import requests_of
-from sluice.lake.buckets import dealt, parts_of
+from sluice.lake.buckets import dealt
 from sluice.lake.files import hand_over, handed_over
 
 
@@ -68,7 +69,7 @@ def relate(job: Dealing, place: tuple[str, int]) -> None:
         raise AssertionError(f"{stream} tells about nothing")
     told = facts(job, "facts", stream, part)
     parents = told.column(stream.parent[0])
-    tellers, about = id_codes(told.column("_id")), parts_of(parents, job.parts)
+    tellers, about = id_codes(told.column("_id")), part_of(parents, job.parts)
     parented = ~invalid(parents.combine_chunks())
     for target in range(job.parts):
         mine = np.isin(tellers, tellers[(about == target) & parented])

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import httpx
 import orjson
@@ -21,10 +21,11 @@ import xxhash
 
 from sluice.clock import FileClock
 from sluice.declare.pipeline import Pipeline
-from sluice.engine.store import TileStore
+from sluice.engine.store import Partition, TileReader
 from sluice.errors import Outage
 from sluice.lake.tables import Lake
 from sluice.local.messages import Message
+from sluice.stream.keys import record_key
 from sluice.stream.producer import Sender
 from sluice.stream.topics import stream_topic
 
@@ -46,6 +47,14 @@ _SAMPLED = 20
 """One offset in so many is measured: enough for percentiles, and small."""
 
 
+class _Sent(NamedTuple):
+    """A record that was produced: where it lies, and when the call was made."""
+
+    partition: Partition
+    offset: int
+    at: int
+
+
 class Signal(Protocol):
     """What another thread or process can set."""
 
@@ -60,7 +69,7 @@ class Replay:
 
     pipeline: Pipeline
     lake: Lake
-    store: TileStore
+    store: TileReader
     clock: FileClock
     producer: Sender
     url: str
@@ -134,40 +143,42 @@ class Replay:
 
     def _produce(self, items: Sequence[Message]) -> None:
         """Produce a slice, then wait until a read of the store knows all of it."""
-        waiting: deque[tuple[str, int, int]] = deque()
+        waiting: deque[_Sent] = deque()
         for item in items:
             topic, sent = stream_topic(self.pipeline.name, item.stream), time.perf_counter_ns()
-            self.producer.send(topic, item.payload, at=item.arrival, stored=_noting(waiting, topic, sent))
+            key = record_key(self.pipeline.stream(item.stream), item.payload)
+            self.producer.send(topic, item.payload, at=item.arrival, key=key, stored=_noting(waiting, topic, sent))
         self.producer.flush()
         deadline = time.monotonic() + self.patience_s
         while waiting := self._unknown(waiting, items[-1].arrival):
             if time.monotonic() > deadline:
                 raise Outage(
-                    f"the fold has not taken in offset {waiting[0][1]} of {waiting[0][0]} for {self.patience_s:g} s",
+                    f"the fold has not taken in offset {waiting[0].offset} of {waiting[0].partition[0]} "
+                    f"for {self.patience_s:g} s",
                     where="replay",
                     next_step="look at the fold consumer's log",
                 )
             time.sleep(0.002)
 
-    def _unknown(self, waiting: Iterable[tuple[str, int, int]], at: int) -> deque[tuple[str, int, int]]:
+    def _unknown(self, waiting: Iterable[_Sent], at: int) -> deque[_Sent]:
         """What the store does not know yet; how fresh the others are is kept."""
         known = self.store.read([]).knowledge.positions
         seen = time.perf_counter_ns()
-        unknown = deque[tuple[str, int, int]]()
-        for topic, offset, sent in waiting:
-            position = known.get((topic, 0))
-            if position is None or position.offset <= offset:
-                unknown.append((topic, offset, sent))
-            elif offset % _SAMPLED == 0:
-                self._seen(topic, offset, (seen - sent) // 1000, at)
+        unknown = deque[_Sent]()
+        for one in waiting:
+            position = known.get(one.partition)
+            if position is None or position.offset <= one.offset:
+                unknown.append(one)
+            elif one.offset % _SAMPLED == 0:
+                self._seen(one.partition[0], one.offset, (seen - one.at) // 1000, at)
         return unknown
 
     def _seen(self, topic: str, offset: int, latency: int, at: int) -> None:
         self._fresh.append({"topic": topic, "offset": offset, "latency_us": latency, "at": at})
 
 
-def _noting(waiting: deque[tuple[str, int, int]], topic: str, sent: int) -> Callable[[int], None]:
-    return lambda offset: waiting.append((topic, offset, sent))
+def _noting(waiting: deque[_Sent], topic: str, sent: int) -> Callable[[int, int], None]:
+    return lambda partition, offset: waiting.append(_Sent((topic, partition), offset, sent))
 
 
 def _slices(feed: Iterable[Message], most: int) -> Iterator[list[Message]]:

@@ -18,15 +18,16 @@ import orjson
 import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
-from sluice.engine.encode import Mask, integers
+from sluice.engine.encode import Ints, Mask, integers
 from sluice.engine.vectors import Values, unpack
 from sluice.errors import UserError
 from sluice.lake.requests import encode_requests
 from sluice.lake.tables import Lake
 from sluice.monitor.bronze import Bronze
-from sluice.monitor.looked_up import Pairs, Tables
+from sluice.monitor.knowledge import NOTHING, K, Known, Pairs, pairs
+from sluice.monitor.looked_up import Tables
 from sluice.monitor.related import Related
-from sluice.monitor.stages import known, stale, with_expired, with_pending
+from sluice.monitor.stages import Seen, known, stale, with_all, with_expired, with_pending
 from sluice.monitor.staleness import CAUSES, Cause, Steps, causes_of, staleness_columns
 
 AUDITS = pa.schema(
@@ -66,11 +67,14 @@ class Served:
     vector: bytes
     tables: Mapping[str, int] = field(default_factory=dict)
     """The version of each as-of table."""
+    keys: Mapping[str, Known] | None = None
+    """K by entity key, where the store was in shards; else base and positions are everyone's."""
 
     @property
-    def knowledge(self) -> tuple[int, Pairs, Pairs]:
-        """K, to group by."""
-        return self.base, tuple(sorted(self.positions.items())), tuple(sorted(self.tables.items()))
+    def knowledge(self) -> K:
+        """K, to order and to group by."""
+        by_key = None if self.keys is None else tuple(sorted(self.keys.items()))
+        return K(Known.of(self.base, self.positions), by_key, pairs(self.tables))
 
 
 @dataclass(frozen=True)
@@ -89,21 +93,8 @@ class Audited:
 
 def served_rows(predictions: Iterable[Mapping[str, Any]]) -> list[Served]:
     """The vectors of rows of the table `predictions`; a vector that several models scored counts once."""
-    found: dict[tuple[str, str, str, bytes], Served] = {}
-    for row in predictions:
-        knowledge = json.loads(row["knowledge"])
-        found[row["request_id"], row["event_id"], row["request"], row["vector"]] = Served(
-            row["request_id"],
-            row["event_id"],
-            orjson.loads(row["request"]),
-            row["event_time"],
-            row["definition"],
-            knowledge["base"],
-            knowledge["positions"],
-            row["vector"],
-            knowledge.get("tables", {}),
-        )
-    return list(found.values())
+    rows = {(row["request_id"], row["event_id"], row["request"], row["vector"]): row for row in predictions}
+    return [_served(row, json.loads(row["knowledge"])) for row in rows.values()]
 
 
 def audit(lake: Lake, pipeline: Pipeline, served: Sequence[Served]) -> list[Audited]:
@@ -112,7 +103,7 @@ def audit(lake: Lake, pipeline: Pipeline, served: Sequence[Served]) -> list[Audi
     UserError for vectors of another definition than the pipeline's; Outage while the archive is behind their K.
     """
     _refuse_other_definitions(pipeline, served)
-    ordered = sorted(served, key=lambda item: item.knowledge)
+    ordered = sorted(served, key=lambda item: _order(item.knowledge))
     return _Recomputation(lake, pipeline, ordered).compare() if ordered else []
 
 
@@ -135,20 +126,19 @@ def audit_rows(audited: Iterable[Audited], at: int) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _Group:
-    """The requests of some vectors, the events that matter to them, and which of these lie within their K."""
+    """The requests of some vectors, and what these saw of the events that matter to them."""
 
     requests: pa.Table
-    events: Mapping[str, pa.Table]
-    within: Mapping[str, Mask]
-
-    def held(self) -> dict[str, pa.Table]:
-        """The events within K."""
-        return {name: events.filter(pa.array(self.within[name])) for name, events in self.events.items()}
+    seen: Sequence[Seen]
 
     def knew_more_than_its_time(self) -> bool:
         """Whether K has something that was known only after the time of some request."""
         earliest = integers(self.requests.column("_time"))[0].min()
-        known_at = (integers(events.column("_known"))[0][self.within[name]] for name, events in self.events.items())
+        known_at = (
+            integers(events.column("_known"))[0][part.within[name]]
+            for part in self.seen
+            for name, events in part.events.items()
+        )
         return any(bool((moments > earliest).any()) for moments in known_at)
 
 
@@ -158,23 +148,23 @@ class _Recomputation:
     def __init__(self, lake: Lake, pipeline: Pipeline, served: Sequence[Served]) -> None:
         self._pipeline, self._served = pipeline, served
         self._requests = encode_requests(pipeline, [item.request for item in served])
-        self._bronze = Bronze(lake, pipeline, {item.base for item in served})
+        self._bronze = Bronze(lake, pipeline, {known.base for item in served for known in item.knowledge.each})
         self._events = self._bronze.events
         self._related = Related(pipeline, self._events, self._requests)
         self._tables = Tables(lake, pipeline)
 
     def compare(self) -> list[Audited]:
         """What was served beside what is computed, in the order of what was served."""
-        groups: dict[tuple[int, Pairs, Pairs], list[int]] = {}
+        groups: dict[K, list[int]] = {}
         for place, item in enumerate(self._served):
             groups.setdefault(item.knowledge, []).append(place)
-        for _, positions, _ in groups:
-            self._bronze.require(dict(positions))
+        for within in {within for k in groups for within in k.each}:
+            self._bronze.require(dict(within.positions))
         found: dict[int, bytes] = {}
         pending: dict[int, bytes] = {}
-        for (base, positions, versions), places in groups.items():
-            group = self._group(places, (base, positions))
-            vectors = known(self._pipeline, group.held(), group.requests, self._tables.at(versions))
+        for k, places in groups.items():
+            group = self._group(places, k)
+            vectors = known(self._pipeline, group.seen, group.requests, self._tables.at(k.tables))
             found |= zip(places, vectors, strict=True)
             if group.knew_more_than_its_time():
                 pending |= self._with_pending(places, group)
@@ -184,31 +174,41 @@ class _Recomputation:
         stages = zip(self._served, *self._beyond(), strict=True)
         return [self._audited(item, (found[at], pending[at], *more)) for at, (item, *more) in enumerate(stages)]
 
-    def _group(self, places: list[int], k: tuple[int, Pairs] | None = None) -> _Group:
+    def _group(self, places: list[int], k: K | None = None) -> _Group:
         """Some vectors with the events that matter to them, and which of these lie within K (None: nothing does)."""
         related = self._related.rows(np.array(places, np.int64))
         events = {name: self._events[name].take(pa.array(rows)) for name, rows in related.items()}
-        within = {name: np.zeros(len(rows), bool) for name, rows in related.items()}
-        if k is not None:
-            within = {name: self._bronze.known(name, rows, k[0], dict(k[1])) for name, rows in related.items()}
-        return _Group(self._requests.take(pa.array(places, pa.int64())), events, within)
+        keys: dict[Known, list[str]] = {}
+        for key in self._pipeline.keys:
+            keys.setdefault(k.of(key) if k else Known(), []).append(key)
+        seen = [Seen(frozenset(mine), events, self._within(related, known)) for known, mine in keys.items()]
+        return _Group(self._requests.take(pa.array(places, pa.int64())), seen)
+
+    def _within(self, related: Mapping[str, Ints], known: Known) -> dict[str, Mask]:
+        """Which of some events lie within what was known."""
+        if known == Known():
+            return {name: np.zeros(len(rows), bool) for name, rows in related.items()}
+        base, positions = known.base, dict(known.positions)
+        return {name: self._bronze.known(name, rows, base, positions) for name, rows in related.items()}
 
     def _with_pending(self, places: list[int], group: _Group) -> dict[int, bytes]:
         """Vectors with all that each could have known: events that had reached us, and tables that were loaded."""
         times, _ = integers(group.requests.column("_time"))
-        asked = [(self._served[place].knowledge[2], time) for place, time in zip(places, times.tolist(), strict=True)]
+        asked = [
+            (self._served[place].knowledge.tables, time) for place, time in zip(places, times.tolist(), strict=True)
+        ]
         found: dict[int, bytes] = {}
         for versions, mine in self._tables.loaded(asked).items():
             requests, lookups = group.requests.take(pa.array(mine)), self._tables.at(versions)
-            vectors = with_pending(self._pipeline, group.events, group.within, requests, lookups)
+            vectors = with_pending(self._pipeline, group.seen, requests, lookups)
             found |= zip((places[place] for place in mine), vectors, strict=True)
         return found
 
     def _beyond(self) -> tuple[list[bytes], list[bytes]]:
         """Every vector with all that history has by now, and with what has expired too."""
         group = self._group(list(range(len(self._served))))
-        told = self._pipeline, group.events, group.requests, self._tables.newest()
-        return known(*told), with_expired(*told)
+        told = self._pipeline, group.seen[0].events, group.requests, self._tables.newest()
+        return with_all(*told), with_expired(*told)
 
     def _audited(self, item: Served, stages: Sequence[bytes]) -> Audited:
         return Audited(item, differences(self._pipeline, item.vector, stages[0]), stale(self._pipeline, stages))
@@ -226,6 +226,28 @@ def differences(pipeline: Pipeline, served: bytes, computed: bytes) -> dict[str,
             name: (_shown(left, name), _shown(right, name)) for name in names if _bits(left, name) != _bits(right, name)
         }
     return found or {WHOLE: (served.hex(), computed.hex())}
+
+
+def _served(row: Mapping[str, Any], knowledge: Mapping[str, Any]) -> Served:
+    keys = None
+    if "keys" in knowledge:
+        keys = {key: Known.of(known["base"], known["positions"]) for key, known in knowledge["keys"].items()}
+    return Served(
+        row["request_id"],
+        row["event_id"],
+        orjson.loads(row["request"]),
+        row["event_time"],
+        row["definition"],
+        knowledge.get("base", NOTHING),
+        knowledge.get("positions", {}),
+        row["vector"],
+        knowledge.get("tables", {}),
+        keys,
+    )
+
+
+def _order(k: K) -> tuple[Known, tuple[tuple[str, Known], ...], Pairs]:
+    return k.everywhere, k.keys or (), k.tables
 
 
 def _bits(values: Values, name: str) -> tuple[bytes, bool]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.asof import Lookups
 from sluice.lake.asof import load, loads, newest
 from sluice.lake.tables import Lake
-
-Pairs: TypeAlias = tuple[tuple[str, int], ...]
-"""Positions of partitions or versions of tables, in the order of their names."""
+from sluice.monitor.knowledge import Pairs
 
 
 class Tables:

@@ -12,6 +12,7 @@ between what was served and all there is, each part has exactly one cause, and n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -19,11 +20,13 @@ import pyarrow as pa
 
 from sluice.declare.operate import AS_SERVED
 from sluice.declare.pipeline import Pipeline
+from sluice.declare.views import Windows
 from sluice.engine.arrivals import ARRIVED
 from sluice.engine.asof import Lookups
+from sluice.engine.batch import Column
 from sluice.engine.encode import Mask, integers
 from sluice.engine.layout import ALWAYS
-from sluice.engine.vectors import Values, as_values, pack, unpack, vectors
+from sluice.engine.vectors import Values, as_values, complete, pack, unpack, vectors, windowed
 from sluice.monitor.staleness import Steps
 
 Events = Mapping[str, pa.Table]
@@ -31,18 +34,36 @@ _LONG_AGO = 2**61
 """Microseconds by which watermarks are set back so that nothing has come too late."""
 
 
-def known(pipeline: Pipeline, events: Events, requests: pa.Table, lookups: Lookups) -> list[bytes]:
-    """The packed vectors of requests from all of these events."""
-    return pack(pipeline, as_values(pipeline, vectors(pipeline, events, requests, lookups)))
+@dataclass(frozen=True)
+class Seen:
+    """Events of every stream, and which of these lie within what the features of some entity keys know."""
+
+    keys: frozenset[str]
+    events: Events
+    within: Mapping[str, Mask]
 
 
-def with_pending(
-    pipeline: Pipeline, events: Events, within: Mapping[str, Mask], requests: pa.Table, lookups: Lookups
-) -> list[bytes]:
+def known(pipeline: Pipeline, seen: Sequence[Seen], requests: pa.Table, lookups: Lookups) -> list[bytes]:
+    """The packed vectors of requests from the events within K, of each entity key its own."""
+    columns: dict[str, Column] = {}
+    for part in seen:
+        held = {name: events.filter(pa.array(part.within[name])) for name, events in part.events.items()}
+        columns |= windowed(pipeline, _views(pipeline, part), held, requests)
+    return pack(pipeline, complete(pipeline, requests, columns, lookups))
+
+
+def with_pending(pipeline: Pipeline, seen: Sequence[Seen], requests: pa.Table, lookups: Lookups) -> list[bytes]:
     """The same from the events within K and, for each request, those that were known by its time."""
-    arrived = {name: _arrived(table, within[name]) for name, table in events.items()}
-    found = vectors(pipeline, arrived, requests, lookups, knowledge=AS_SERVED)
-    return pack(pipeline, as_values(pipeline, found))
+    columns: dict[str, Column] = {}
+    for part in seen:
+        arrived = {name: _arrived(table, part.within[name]) for name, table in part.events.items()}
+        columns |= windowed(pipeline, _views(pipeline, part), arrived, requests, knowledge=AS_SERVED)
+    return pack(pipeline, complete(pipeline, requests, columns, lookups))
+
+
+def with_all(pipeline: Pipeline, events: Events, requests: pa.Table, lookups: Lookups) -> list[bytes]:
+    """The same from all events."""
+    return pack(pipeline, as_values(pipeline, vectors(pipeline, events, requests, lookups)))
 
 
 def with_expired(pipeline: Pipeline, events: Events, requests: pa.Table, lookups: Lookups) -> list[bytes]:
@@ -51,7 +72,7 @@ def with_expired(pipeline: Pipeline, events: Events, requests: pa.Table, lookups
     Which copy of a version came first still decides, and how far apart in time an event and what is told about it may
     be is a rule of its own, which stays.
     """
-    return known(pipeline, {name: _forgiven(table) for name, table in events.items()}, requests, lookups)
+    return with_all(pipeline, {name: _forgiven(table) for name, table in events.items()}, requests, lookups)
 
 
 def stale(pipeline: Pipeline, stages: Sequence[bytes]) -> dict[str, Steps]:
@@ -60,6 +81,10 @@ def stale(pipeline: Pipeline, stages: Sequence[bytes]) -> dict[str, Steps]:
         return {}
     values = unpack(pipeline, list(stages))
     return {place.name: _steps(values, place.name) for place in pipeline.features if _changes(values, place.name)}
+
+
+def _views(pipeline: Pipeline, part: Seen) -> list[Windows]:
+    return [view for view in pipeline.windows if view.of in part.keys]
 
 
 def _steps(values: Values, name: str) -> Steps:

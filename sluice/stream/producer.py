@@ -25,10 +25,14 @@ class Sender(Protocol):
         *,
         at: int,
         key: bytes | None = None,
+        partition: int | None = None,
         headers: Headers | None = None,
-        stored: Callable[[int], None] | None = None,
+        stored: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Hand over one record; `at` is the event clock in microseconds, `stored` is called with its offset."""
+        """Hand over one record; `at` is the event clock in microseconds, `stored` is called with its place.
+
+        The partition is the one named, else that of the key (`keys.record_key`).
+        """
         ...
 
     def flush(self) -> None:
@@ -39,7 +43,7 @@ class Sender(Protocol):
 class Producer:
     """Sends payloads to Kafka; a record is in its topic once, also when the connection broke in between."""
 
-    def __init__(self, bootstrap: str, *, linger_ms: int = 5) -> None:
+    def __init__(self, bootstrap: str, *, linger_ms: int = 5, largest: int = 2**20) -> None:
         self._bootstrap = bootstrap
         self._errors: list[BaseException] = []
         with answering(bootstrap):
@@ -48,6 +52,7 @@ class Producer:
                 acks="all",
                 linger_ms=linger_ms,
                 enable_idempotence=True,
+                max_request_size=largest,
                 **PATIENCE,
             )
 
@@ -58,20 +63,29 @@ class Producer:
         *,
         at: int,
         key: bytes | None = None,
+        partition: int | None = None,
         headers: Headers | None = None,
-        stored: Callable[[int], None] | None = None,
+        stored: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Hand over one record; `at` is the event clock in microseconds, `stored` is called with its offset."""
+        """Hand over one record; `at` is the event clock in microseconds, `stored` is called with its place.
+
+        The partition is the one named, else that of the key (`keys.record_key`).
+        """
         with answering(self._bootstrap):
             try:
                 future = self._producer.send(
-                    topic, value=payload, key=key, timestamp_ms=at // 1000, headers=headers or []
+                    topic,
+                    value=payload,
+                    key=key,
+                    partition=partition,
+                    timestamp_ms=at // 1000,
+                    headers=headers or [],
                 )
             except MessageSizeTooLargeError as error:
                 raise DataError(str(error), where=topic, next_step="send it in smaller events") from None
         future.add_errback(self._errors.append)
         if stored is not None:
-            future.add_callback(lambda metadata: stored(metadata.offset))
+            future.add_callback(lambda metadata: stored(metadata.partition, metadata.offset))
 
     def flush(self) -> None:
         """Wait until everything handed over is stored; ServiceDown if something is not."""

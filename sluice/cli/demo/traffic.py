@@ -14,7 +14,7 @@ from typing import Self
 from flows.place import place
 from sluice.cli.demo.clock import clock
 from sluice.cli.demo.events import Days
-from sluice.engine.places import open_store
+from sluice.engine.shards import open_online
 from sluice.errors import Outage
 from sluice.local.replay import Replay
 from sluice.settings import settings
@@ -128,7 +128,7 @@ class _Hurry:
 def _serve(callers: Callers, orders: Connection, hurried: Connection) -> None:
     """The callers' process: one span of days after the other, each answered with what went wrong, or nothing."""
     here = place(callers.pipeline)
-    store = open_store(here.settings.online_uri, here.pipeline.name, read_only=True)
+    store = open_online(here.settings.online_uri, here.pipeline.name)
     hurry = _Hurry(hurried)
     with Producer(here.settings.kafka) as producer:
         replay = Replay(

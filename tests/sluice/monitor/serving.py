@@ -81,7 +81,7 @@ class Serving:
         ids, times = encoded.column("_id").to_pylist(), encoded.column("_time").to_pylist()
         self.answers += 1
         for place, (row, id_, time, vector) in enumerate(zip(rows, ids, times, packed, strict=True)):
-            self._log(f"r{self.answers}-{place}", row, id_, time, vector, found.known())
+            self._log(f"r{self.answers}-{place}", row, id_, time, vector, found.known(place))
         return packed
 
     def fold(self, messages: Sequence[Message]) -> None:

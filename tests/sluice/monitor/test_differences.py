@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from sluice.monitor.audit import AUDITS, WHOLE, Audited, Served, audit_rows, differences, served_rows
+from sluice.monitor.knowledge import Known
 from tests.sluice.stream.payments import pipeline
 
 pytestmark = pytest.mark.unit
@@ -82,6 +83,16 @@ def test_a_vector_that_several_models_scored_counts_once() -> None:
     found = served_rows([row(role="champion"), row(role="shadow")])
 
     assert found == [Served("r", "7", {"payment_id": 7}, 5, "d", 3, {"payments.payments/0": 17}, b"v")]
+
+
+def test_a_vector_from_shards_knows_for_each_entity() -> None:
+    of_card = {"base": 3, "positions": {"payments.payments/1": 17, "payments.disputes/0": 2}}
+    found = served_rows([row(knowledge=json.dumps({"keys": {"card": of_card}, "tables": {"holidays": 1}}))])[0]
+
+    assert found.knowledge.of("card") == Known(3, (("payments.disputes/0", 2), ("payments.payments/1", 17)))
+    assert found.knowledge.of("shop") == Known(-1, ())
+    assert found.tables == {"holidays": 1}
+    assert served_rows([row()])[0].knowledge.of("card") == Known(3, (("payments.payments/0", 17),))
 
 
 def test_two_vectors_of_one_event_are_two() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.asof import NOTHING
 from sluice.engine.vectors import unpack
-from sluice.monitor.stages import known, stale, with_expired, with_pending
+from sluice.monitor.stages import Seen, known, stale, with_all, with_expired, with_pending
 from sluice.monitor.staleness import CAUSES, causes_of
 from tests.sluice.engine.folding import assert_same_bits
 from tests.sluice.engine.oracle import Version, packed_vector
@@ -33,12 +33,12 @@ def stages(pipeline: Pipeline, world: World, within: Known) -> list[tuple[bytes,
     versions = {stream.name: [v for v in world.versions if v.stream == stream.name] for stream in pipeline.streams}
     events = {stream.name: table(stream, versions[stream.name]) for stream in pipeline.streams}
     masks = {name: np.array([within[version] for version in mine], bool) for name, mine in versions.items()}
-    held = {name: table(pipeline.stream(name), [v for v in mine if within[v]]) for name, mine in versions.items()}
     asked = asked_table(pipeline, world.requests)
-    first = known(pipeline, held, asked, NOTHING)
-    second = with_pending(pipeline, events, masks, asked, NOTHING)
-    rest = (function(pipeline, events, asked, NOTHING) for function in (known, with_expired))
-    return list(zip(first, second, *rest, strict=True))
+    # the entity keys apart, as where each is known by a shard of its own
+    seen = [Seen(frozenset({key}), events, masks) for key in pipeline.keys]
+    nearest = (function(pipeline, seen, asked, NOTHING) for function in (known, with_pending))
+    rest = (function(pipeline, events, asked, NOTHING) for function in (with_all, with_expired))
+    return list(zip(*nearest, *rest, strict=True))
 
 
 def defined(pipeline: Pipeline, world: World, within: Known) -> list[tuple[bytes, ...]]:

@@ -12,6 +12,7 @@ import orjson
 from sluice.clock import rfc3339
 from sluice.declare.durations import HOUR, MINUTE
 from sluice.declare.pipeline import Pipeline
+from sluice.stream.keys import record_key
 from sluice.stream.producer import Sender
 from sluice.stream.topics import stream_topic
 
@@ -44,10 +45,11 @@ def feed(seed: int, size: int) -> list[Message]:
 
 
 def send(pipeline: Pipeline, sender: Sender, messages: Sequence[Message]) -> None:
-    """Produce messages to a pipeline's topics."""
+    """Produce messages to a pipeline's topics; what has no key is given one, so that every broker puts it alike."""
     for message in messages:
+        key = record_key(pipeline.stream(message.stream), message.payload) or b"unreadable"
         topic = stream_topic(pipeline.name, message.stream)
-        sender.send(topic, message.payload, at=message.at, headers=message.headers)
+        sender.send(topic, message.payload, at=message.at, key=key, headers=message.headers)
     sender.flush()
 
 

@@ -10,10 +10,8 @@ import orjson
 import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
-from sluice.engine.build import build
 from sluice.engine.encode import encode
 from sluice.engine.fold import load_base
-from sluice.engine.history import keep, rows
 from sluice.engine.store import TileStore
 from sluice.lake.delivery import Delivery
 from sluice.lake.tables import Lake
@@ -22,6 +20,7 @@ from sluice.stream.archive import Archive
 from sluice.stream.memory import MemoryRecord, MemoryTopics
 from spark_jobs.ingest import ingest
 from tests.sluice.stream.feeds import Message, send
+from tests.sluice.stream.reference import tiles_of
 
 FILE = Path(__file__).with_name("payments.py")
 
@@ -77,11 +76,14 @@ class History:
 
     def load(self, store: TileStore) -> int:
         """Start a store from published history; the base."""
-        base, events = self.lake.version("batches"), self.versions()
-        kept = keep(self.pipeline)
-        built = {view.name: build(view, rows(view, events, kept=kept)) for view in self.pipeline.windows}
-        load_base(self.pipeline, store, base, built, events)
+        base, tiles, events = self.base()
+        load_base(self.pipeline, store, base, tiles, events)
         return base
+
+    def base(self) -> tuple[int, Mapping[str, pa.Table], Mapping[str, pa.Table]]:
+        """The version of published history, its tiles by view, and its events by stream."""
+        events = self.versions()
+        return self.lake.version("batches"), tiles_of(self.pipeline, events), events
 
 
 def _line(message: Message) -> bytes:

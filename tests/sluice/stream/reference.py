@@ -11,8 +11,10 @@ import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
+from sluice.engine.build import build
 from sluice.engine.encode import encode
 from sluice.engine.facts import encoded_schema
+from sluice.engine.history import keep, rows
 from sluice.engine.read import answer
 from sluice.engine.store import TileStore
 from sluice.engine.vectors import as_values, pack, vectors
@@ -23,24 +25,51 @@ from sluice.stream.records import bronze_rows
 from sluice.stream.topics import stream_topic
 from tests.sluice.stream.feeds import Message
 
+_PLACE = {"_topic": pa.string(), "_partition": pa.int64(), "_position": pa.int64()}
+
 
 def history(pipeline: Pipeline, records: Mapping[str, Sequence[MemoryRecord]]) -> dict[str, pa.Table]:
     """Every version of every event that the contract accepts, with the watermark that it met, by stream."""
+    return {name: located.drop([*_PLACE]) for name, located in located_history(pipeline, records).items()}
+
+
+def located_history(pipeline: Pipeline, records: Mapping[str, Sequence[MemoryRecord]]) -> dict[str, pa.Table]:
+    """`history` with the place that each version came from: `_topic`, `_partition` and `_position`."""
     return {
         stream.name: _encoded(stream, records.get(stream_topic(pipeline.name, stream.name), []))
         for stream in pipeline.streams
     }
 
 
+def known_within(located: Mapping[str, pa.Table], positions: Mapping[str, int]) -> dict[str, pa.Table]:
+    """The history before some positions, named as in K."""
+    found = {}
+    for name, table in located.items():
+        places = zip(*(table.column(column).to_pylist() for column in _PLACE), strict=True)
+        before = [at < positions.get(f"{topic}/{partition}", 0) for topic, partition, at in places]
+        found[name] = table.filter(pa.array(before, pa.bool_())).drop([*_PLACE])
+    return found
+
+
 def _encoded(stream: Stream, records: Sequence[MemoryRecord]) -> pa.Table:
+    schema = pa.schema([*encoded_schema(stream), *_PLACE.items()])
     if not records:
-        return encoded_schema(stream).empty_table()
-    rows = encode(check(stream, bronze_rows(records, batch=""), batch="").accepted, stream).to_pylist()
-    greatest: int | None = None
-    for row in rows:
-        row["_watermark"] = greatest
-        greatest = row["_time"] if greatest is None else max(greatest, row["_time"])
-    return pa.Table.from_pylist(rows, schema=encoded_schema(stream))
+        return schema.empty_table()
+    accepted = check(stream, bronze_rows(records, batch=""), batch="").accepted
+    rows = encode(accepted, stream).to_pylist()
+    places = zip(*(accepted.column(name).to_pylist() for name in ("_source", "_partition", "_position")), strict=True)
+    greatest: dict[int, int] = {}
+    for row, (source, partition, position) in zip(rows, places, strict=True):
+        row["_watermark"] = greatest.get(partition)
+        greatest[partition] = max(row["_time"], greatest.get(partition, row["_time"]))
+        row |= {"_topic": source.removeprefix("kafka:"), "_partition": partition, "_position": position}
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def tiles_of(pipeline: Pipeline, events: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """The tiles of all entities from the versions of events."""
+    kept = keep(pipeline)
+    return {view.name: build(view, rows(view, events, kept=kept)) for view in pipeline.windows}
 
 
 def questions(messages: Sequence[Message], seed: int, size: int) -> list[dict[str, Any]]:
