@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pyarrow.dataset as ds
 from prefect import flow, task
 
@@ -12,7 +14,9 @@ from sluice.engine.encode import encode
 from sluice.engine.fold import load_base
 from sluice.engine.history import keep
 from sluice.engine.places import open_store
+from sluice.engine.shards import spread_of
 from sluice.lake.asof import newest
+from sluice.stream.loading import load_spread
 
 
 @flow(name="features")
@@ -59,9 +63,14 @@ def load_online(pipeline: str, base: int, at: int) -> None:
     events = {
         stream.name: encode(lake.read(f"silver/{stream.name}", where=recent), stream) for stream in declared.streams
     }
-    store = open_store(here.settings.online_uri, declared.name)
+    opened = partial(open_store, here.settings.online_uri)
+    store = opened(declared.name)
     try:
-        load_base(declared, store, base, tiles, events)
+        spread = spread_of(store)
+        if spread.whole:
+            load_base(declared, store, base, tiles, events)
+        else:
+            load_spread(declared, opened, spread, base, tiles, events)
     finally:
         store.close()
 

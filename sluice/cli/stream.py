@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 from collections.abc import Callable
@@ -9,43 +10,110 @@ from typing import Annotated
 
 import typer
 
+from sluice.declare import pipeline as declare
 from sluice.declare.loading import load_pipeline
 from sluice.engine.places import open_store
 from sluice.lake.tables import Lake
 from sluice.settings import settings
 from sluice.stream.archive import Archive
-from sluice.stream.fold import FoldConsumer
-from sluice.stream.topics import create_topics
+from sluice.stream.division import Division
+from sluice.stream.standing import standings
+from sluice.stream.topics import create_topics, spread_of_topics
 
 stream = typer.Typer(
-    help="Create a pipeline's topics; fold them into the online store; archive them.", no_args_is_help=True
+    help="Create a pipeline's topics; fold them into the online store, by one process or by several; archive them.",
+    no_args_is_help=True,
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
+Owned = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--partition",
+        min=0,
+        help="A partition to own, for as long as it runs; may be repeated. By default the processes that run this "
+        "command share all of them out, and take over from one that dies.",
+    ),
+]
+Partitions = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1000,
+        help="How many each topic has, which is for ever: as many folds can share the work. By default as many as "
+        "there are already, else one.",
+    ),
+]
 
 
 @stream.command()
-def topics(pipeline: Pipeline) -> None:
-    """Create the pipeline's topics where they are missing."""
-    for name in create_topics(settings().kafka, load_pipeline(pipeline)):
+def topics(pipeline: Pipeline, partitions: Partitions = None) -> None:
+    """Create the pipeline's topics where they are missing, and print the names of all.
+
+    With several partitions the online store is in as many shards, each with a store of its own, and the topic
+    `<pipeline>.by_entity` tells each shard what can touch its entities. Then run the flow `features`, which starts the
+    shards from history; as many `sluice stream route` and `sluice stream fold` as there are cores to spare; and one
+    `sluice stream archive`.
+    """
+    declared = load_pipeline(pipeline)
+    names = create_topics(settings().kafka, declared, partitions)
+    division = _division(declared)
+    if not division.spread.whole:
+        division.remember()
+    for name in names:
         typer.echo(name)
 
 
 @stream.command()
-def fold(pipeline: Pipeline) -> None:
-    """Fold the pipeline's topics into the online store, until SIGTERM or Ctrl-C."""
-    declared = load_pipeline(pipeline)
-    store = open_store(settings().online_uri, declared.name)
-    try:
-        FoldConsumer(declared, store, settings().kafka).run(_until_told())
-    finally:
-        store.close()
+def route(pipeline: Pipeline, partition: Owned = None) -> None:
+    """Tell each shard of the online store what concerns its entities, until SIGTERM or Ctrl-C.
+
+    Only for topics with several partitions. An event lies in the partition of its id, and its customer and its
+    terminal in two shards: the router of that partition reads it, keeps what may still be corrected, and passes it on
+    to both. At its end it says what it did.
+    """
+    done = _division(load_pipeline(pipeline)).route(partition or [], _until_told())
+    typer.echo(f"{done.events:,} events routed, {done.fresh:,} of them kept here")
+    typer.echo(f"{done.waiting:,} had to wait for the event that they are about")
+    typer.echo(f"{done.misplaced:,} did not lie in the partition of their key")
+
+
+@stream.command()
+def fold(pipeline: Pipeline, partition: Owned = None) -> None:
+    """Fold the pipeline's topics into the online store, until SIGTERM or Ctrl-C.
+
+    With one partition, one process folds everything; of two, the one that comes second to a batch ends. With several,
+    any number of processes share the shards, each of which has one writer at a time; they need a router
+    (`sluice stream route`).
+    """
+    _division(load_pipeline(pipeline)).fold(partition or [], _until_told())
+
+
+@stream.command()
+def status(pipeline: Pipeline) -> None:
+    """Show how the pipeline is divided, and how many records each shard has still to learn of.
+
+    A shard that stays behind while the others do not has no fold, or a partition of the topics has no router.
+    """
+    declared, here = load_pipeline(pipeline), settings()
+    spread = spread_of_topics(here.kafka, declared)
+    typer.echo(f"{declared.name}: {spread.partitions} partitions, {spread.shards} shards")
+    opened = functools.partial(open_store, here.online_uri, read_only=True)
+    for standing in standings(declared, spread, here.kafka, opened):
+        typer.echo(str(standing))
 
 
 @stream.command()
 def archive(pipeline: Pipeline) -> None:
-    """Archive the pipeline's topics into the lake, until SIGTERM or Ctrl-C."""
+    """Archive the pipeline's topics into the lake, until SIGTERM or Ctrl-C: one process for all partitions."""
     declared = load_pipeline(pipeline)
     Archive(declared, Lake(settings().places.lake_uri, declared.name), settings().kafka).run(_until_told())
+
+
+def _division(pipeline: declare.Pipeline) -> Division:
+    """A pipeline as its topics say that it is divided."""
+    here = settings()
+    opened = functools.partial(open_store, here.online_uri)
+    return Division(pipeline, spread_of_topics(here.kafka, pipeline), here.kafka, opened)
 
 
 def _until_told() -> Callable[[], bool]:

@@ -19,24 +19,20 @@ from sluice.declare.streams import Stream
 from sluice.engine.encode import encode
 from sluice.engine.fold import MicroBatch, fold
 from sluice.engine.forget import forget_expired
-from sluice.engine.history import keep
 from sluice.engine.store import Knowledge, Partition, Position, StoreDown, TileStore
 from sluice.errors import Outage
 from sluice.lake.contract import check
 from sluice.lake.watermarks import with_watermarks
 from sluice.stream.records import Record, bronze_rows, by_partition
 from sluice.stream.subscription import Subscription
+from sluice.stream.tidying import Tidying
 from sluice.stream.topics import source_of, stream_topic
 
 logger = logging.getLogger(__name__)
 
 _LOOK_MS = 500
 """How long to wait for records before looking whether to stop."""
-_FORGET_EVERY = 500
-"""At least so many batches between two clean-ups of what no request can reach."""
-_FORGET_SHARE = 32
-"""And one in so many parts of the longest horizon: a clean-up looks through everything that the store has."""
-_AGAIN_S = 0.5
+AGAIN_S = 0.5
 """How long to wait for a store that went away before it is asked again."""
 
 
@@ -48,8 +44,10 @@ class FoldConsumer:
     store: TileStore
     bootstrap: str
     most: int = 1000
-    _forgotten: int | None = field(default=None, init=False)
-    """The least watermark at the last clean-up."""
+    _tidying: Tidying = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tidying = Tidying(self.pipeline)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Fold until `stopped()`; LostPartition when another consumer has taken over.
@@ -58,7 +56,6 @@ class FoldConsumer:
         """
         known = self.store.read([]).knowledge
         topics = [stream_topic(self.pipeline.name, stream.name) for stream in self.pipeline.streams]
-        folded = 0
         with Subscription(self.bootstrap, topics, known.offset, most=self.most) as subscription:
             while not stopped():
                 records = subscription.poll(_LOOK_MS)
@@ -66,9 +63,9 @@ class FoldConsumer:
                     continue
                 try:
                     known = replace(known, positions=self.fold(records, known.positions))
-                    folded += 1
-                    if folded % _FORGET_EVERY == 0:
-                        self._tidy(known.positions)
+                    watermark = self._tidying.due(known.positions.values())
+                    if watermark is not None:
+                        forget_expired(self.pipeline, self.store, watermark)
                 except StoreDown as error:
                     logger.warning(
                         "%s\n  the fold waits, and goes on from the positions that the store then has", error
@@ -85,7 +82,7 @@ class FoldConsumer:
     def _as_stored(self, known: Knowledge, stopped: Callable[[], bool]) -> Knowledge:
         """What a store knows that went away, as soon as it is back; Outage if it came back with another base."""
         while not stopped():
-            time.sleep(_AGAIN_S)
+            time.sleep(AGAIN_S)
             try:
                 stored = self.store.read([]).knowledge
             except StoreDown:
@@ -98,14 +95,6 @@ class FoldConsumer:
                 )
             return stored
         return known
-
-    def _tidy(self, positions: Mapping[Partition, Position]) -> None:
-        """Forget what no event and no request can reach, if there may be enough of it since the last time."""
-        watermarks = [at.watermark for at in positions.values() if at.watermark is not None]
-        least, step = min(watermarks, default=None), keep(self.pipeline) // _FORGET_SHARE
-        if least is not None and (self._forgotten is None or least >= self._forgotten + step):
-            forget_expired(self.pipeline, self.store, least)
-            self._forgotten = least
 
 
 def micro_batch(pipeline: Pipeline, records: Sequence[Record], positions: Mapping[Partition, Position]) -> MicroBatch:

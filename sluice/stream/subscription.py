@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain
 from types import TracebackType
 from typing import Self
@@ -20,14 +20,20 @@ _WAIT_MS = 500
 
 
 class Subscription:
-    """All partitions of some topics, each from its next offset; a partition without one starts at its first record.
+    """Partitions of some topics, each from its next offset; a partition without one starts at its first record.
 
-    UserError when a topic is missing, ServiceDown when Kafka does not answer. A broker that goes away later only makes
-    `poll` return nothing until it is back.
+    All of them, or those of the given numbers, which may change later. UserError when a topic is missing, ServiceDown
+    when Kafka does not answer. A broker that goes away later only makes `poll` return nothing until it is back.
     """
 
     def __init__(
-        self, bootstrap: str, topics: Sequence[str], position: Callable[[Partition], int | None], *, most: int = 1000
+        self,
+        bootstrap: str,
+        topics: Sequence[str],
+        position: Callable[[Partition], int | None],
+        *,
+        numbers: Collection[int] | None = None,
+        most: int = 1000,
     ) -> None:
         self._bootstrap = bootstrap
         with answering(bootstrap):
@@ -43,8 +49,8 @@ class Subscription:
             )
         try:
             with answering(bootstrap):
-                self._assign(topics)
-                self.seek(position)
+                self._held = {topic: self._partitions_of(topic) for topic in topics}
+                self._assign(numbers, position)
         except BaseException:
             self._consumer.close()
             raise
@@ -64,11 +70,7 @@ class Subscription:
     def seek(self, position: Callable[[Partition], int | None]) -> None:
         """Go on from other offsets; a partition without one starts at its first record."""
         for partition in sorted(self._consumer.assignment()):
-            offset = position((partition.topic, partition.partition))
-            if offset is None:
-                self._consumer.seek_to_beginning(partition)
-            else:
-                self._consumer.seek(partition, offset)
+            self._seek(partition, position)
 
     def ends(self) -> dict[Partition, int]:
         """The offset after the last record of every partition."""
@@ -76,14 +78,33 @@ class Subscription:
             ends = self._consumer.end_offsets(list(self._consumer.assignment()))
         return {(partition.topic, partition.partition): end for partition, end in ends.items()}
 
+    def move_to(self, numbers: Collection[int], position: Callable[[Partition], int | None]) -> None:
+        """Read the partitions of these numbers from now on: those that stay go on, others start at their offsets."""
+        with answering(self._bootstrap):
+            self._assign(numbers, position)
+
     def close(self) -> None:
         """Let go of the connection."""
         self._consumer.close()
 
-    def _assign(self, topics: Sequence[str]) -> None:
-        self._consumer.assign(
-            [TopicPartition(topic, number) for topic in topics for number in sorted(self._partitions_of(topic))]
-        )
+    def _assign(self, numbers: Collection[int] | None, position: Callable[[Partition], int | None]) -> None:
+        before = self._consumer.assignment()
+        partitions = [
+            TopicPartition(topic, number)
+            for topic, held in self._held.items()
+            for number in sorted(held if numbers is None else held & {*numbers})
+        ]
+        self._consumer.assign(partitions)
+        for partition in partitions:
+            if partition not in before:
+                self._seek(partition, position)
+
+    def _seek(self, partition: TopicPartition, position: Callable[[Partition], int | None]) -> None:
+        offset = position((partition.topic, partition.partition))
+        if offset is None:
+            self._consumer.seek_to_beginning(partition)
+        else:
+            self._consumer.seek(partition, offset)
 
     def _partitions_of(self, topic: str) -> set[int]:
         found: set[int] = self._consumer.partitions_for_topic(topic)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from sluice.local import services
-from sluice.local.ports import free_port
+from sluice.local.ports import free_port, is_taken
+from sluice.local.processes import stop
+from sluice.local.records import Records
 from sluice.settings import settings
 
 
 @dataclass
 class Broker:
-    """The embedded broker, to start and stop."""
+    """The embedded broker, to start, stop and kill; what it holds outlives all three."""
 
     home: Path
     port: int = 0
@@ -34,6 +37,15 @@ class Broker:
     def down(self) -> None:
         with self._settings():
             services.down(["kafka"])
+
+    def kill(self) -> None:
+        """End it without a word (kill -9)."""
+        record = Records(self.home).read("kafka")
+        assert record is not None
+        stop(record, patience=0.0)
+        while is_taken(self.port) or is_taken(self.port + 1):
+            # its threads still die, and hold what it listened on
+            time.sleep(0.02)
 
     @contextmanager
     def _settings(self) -> Iterator[None]:

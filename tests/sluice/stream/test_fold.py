@@ -12,9 +12,9 @@ import pytest
 
 from sluice.clock import rfc3339
 from sluice.declare.durations import HOUR
-from sluice.engine.history import keep
+from sluice.engine.forget import forget_expired
 from sluice.engine.sqlite import SqliteStore
-from sluice.engine.store import Change, LostPartition, MemoryStore, Position
+from sluice.engine.store import LostPartition, MemoryStore, Position
 from sluice.lake.contract import check
 from sluice.stream.fold import FoldConsumer, micro_batch
 from sluice.stream.memory import MemoryRecord, MemoryTopics
@@ -171,7 +171,8 @@ def test_what_is_forgotten_is_missed_by_no_request_within_the_horizon(tmp_path: 
         for batch in _cut(topics, "uneven"):
             positions = consumer.fold(batch, positions)
             if forgetful:
-                consumer._tidy(positions)
+                watermarks = [at.watermark for at in positions.values() if at.watermark is not None]
+                forget_expired(pipeline, store, min(watermarks, default=START))
         held = contents(store)
         sizes.append((sum(map(len, held.heads.values())), len(held.facts)))
         assert answered(pipeline, store, asked) == expected
@@ -179,22 +180,6 @@ def test_what_is_forgotten_is_missed_by_no_request_within_the_horizon(tmp_path: 
 
     assert sizes[1][0] < sizes[0][0]
     assert sizes[1][1] < sizes[0][1]
-
-
-def test_the_store_is_tidied_again_when_the_least_watermark_has_come_on_by_a_share_of_the_horizon() -> None:
-    class Counting(MemoryStore):
-        tidied = 0
-
-        def apply(self, change: Change, *, forget: int | None = None) -> None:
-            self.tidied += forget is not None
-            super().apply(change, forget=forget)
-
-    store, step = Counting(), keep(pipeline) // 32
-    consumer = FoldConsumer(pipeline, store, bootstrap="")
-    for at, ahead in ((None, 0), (0, 0), (step - 1, step), (step, step), (step, 5 * step), (9 * step, 2 * step - 1)):
-        consumer._tidy({(TOPIC, 0): Position(1, at), (TOLD, 0): Position(1, ahead)})
-
-    assert store.tidied == 2
 
 
 def test_a_batch_that_another_consumer_has_folded_is_lost_whole() -> None:
