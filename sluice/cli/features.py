@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,7 +20,7 @@ from sluice.errors import UserError
 from sluice.settings import settings
 
 features = typer.Typer(
-    help="Explain a pipeline's features; get them of an entity; compute them for files; freeze what they mean.",
+    help="Explain a pipeline's features; get them, tell what they take, compute them for files; freeze what they mean.",
     no_args_is_help=True,
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
@@ -32,6 +33,7 @@ Input = Annotated[
 ]
 Output = Annotated[Path, typer.Option("--out", help="The parquet file to write.")]
 Engine = Annotated[Literal["local", "spark"], typer.Option(help="Where: in this process, or on a worker of Spark.")]
+Largest = Annotated[int, typer.Option(min=0, help="How many of the largest entities of each view to show.")]
 _WIDE = 240
 Again = Annotated[bool, typer.Option("--again", help="Also when it was frozen as something else: a new version.")]
 
@@ -97,6 +99,26 @@ def get(pipeline: Pipeline, values: Values, at: At = None, most: Most = 10) -> N
 
     for line in look_up(load_pipeline(pipeline), dict(_pair(text) for text in values), at, most):
         typer.echo(line)
+
+
+@features.command()
+def sizes(pipeline: Pipeline, largest: Largest = 3) -> None:
+    """Tell how much the online store keeps of each view, and of its largest entities."""
+    from sluice.engine.shards import open_shards
+    from sluice.engine.sizes import sizes as measured
+
+    declared = load_pipeline(pipeline)
+    table = Table(
+        "view", *(Column(name, justify="right") for name in ("entities", "events", "bytes", "tiles")), box=None
+    )
+    with ExitStack() as stack:
+        stores = [stack.enter_context(closing(store)) for store in open_shards(settings().online_uri, declared.name)]
+        for view in declared.windows:
+            found = measured(view, stores, largest)
+            table.add_row(found.view, f"{found.entities:,}", f"{found.events:,}", f"{found.bytes:,}", "")
+            for one in found.largest:
+                table.add_row(f"  {view.of} {one.key}", "", f"{one.events:,}", f"{one.bytes:,}", f"{one.tiles:,}")
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 @features.command()

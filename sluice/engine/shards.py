@@ -77,15 +77,21 @@ def remember(store: TileStore, spread: Spread) -> None:
 
 def open_online(uri: str, pipeline: str) -> TileReader:
     """The online store of a pipeline to read from, whole or in shards; Outage while it is not there."""
+    stores = open_shards(uri, pipeline)
+    return stores[0] if len(stores) == 1 else Shards(stores)
+
+
+def open_shards(uri: str, pipeline: str) -> Sequence[TileStore]:
+    """The stores of a pipeline to read from: the whole one, or its shards; Outage while one is not there."""
     with ExitStack() as stack:
         own = stack.enter_context(closing(open_store(uri, pipeline, read_only=True)))
         spread = spread_of(own)
         if spread.whole:
             stack.pop_all()
-            return own
+            return [own]
     with ExitStack() as stack:
         names = [spread.shard(pipeline, number) for number in range(spread.shards)]
-        found = Shards([stack.enter_context(closing(open_store(uri, name, read_only=True))) for name in names])
+        found = [stack.enter_context(closing(open_store(uri, name, read_only=True))) for name in names]
         stack.pop_all()
         return found
 

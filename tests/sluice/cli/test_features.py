@@ -123,6 +123,12 @@ def test_an_entity_is_looked_up_with_the_events_behind_its_values(
     assert "    2018-04-01T04:53:00Z  amount=2.93" in told.stdout
     assert "  terminal__count_1d                               0.0" in told.stdout
 
+    kept = [line.split() for line in sluice("features", "sizes", "handbook", "--largest", "1").stdout.splitlines()]
+    assert kept[0] == ["view", "entities", "events", "bytes", "tiles"]
+    # a row is a time, an id, flags and an amount, a head begins with three words; the seventh row was refused
+    assert kept[1] == ["customer", "10", "399", f"{10 * 24 + 399 * 32:,}"]
+    assert kept[2][0] == "customer_id"
+    assert kept[2][2:] == ["40", f"{24 + 40 * 32:,}", "0"]
     whole = sluice(
         "features", "get", "handbook", "customer_id=3", "terminal_id=5", "amount=1.00", "--at", "2018-04-01T05:00:00Z"
     )
