@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise
 
 import numpy as np
+import orjson
 
 from sluice.declare.views import Windows
 from sluice.engine.changes import Difference, together, without
 from sluice.engine.encode import Ints
-from sluice.engine.layout import TIME, Matrix, width
+from sluice.engine.layout import ID, TIME, Matrix, width
 from sluice.engine.merge import headed, merge
 from sluice.engine.plan import has_texts
 from sluice.engine.tiles import (
@@ -32,14 +33,17 @@ from sluice.engine.tiles import (
 Fetch = Callable[[Id, Sequence[int]], Mapping[int, Rows]]
 """The rows of some leaves of an entity, by start."""
 _WORD = 8
+_HEADER = 3 * _WORD
+_NOTHING = np.array([COLD, 0, 0], np.int64).tobytes()
+"""The head of an entity without rows."""
 
 
 def changed(view: Windows, moved: Difference, heads: Sequence[bytes | None], fetch: Fetch) -> Iterator[tuple[Id, Laid]]:
     """The entities of a difference as they are after it."""
-    plain = not has_texts(view)
-    easy = np.array([plain and (head is None or _is_simple(head)) for head in heads], bool)
-    yield from _merged(view, moved, heads, np.flatnonzero(easy))
-    for entity in np.flatnonzero(~easy).tolist():
+    easy = np.array([head is None or _is_simple(head) for head in heads], bool)
+    others = np.flatnonzero(~easy).tolist()
+    yield from _Merged(view, moved, heads, np.flatnonzero(easy)).changed(others)
+    for entity in others:
         key, head = moved.keys[entity], read_head(view, heads[entity])
         gone, came = moved.gone.of(entity), moved.came.of(entity)
         if head.rows is not None:
@@ -53,24 +57,53 @@ def _is_simple(head: bytes) -> bool:
     return head[0] == COLD and not any(head[_WORD : 2 * _WORD])
 
 
-def _merged(
-    view: Windows, moved: Difference, heads: Sequence[bytes | None], entities: Ints
-) -> Iterator[tuple[Id, Laid]]:
-    """Cold entities, all in one pass."""
-    words = width(view)
-    bodies = [head[3 * _WORD :] if (head := heads[entity]) is not None else b"" for entity in entities.tolist()]
-    held = np.frombuffer(b"".join(bodies), np.int64).reshape(-1, words)
-    bounds = np.cumsum([0, *(len(body) // (_WORD * words) for body in bodies)]).astype(np.int64)
-    gone, came = (_only(side.entity, side.rows.matrix, entities) for side in (moved.gone, moved.came))
-    rows, ends, _ = merge(held, bounds, *gone, *came)
-    laid, begins = headed(rows, ends, COLD)
-    text, cuts, sizes = laid.tobytes(), (begins * _WORD).tolist(), np.diff(ends).tolist()
-    keys = [moved.keys[entity] for entity in entities.tolist()]
-    for place, (key, cut) in enumerate(zip(keys, pairwise(cuts), strict=True)):
-        if 0 < sizes[place] <= view.leaf:
-            yield key, Laid(text[cut[0] : cut[1]], {})
-        else:
-            yield key, lay_out(view, Rows(rows[ends[place] : ends[place + 1]], None))
+class _Merged:
+    """Cold entities, all in one pass over the words of their rows."""
+
+    def __init__(self, view: Windows, moved: Difference, heads: Sequence[bytes | None], entities: Ints) -> None:
+        self._view, self._entities = view, entities.tolist()
+        self._keys = [moved.keys[entity] for entity in self._entities]
+        size = _WORD * width(view)
+        simple = [heads[entity] or _NOTHING for entity in self._entities]
+        counts = [int.from_bytes(head[2 * _WORD : _HEADER], "little") for head in simple]
+        ends = [_HEADER + count * size for count in counts]
+        words = b"".join([head[_HEADER:end] for head, end in zip(simple, ends, strict=True)])
+        held = np.frombuffer(words, np.int64).reshape(-1, width(view))
+        bounds = np.array([0, *accumulate(counts)], np.int64)
+        gone, came = (_only(side.entity, side.rows.matrix, entities) for side in (moved.gone, moved.came))
+        self._rows, self._ends, source = merge(held, bounds, *gone, *came)
+        self._ids: list[list[str]] | None = None
+        if moved.came.rows.ids is not None:
+            mine = np.flatnonzero(np.isin(moved.came.entity, entities)).tolist()
+            texts = [orjson.loads(head[end:] or b"[]") for head, end in zip(simple, ends, strict=True)]
+            listed = [*chain.from_iterable(texts), *(moved.came.rows.ids[place] for place in mine)]
+            merged = [listed[place] for place in source.tolist()]
+            self._ids = [merged[begin:end] for begin, end in pairwise(self._ends.tolist())]
+            self._unsure = {*_alike(held, bounds, listed), *_alike(self._rows, self._ends, merged)}
+
+    def changed(self, others: list[int]) -> Iterator[tuple[Id, Laid]]:
+        """Each entity as it is; those that words cannot tell are left to the others."""
+        laid, begins = headed(self._rows, self._ends, COLD)
+        heads, cuts, ends = laid.tobytes(), (begins * _WORD).tolist(), self._ends.tolist()
+        for place, (key, cut) in enumerate(zip(self._keys, pairwise(cuts), strict=True)):
+            ids = None if self._ids is None else self._ids[place]
+            if ids is not None and place in self._unsure:
+                others.append(self._entities[place])
+            elif 0 < ends[place + 1] - ends[place] <= self._view.leaf:
+                head = heads[cut[0] : cut[1]]
+                yield key, Laid(head if ids is None else head + orjson.dumps(ids), {})
+            else:
+                yield key, lay_out(self._view, Rows(self._rows[ends[place] : ends[place + 1]], ids))
+
+
+def _alike(rows: Matrix, bounds: Ints, ids: Sequence[str]) -> list[int]:
+    """The entities with rows of one moment whose ids begin alike and differ: their words do not say which comes first.
+
+    `bounds` say where each entity's rows begin; `ids` has one for each row.
+    """
+    same = (rows[1:, TIME] == rows[:-1, TIME]) & (rows[1:, ID] == rows[:-1, ID])
+    places = [place for place in np.flatnonzero(same).tolist() if ids[place] != ids[place + 1]]
+    return (np.searchsorted(bounds, places, "right") - 1).tolist() if places else []
 
 
 def _only(entity: Ints, matrix: Matrix, entities: Ints) -> tuple[Matrix, Ints]:

@@ -194,9 +194,15 @@ def in_order(rows: Rows) -> Rows:
     matrix, ids = rows
     if ids is None:
         return Rows(matrix[np.lexsort(matrix.T[::-1])], None)
-    listed = matrix.tolist()
-    order = sorted(range(len(listed)), key=lambda i: (listed[i][TIME], ids[i].encode(), listed[i][ID + 1 :]))
-    return Rows(matrix[order], [ids[i] for i in order])
+    order = np.argsort(matrix[:, TIME], kind="stable")
+    if not np.diff(matrix[order, TIME]).all():
+        order = np.array(_by_time_and_text(matrix.tolist(), ids), np.int64)
+    return Rows(matrix[order], [ids[i] for i in order.tolist()])
+
+
+def _by_time_and_text(rows: list[list[int]], ids: Sequence[str]) -> list[int]:
+    """The order of rows of which some are of one moment: texts compare as UTF-8 bytes."""
+    return sorted(range(len(rows)), key=lambda i: (rows[i][TIME], ids[i].encode(), rows[i][ID + 1 :]))
 
 
 def _body(rows: Rows) -> list[bytes]:

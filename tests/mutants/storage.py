@@ -58,6 +58,13 @@ MUTANTS = [
         f"{LIMITS}an_event_that_is_taken_back_leaves_its_entity",
     ),
     Mutant(
+        "texts that begin alike are told by their beginning",
+        "engine/entities",
+        "if ids is not None and place in self._unsure:",
+        "if ids is not None and place in ():",
+        "sluice/engine/test_entities.py::test_of_one_moment_ids_that_begin_alike_are_in_the_order_of_their_texts",
+    ),
+    Mutant(
         "the sum of a state is taken from one part",
         "engine/states",
         "return int(number.sum()), int(total.sum())",
