@@ -17,21 +17,10 @@ from sluice.declare.operate import AS_SERVED, KnowledgeTime
 from sluice.declare.streams import Label
 from sluice.declare.views import Windows
 from sluice.engine.encode import Ints, integers
-from sluice.engine.history import (
-    PUT,
-    are_distinct,
-    changes_of,
-    copy_rank_of,
-    heard_parents,
-    id_codes,
-    parent_of,
-    rank_of,
-    rows,
-    settled,
-    table_of,
-    unexpired,
-)
+from sluice.engine.history import heard_parents, rows, table_of
 from sluice.engine.layout import FOREVER
+from sluice.engine.told import changes_of
+from sluice.engine.versions import PUT, are_distinct, copy_rank_of, id_codes, parent_of, rank_of, settled, unexpired
 
 ARRIVED = "_arrived"
 """The column that says when encoded events arrived, where that is another moment than that of `_known`."""

@@ -19,10 +19,11 @@ from sluice.engine.build import stored_tiles
 from sluice.engine.changes import Difference, difference
 from sluice.engine.entities import changed
 from sluice.engine.facts import encoded_schema, to_facts, to_tables
-from sluice.engine.history import are_distinct, id_codes, keep, originals, rows
+from sluice.engine.history import keep, rows
 from sluice.engine.shares import Share
 from sluice.engine.store import Change, Fact, Partition, Position, TileStore
 from sluice.engine.tiles import Id, Laid, Rows, read_chunk
+from sluice.engine.versions import are_distinct, id_codes, originals
 
 
 @dataclass(frozen=True)

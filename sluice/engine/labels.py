@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from sluice.declare.streams import Label
 from sluice.engine.encode import Ints, Mask, integers
-from sluice.engine.history import originals, settled
+from sluice.engine.versions import originals, settled
 
 
 def label_at(label: Label, events: Mapping[str, pa.Table], ids: pa.Array, times: Ints, at: int) -> tuple[Ints, Mask]:

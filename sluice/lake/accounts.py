@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 
 from sluice.decisions import Verdict
 from sluice.engine.encode import integers
-from sluice.engine.history import id_codes
+from sluice.engine.versions import id_codes
 from sluice.lake.tables import Lake
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from sluice.declare.asof import VALID_FROM, AsOfTable
 from sluice.engine.asof import encode_table, repeated
-from sluice.engine.history import PUT
+from sluice.engine.versions import PUT
 from sluice.errors import DataError
 from sluice.lake.asof import contract_of
 from sluice.lake.contract import BRONZE, check

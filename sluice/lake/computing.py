@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.asof import NOTHING
-from sluice.engine.history import settled
 from sluice.engine.vectors import vectors
+from sluice.engine.versions import settled
 from sluice.errors import UserError
 from sluice.lake import slices
 from sluice.lake.asof import load, newest

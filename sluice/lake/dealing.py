@@ -18,9 +18,10 @@ from sluice.engine.arrivals import counted
 from sluice.engine.batch import Column, compute
 from sluice.engine.encode import invalid
 from sluice.engine.facts import encoded_schema
-from sluice.engine.history import id_codes, keep
+from sluice.engine.history import keep
 from sluice.engine.shares import part_of
 from sluice.engine.vectors import requests_of
+from sluice.engine.versions import id_codes
 from sluice.lake.buckets import dealt
 from sluice.lake.files import hand_over, handed_over
 

@@ -16,7 +16,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Label, Stream
 from sluice.engine.encode import Ints, encode_column, integers, invalid, row_hashes
 from sluice.engine.facts import encoded_schema, id_type
-from sluice.engine.history import PUT, are_distinct
+from sluice.engine.versions import PUT, are_distinct
 from sluice.errors import DataError
 from sluice.lake.rules import Problem, problems_of
 from sluice.lake.typing import Typed, flags, id_of, type_column

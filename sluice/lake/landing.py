@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Label, Stream
-from sluice.engine.history import DELETE, PUT
+from sluice.engine.versions import DELETE, PUT
 from sluice.errors import DataError
 from sluice.lake.contract import BRONZE
 from sluice.lake.rowfiles import Row, columns_of, groups, read

@@ -20,7 +20,7 @@ from sluice.declare.columns import Category, Column, Decimal, ForeignKey, Key
 from sluice.declare.durations import duration_text
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Mask, integers, scaled
-from sluice.engine.history import DELETE, PUT
+from sluice.engine.versions import DELETE, PUT
 from sluice.lake.typing import Typed, silver_type
 
 RULES = ("json", "type", "scale", "missing", "category", "range", "future")

@@ -25,8 +25,8 @@ from sluice.declare.streams import Stream
 from sluice.engine.asof import NOTHING
 from sluice.engine.batch import Column
 from sluice.engine.encode import Ints, integers
-from sluice.engine.history import settled
 from sluice.engine.vectors import as_table, complete
+from sluice.engine.versions import settled
 from sluice.errors import DataError
 from sluice.lake import dealing, pieces
 from sluice.lake.asof import load

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from sluice.engine.encode import Ints, Mask, integers
-from sluice.engine.history import id_codes
+from sluice.engine.versions import id_codes
 
 IDENTITY = ("_id", "_revision", "_hash", "_op")
 """What makes a version of an event; with the same identity again it is a copy."""

@@ -11,11 +11,11 @@ import pyarrow as pa
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.build import stored_tiles
 from sluice.engine.facts import to_facts
-from sluice.engine.history import originals
 from sluice.engine.shards import Spread
 from sluice.engine.shares import needed, part_of, wanders
 from sluice.engine.store import Fact, TileStore
 from sluice.engine.tiles import Id
+from sluice.engine.versions import originals
 from sluice.stream.keys import anchor_key, partition_of
 from sluice.stream.owned import EPOCH
 

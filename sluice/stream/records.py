@@ -7,8 +7,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from sluice.engine.history import DELETE, PUT
 from sluice.engine.store import Partition
+from sluice.engine.versions import DELETE, PUT
 from sluice.lake.contract import BRONZE
 from sluice.stream.topics import source_of
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from sluice.engine.arrivals import first_told
-from sluice.engine.history import settled
 from sluice.engine.vectors import vectors
+from sluice.engine.versions import settled
 from sluice.lake.asof import load, publish
 from sluice.lake.asof_rows import judge
 from sluice.lake.plan import Plan

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluice.engine.history import settled
+from sluice.engine.versions import settled
 from sluice.errors import DataError, UserError
 from sluice.lake.accounts import accounts
 from sluice.lake.delivery import Delivery

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sluice.engine.history import settled
+from sluice.engine.versions import settled
 from sluice.errors import GateStopped, UserError
 from sluice.lake.contract import BRONZE
 from sluice.lake.delivery import Delivery

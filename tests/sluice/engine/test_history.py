@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from sluice.declare.durations import MINUTE
-from sluice.engine.history import keep, no_events, originals, rows, settled
+from sluice.engine.history import keep, no_events, rows
 from sluice.engine.layout import PRESENT
+from sluice.engine.versions import originals, settled
 from tests.sluice.engine.oracle import DELETE, Version
 from tests.sluice.engine.pipelines import clinic, shop
 from tests.sluice.engine.worlds import START, table, tables

@@ -22,9 +22,10 @@ from sluice.declare.streams import Stream
 from sluice.engine.build import build
 from sluice.engine.encode import encode
 from sluice.engine.fold import MicroBatch, fold, load_base
-from sluice.engine.history import DELETE, PUT, keep, rows
+from sluice.engine.history import keep, rows
 from sluice.engine.places import open_store
 from sluice.engine.store import Position, TileStore
+from sluice.engine.versions import DELETE, PUT
 from sluice.lake.contract import BRONZE, check
 from sluice.lake.publish import BATCHES
 from sluice.lake.tables import Lake

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from sluice.declare.durations import HOUR
-from sluice.engine.history import settled
 from sluice.engine.vectors import vectors
+from sluice.engine.versions import settled
 from sluice.errors import DataError
 from sluice.lake.asof import load, newest, publish
 from sluice.lake.asof_rows import judge

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluice.engine.history import settled
 from sluice.engine.vectors import vectors
+from sluice.engine.versions import settled
 from sluice.errors import DataError, UserError
 from sluice.lake.computing import compute, request
 from sluice.lake.event_tables import enter_all

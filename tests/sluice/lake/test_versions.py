@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.engine.history import settled
+from sluice.engine.versions import settled
 from sluice.lake.versions import settle
 
 pytestmark = pytest.mark.unit

@@ -1,0 +1,99 @@
+"""Versions of events: which one stands, which of several copies was the first, and which came too late for a view.
+
+A version that came too late for a view is, for that view, as if it had never come: what stood before it still stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from sluice.declare.streams import Stream
+from sluice.declare.views import Windows
+from sluice.engine.encode import Ints, Mask, integers
+
+PUT, DELETE = 0, 1
+
+
+def settled(events: pa.Table) -> pa.Table:
+    """The version of each event that stands: greatest revision, then canonical hash; deleted events are gone.
+
+    Where the same bytes are put and deleted at one revision, the delete stands.
+    """
+    ids = id_codes(events.column("_id"))
+    if not are_distinct(ids):
+        order = np.lexsort((*copy_rank_of(events), *rank_of(events), ids))
+        events = events.take(pa.array(np.sort(order[last_of(ids[order])])))
+    put = integers(events.column("_op"))[0] == PUT
+    return events if put.all() else events.filter(pa.array(put))
+
+
+def originals(events: pa.Table) -> pa.Table:
+    """One copy of each version: of bytes sent again, the copy with the least watermark, then the least known.
+
+    An event without watermark came in a file, before every other.
+    """
+    ids = id_codes(events.column("_id"))
+    if are_distinct(ids):
+        return events
+    version = (*rank_of(events), ids)
+    order = np.lexsort((*copy_rank_of(events), *version))
+    return events.take(pa.array(np.sort(order[last_of(*(part[order] for part in version))])))
+
+
+def unexpired(view: Windows, events: pa.Table) -> pa.Table:
+    """The versions that did not come too late for a view."""
+    watermark, measured = integers(events.column("_watermark"))
+    late = measured & (integers(events.column("_time"))[0] < watermark - view.horizon)
+    return events.filter(pa.array(~late)) if late.any() else events
+
+
+def id_codes(ids: pa.ChunkedArray | pa.Array) -> Ints:
+    """Integers that are equal where ids are equal."""
+    array = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    if pa.types.is_integer(array.type):
+        return integers(array)[0]
+    return integers(array.dictionary_encode().indices)[0]
+
+
+def are_distinct(codes: Ints) -> bool:
+    """Whether no code occurs twice."""
+    return bool((np.diff(codes) > 0).all() or (np.diff(np.sort(codes)) != 0).all())
+
+
+def once(codes: Ints) -> Mask:
+    """Where a code occurs once."""
+    if are_distinct(codes):
+        return np.ones(len(codes), bool)
+    order = np.argsort(codes, kind="stable")
+    ends = last_of(codes[order])
+    once = np.empty(len(codes), bool)
+    once[order] = ends & np.append(True, ends[:-1])
+    return once
+
+
+def last_of(*sorted_codes: Ints) -> Mask:
+    """Where a group of equal codes ends."""
+    changes = np.logical_or.reduce([codes[1:] != codes[:-1] for codes in sorted_codes])
+    return np.append(changes, True)
+
+
+def rank_of(events: pa.Table) -> Sequence[np.ndarray]:
+    """What decides between versions of one event, the least important first."""
+    digest = integers(events.column("_hash"))[0].view(np.uint64)
+    return integers(events.column("_op"))[0], digest, integers(events.column("_revision"))[0]
+
+
+def copy_rank_of(events: pa.Table) -> Sequence[np.ndarray]:
+    """What decides between copies of one version, the least important first; the first copy comes last."""
+    watermark, measured = integers(events.column("_watermark"))
+    return -integers(events.column("_known"))[0], -watermark, ~measured
+
+
+def parent_of(stream: Stream) -> tuple[str, Stream]:
+    """The column and the stream of the events that a stream tells about."""
+    if stream.parent is None:
+        raise AssertionError(f"{stream} has no parent")
+    return stream.parent
