@@ -9,9 +9,19 @@ FULL = 100
 
 
 def register() -> None:
-    """Both profiles; the quick one holds unless `--hypothesis-profile=full` asks for the other."""
+    """Both profiles; the quick one holds unless `--hypothesis-profile=full` asks for the other.
+
+    Examples are other ones each time, also in CI, where Hypothesis would draw the same for ever.
+    """
     # how long an example takes says more about the machine than about us
-    settings.register_profile("full", max_examples=FULL, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        "full",
+        max_examples=FULL,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=False,
+        print_blob=True,
+    )
     settings.register_profile("quick", settings.get_profile("full"), max_examples=FULL // 5)
     settings.load_profile("quick")
 

@@ -35,7 +35,7 @@ def main(figures: Path) -> None:
     chapters.describe(teller, CALM, events)
     chapters.ingest_history(teller, CALM, events)
     base = place(CALM).lake.version("batches")
-    backfill(CALM, base, events.start)
+    backfill(CALM, base, events.start, {})
     load_online(CALM, base, events.start)  # and not into Feast, where pipelines share the names of their views
     chapters.train_models(teller, CALM, events)
     chapters.roll_out(teller, CALM, events.start)
@@ -52,7 +52,7 @@ def main(figures: Path) -> None:
 def try_good_challengers(live: Live, traffic: Traffic) -> None:
     """Models that have learnt what there is to learn, through the same rollout as the controls."""
     at = live.events.day(LIVE_DAYS)
-    backfill(CALM, place(CALM).lake.version("batches"), at)
+    backfill(CALM, place(CALM).lake.version("batches"), at, {})
     train(CALM, segments=["pos", "online"], at=at)
     for first in range(LIVE_DAYS, LIVE_DAYS + TRIAL_DAYS, 2):
         with traffic.days(first, first + 2, pace_s=0.02):
