@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sluice.errors import DataError, SluiceError
@@ -40,9 +41,19 @@ class SparkWorkers:
             return Here().each(task, work, rows=rows)
         self._context = self._context or self._start()
         try:
-            return list(self._context.parallelize(work, len(work)).map(task).collect())
+            return list(self._context.parallelize(work, len(work)).map(partial(_tidily, task)).collect())
         except Exception as error:
             raise told(error) or error from error
+
+
+def _tidily(task: Callable[[W], R], piece: W) -> R:
+    """The result of a task; its worker lives on, so what it needed is given back and does not add up."""
+    import pyarrow as pa
+
+    try:
+        return task(piece)
+    finally:
+        pa.default_memory_pool().release_unused()
 
 
 def told(error: Exception) -> SluiceError | None:

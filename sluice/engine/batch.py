@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from sluice.declare.views import Windows
 from sluice.engine.amend import part_of
 from sluice.engine.arrange import Known, arranged
+from sluice.engine.cores import cores
 from sluice.engine.encode import Ints, integers
 from sluice.engine.evaluate import Sums, evaluate, nears, nobody
 from sluice.engine.finalise import finalise, places
@@ -93,13 +95,18 @@ def _values(view: Windows, found: _Sorted, order: Ints) -> dict[str, Column]:
     """The values of requests in their own order, computed in blocks that fit the processor's cache."""
     words = np.empty((len(view.functions), len(order)), np.int64)
     valid = np.empty(words.shape, np.bool_)
-    for begin in range(0, len(order), _BLOCK):
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+
+    def fill(begin: int) -> None:
         part = slice(begin, begin + _BLOCK)
         block, seen = words_of((view,), found.sums(part))
         words[:, part], valid[:, part] = block.T, seen.T
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return _named(view, [(np.take(word, place), np.take(one, place)) for word, one in zip(words, valid, strict=True)])
+
+    with ThreadPoolExecutor(cores(len(order))) as threads:
+        list(threads.map(fill, range(0, len(order), _BLOCK)))
+        pairs = zip(words, valid, strict=True)
+        return _named(view, list(threads.map(lambda pair: (np.take(pair[0], place), np.take(pair[1], place)), pairs)))
 
 
 def _ids_decide(view: Windows) -> bool:

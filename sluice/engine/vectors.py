@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,14 +15,13 @@ from sluice.declare.views import Windows
 from sluice.engine.arrivals import counted
 from sluice.engine.asof import NOTHING, Lookups
 from sluice.engine.batch import Column, compute
+from sluice.engine.cores import cores
 from sluice.engine.encode import invalid
 from sluice.engine.history import keep
 from sluice.engine.layout import columns_of, words_of
 from sluice.engine.moment import Moment
 
 Values = Mapping[str, Column]
-_MANY = 50_000
-"""Requests from which threads are worth their start."""
 
 
 def requests_of(view: Windows, events: pa.Table) -> pa.Table:
@@ -74,9 +72,7 @@ def windowed(
         found = compute(view, rows, requests_of(view, requests))
         return {f"{view.name}__{name}": column for name, column in found.items()}
 
-    # the loops run without the interpreter's lock, so views can share the machine
-    cores = (os.cpu_count() or 1) if len(requests) >= _MANY else 1
-    with ThreadPoolExecutor(min(cores, len(views))) as threads:
+    with ThreadPoolExecutor(min(cores(len(requests)), len(views))) as threads:
         return {name: column for columns in threads.map(values_of, views) for name, column in columns.items()}
 
 

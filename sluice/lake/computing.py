@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.asof import NOTHING
+from sluice.engine.cores import cores
 from sluice.engine.vectors import vectors
 from sluice.engine.versions import settled
 from sluice.errors import UserError
@@ -39,7 +41,7 @@ from sluice.lake.workers import Workers
 
 AT_ONCE = 2_000_000
 """Rows that one worker computes at once; more are dealt."""
-SLICE = 1_000_000
+SLICE = 750_000
 """Rows of a slice, or of a bucket, about."""
 
 
@@ -85,7 +87,7 @@ def compute(workers: Workers, request: Request, *, at_once: int = AT_ONCE, size:
     staged = _staging(Path(request.out))
     try:
         if rows <= at_once:
-            (done,) = workers.each(functools.partial(_at_once, request, found), [f"{staged}/000000.parquet"], rows=rows)
+            (done,) = workers.each(functools.partial(_at_once, request, found), [str(staged)], rows=rows)
         else:
             done = _in_slices(workers, request, found, staged, size)
         _publish(Path(request.out), staged)
@@ -110,7 +112,7 @@ def sliced(request: Request, size: int) -> list[Slice]:
     return found
 
 
-def _at_once(request: Request, files: Sequence[Slice], out: str) -> Computed:
+def _at_once(request: Request, files: Sequence[Slice], folder: str) -> Computed:
     pipeline = load_pipeline(request.pipeline)
     tables = {
         name: pa.concat_tables([slices.read_slice(piece) for piece in files if piece.stream == name])
@@ -121,12 +123,24 @@ def _at_once(request: Request, files: Sequence[Slice], out: str) -> Computed:
     scored = settled(events[pipeline.events.name])
     lookups = load(Lake(request.lake, pipeline.name), pipeline, dict(request.tables)) if request.tables else NOTHING
     values = as_values_table(pipeline, scored, vectors(pipeline, events, scored, lookups))
-    write_parquet(out, [values], values.schema, repeated=[])
+    _write(values, folder, 1 if request.out.endswith(".parquet") else cores(len(values)))
     of_label = tables[pipeline.events.name]
     told = [refusals(pipeline.stream(name), one.refused, tables.get(name, of_label)) for name, one in found.items()]
     refused = {name: dict(one.reasons) for name, one in found.items() if one.refused}
     file = _write_refused(request, pa.concat_tables(told)) if refused else None
     return Computed({name: len(table) for name, table in tables.items()}, len(scored), refused, file)
+
+
+def _write(values: pa.Table, folder: str, parts: int) -> None:
+    """Write values as so many files, all at once."""
+    size = max(1, -(-len(values) // parts))
+    pieces = [(number, values.slice(number * size, size)) for number in range(max(1, -(-len(values) // size)))]
+    with ThreadPoolExecutor(parts) as threads:
+        list(threads.map(lambda piece: _write_piece(folder, *piece), pieces))
+
+
+def _write_piece(folder: str, number: int, values: pa.Table) -> None:
+    write_parquet(f"{folder}/{number:06}.parquet", [values], values.schema, repeated=[])
 
 
 def _in_slices(workers: Workers, request: Request, found: Sequence[Slice], staged: Path, size: int) -> Computed:

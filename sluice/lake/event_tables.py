@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Label, Stream
+from sluice.engine.cores import cores
 from sluice.engine.encode import Ints, encode_column, integers, invalid, row_hashes
 from sluice.engine.facts import encoded_schema, id_type
 from sluice.engine.versions import PUT, are_distinct
@@ -41,10 +43,15 @@ def enter(stream: Stream, rows: pa.Table, *, alone: bool = True) -> Entered:
     What is not `alone` may have versions elsewhere, so that the hashes which decide between them are needed.
     """
     _check_columns(stream, rows)
-    typed = {name: type_column(stream, name, _column(rows, stream.source(name))) for name in stream.all_columns}
-    own = _own(stream, rows, typed, alone=alone)
-    problems = problems_of(stream, typed, own, [])
-    encoded = {name: encode_column(typed[name].values, column) for name, column in stream.columns.items()}
+    with ThreadPoolExecutor(cores(len(rows))) as threads:
+        names = stream.all_columns
+        read = threads.map(lambda name: type_column(stream, name, _column(rows, stream.source(name))), names)
+        typed = dict(zip(names, read, strict=True))
+        own = _own(stream, rows, typed, alone=alone)
+        waiting = threads.submit(problems_of, stream, typed, own, [])
+        values = threads.map(lambda item: encode_column(typed[item[0]].values, item[1]), stream.columns.items())
+        encoded = dict(zip(stream.columns, values, strict=True))
+        problems = waiting.result()
     events = pa.table({**own, **encoded}, schema=encoded_schema(stream))
     if problems:
         kept = np.ones(len(rows), bool)
