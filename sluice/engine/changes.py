@@ -30,10 +30,6 @@ class Moved:
         begin, end = np.searchsorted(self.entity, [entity, entity + 1]).tolist()
         return Rows(self.rows.matrix[begin:end], None if self.rows.ids is None else self.rows.ids[begin:end])
 
-    def bounds(self, entities: Ints) -> Ints:
-        """Where the rows of each of some entities begin and the last one's end; they must be all that have any."""
-        return np.append(np.searchsorted(self.entity, entities), len(self.entity)).astype(np.int64)
-
 
 @dataclass(frozen=True)
 class Difference:

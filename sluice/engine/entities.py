@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 
 from sluice.declare.views import Windows
-from sluice.engine.changes import Difference, together, without
-from sluice.engine.encode import Ints
+from sluice.engine.changes import Difference, Moved, together, without
+from sluice.engine.encode import Ints, Mask
 from sluice.engine.layout import ID, TIME, Matrix, width
 from sluice.engine.merge import headed, merge
 from sluice.engine.plan import has_texts
@@ -70,13 +70,16 @@ class _Merged:
         words = b"".join([head[_HEADER:end] for head, end in zip(simple, ends, strict=True)])
         held = np.frombuffer(words, np.int64).reshape(-1, width(view))
         bounds = np.array([0, *accumulate(counts)], np.int64)
-        gone, came = (_only(side.entity, side.rows.matrix, entities) for side in (moved.gone, moved.came))
+        left, joined = (np.isin(side.entity, entities) for side in (moved.gone, moved.came))
+        gone, came = _only(moved.gone, left, entities), _only(moved.came, joined, entities)
         self._rows, self._ends, source = merge(held, bounds, *gone, *came)
         self._ids: list[list[str]] | None = None
         if moved.came.rows.ids is not None:
-            mine = np.flatnonzero(np.isin(moved.came.entity, entities)).tolist()
             texts = [orjson.loads(head[end:] or b"[]") for head, end in zip(simple, ends, strict=True)]
-            listed = [*chain.from_iterable(texts), *(moved.came.rows.ids[place] for place in mine)]
+            listed = [
+                *chain.from_iterable(texts),
+                *(moved.came.rows.ids[place] for place in np.flatnonzero(joined).tolist()),
+            ]
             merged = [listed[place] for place in source.tolist()]
             self._ids = [merged[begin:end] for begin, end in pairwise(self._ends.tolist())]
             self._unsure = {*_alike(held, bounds, listed), *_alike(self._rows, self._ends, merged)}
@@ -106,12 +109,11 @@ def _alike(rows: Matrix, bounds: Ints, ids: Sequence[str]) -> list[int]:
     return (np.searchsorted(bounds, places, "right") - 1).tolist() if places else []
 
 
-def _only(entity: Ints, matrix: Matrix, entities: Ints) -> tuple[Matrix, Ints]:
-    """The rows of some entities, and their bounds."""
-    mine = np.isin(entity, entities)
-    kept = entity[mine]
+def _only(side: Moved, mine: Mask, entities: Ints) -> tuple[Matrix, Ints]:
+    """The rows of some entities, which are those of a mask, and their bounds."""
+    kept = side.entity[mine]
     bounds = np.append(np.searchsorted(kept, entities), len(kept)).astype(np.int64)
-    return np.ascontiguousarray(matrix[mine]), bounds
+    return np.ascontiguousarray(side.rows.matrix[mine]), bounds
 
 
 class _Hot:

@@ -20,7 +20,17 @@ from sluice.engine.encode import Ints, integers
 from sluice.engine.facts import encoded_schema
 from sluice.engine.layout import columns_of, words_of
 from sluice.engine.told import changes_of
-from sluice.engine.versions import PUT, are_distinct, last_of, originals, parent_of, rank_of, settled, unexpired
+from sluice.engine.versions import (
+    PUT,
+    are_distinct,
+    are_late,
+    last_of,
+    originals,
+    parent_of,
+    rank_of,
+    settled,
+    unexpired,
+)
 
 
 def keep(pipeline: Pipeline) -> int:
@@ -71,9 +81,8 @@ def heard_parents(view: Windows, wanted: pa.ChunkedArray, times: Ints, parents: 
     `wanted` are the ids that children name and `times` the children's own; pairs are in the order of the children.
     """
     child, parent = _pairs(wanted, parents.column("_id"))
-    watermark, measured = integers(parents.column("_watermark"))
-    heard = ~measured[parent] | (times[child] >= watermark[parent] - view.horizon)
-    return child[heard], parent[heard]
+    late = are_late(view, parents.select(["_watermark"]).take(pa.array(parent)), times[child])
+    return child[~late], parent[~late]
 
 
 def _pairs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ints, Ints]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sluice.declare.views import Windows
 from sluice.engine.store import ChunkName, Heads, TileStore
-from sluice.engine.tiles import Id, read_head
+from sluice.engine.tiles import Head, Id, read_head
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,13 @@ def _entities(view: Windows, store: TileStore) -> Iterator[Entity]:
     for key, body in store.scan(view.name):
         head = read_head(view, body)
         if head.leaves is None:
-            yield Entity(key, 0 if head.rows is None else len(head.rows.matrix), len(body), 0)
+            yield _cold(key, head, len(body))
         else:
             yield _hot(view, store, key)
+
+
+def _cold(key: Id, head: Head, kept: int) -> Entity:
+    return Entity(key, 0 if head.rows is None else len(head.rows.matrix), kept, 0)
 
 
 def _hot(view: Windows, store: TileStore, key: Id) -> Entity:
@@ -66,5 +70,5 @@ def _hot(view: Windows, store: TileStore, key: Id) -> Entity:
     head = read_head(view, read.heads[0])
     kept = len(read.heads[0] or b"") + sum(map(len, read.chunks.values()))
     if head.leaves is None:
-        return Entity(key, 0 if head.rows is None else len(head.rows.matrix), kept, 0)
+        return _cold(key, head, kept)
     return Entity(key, int(head.leaves.sizes.sum()), kept, len(head.leaves.starts))

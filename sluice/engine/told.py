@@ -13,7 +13,7 @@ from sluice.declare.streams import Label
 from sluice.declare.views import Windows
 from sluice.engine.encode import Ints, integers
 from sluice.engine.layout import FOREVER
-from sluice.engine.versions import PUT, id_codes, once, parent_of
+from sluice.engine.versions import PUT, are_late, id_codes, once, parent_of
 
 Changes = tuple[Ints, Ints, Ints, Ints]
 """Of labels: the place of the event, the moment of knowledge, and the weight and value to add to what stood before."""
@@ -51,7 +51,7 @@ class _Told:
     """What the told versions of a label change in the events they are about, and when that becomes known."""
 
     def __init__(self, view: Windows, label: Label, about: pa.Table, told: pa.Table, kept: int) -> None:
-        self._label, self._horizon, self._told = label, view.horizon, told
+        self._label, self._view, self._told = label, view, told
         self._times = integers(about.column("_time"))[0]
         self._place = _found(told.column(parent_of(label.told_by)[0]), about.column("_id"))
         self._present = self._place >= 0
@@ -65,8 +65,7 @@ class _Told:
     def alone(self) -> Changes:
         """The changes of versions that are the only one of their event, about an event with no other."""
         told, absent = self._told, self._label.absent
-        watermark, measured = integers(told.column("_watermark"))
-        late = measured & (self._parent_times < watermark - self._horizon)
+        late = are_late(self._view, told, self._parent_times)
         put = integers(told.column("_op"))[0] == PUT
         value = integers(told.column(self._label.name))[0] - (absent or 0)
         changes = (value != 0) if absent is not None else np.ones(len(told), bool)
@@ -97,7 +96,7 @@ class _Told:
         absent = self._label.absent
         nothing = (0, 0) if absent is None else (1, absent)
         before = nothing
-        heard = [item for item in speeches if item.watermark is None or time >= item.watermark - self._horizon]
+        heard = [item for item in speeches if item.watermark is None or time >= item.watermark - self._view.horizon]
         heard.sort(key=lambda item: item.rank)
         for moment in sorted({item.known for item in heard} | {item.until for item in heard} - {FOREVER}):
             standing = {item.id: item for item in heard if item.known <= moment < item.until}

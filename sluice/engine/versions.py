@@ -45,9 +45,14 @@ def originals(events: pa.Table) -> pa.Table:
 
 def unexpired(view: Windows, events: pa.Table) -> pa.Table:
     """The versions that did not come too late for a view."""
-    watermark, measured = integers(events.column("_watermark"))
-    late = measured & (integers(events.column("_time"))[0] < watermark - view.horizon)
+    late = are_late(view, events, integers(events.column("_time"))[0])
     return events.filter(pa.array(~late)) if late.any() else events
+
+
+def are_late(view: Windows, events: pa.Table, times: Ints) -> Mask:
+    """Which versions came too late for a view, each for a row of the given time."""
+    watermark, measured = integers(events.column("_watermark"))
+    return np.asarray(measured & (times < watermark - view.horizon), bool)
 
 
 def id_codes(ids: pa.ChunkedArray | pa.Array) -> Ints:
@@ -69,9 +74,9 @@ def once(codes: Ints) -> Mask:
         return np.ones(len(codes), bool)
     order = np.argsort(codes, kind="stable")
     ends = last_of(codes[order])
-    once = np.empty(len(codes), bool)
-    once[order] = ends & np.append(True, ends[:-1])
-    return once
+    found = np.empty(len(codes), bool)
+    found[order] = ends & np.append(True, ends[:-1])
+    return found
 
 
 def last_of(*sorted_codes: Ints) -> Mask:

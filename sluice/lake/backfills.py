@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from sluice.lake.plan import BACKFILLS, Plan
+from sluice.lake.plan import BACKFILLS, Plan, published_batches
 from sluice.lake.tables import Lake
 
 _PUBLISHING, _DONE = "publishing", "done"
@@ -73,8 +73,7 @@ def end(plan: Plan) -> None:
 
 def batches(lake: Lake, base: int) -> dict[tuple[str, str], int]:
     """The batches that are history at a version of `batches` by stream and name, with the rows they brought."""
-    listed = lake.read("batches", version=base).to_pylist() if base >= 0 else []
-    return {(row["stream"], row["batch"]): row["accepted"] for row in listed}
+    return {(row["stream"], row["batch"]): row["accepted"] for row in published_batches(lake, base)}
 
 
 def _grown(plan: Plan, found: Previous) -> str | None:

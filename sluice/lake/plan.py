@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow.fs
 
@@ -106,17 +107,21 @@ class Source:
     batches: tuple[str, ...]
 
 
+def published_batches(lake: Lake, base: int) -> list[dict[str, Any]]:
+    """The batches that are history at a version of `batches`; none before its first."""
+    return lake.read("batches", version=base).to_pylist() if base >= 0 else []
+
+
 def parts_for(lake: Lake, base: int) -> int:
     """Into how many buckets to deal what is published: one for each million rows, and four at least."""
-    published = lake.read("batches", version=base).to_pylist() if base >= 0 else []
-    rows = sum(int(row["accepted"]) for row in published)
+    rows = sum(int(row["accepted"]) for row in published_batches(lake, base))
     return max(4, -(-rows // 1_000_000))
 
 
 def sources(plan: Plan) -> tuple[list[Source], int]:
     """The files of history, and how many rows were accepted into them; none for a stream without published batches."""
     lake, pipeline = plan.tables(), plan.declared()
-    published = lake.read("batches", version=plan.base).to_pylist() if plan.base >= 0 else []
+    published = published_batches(lake, plan.base)
     found: list[Source] = []
     for stream in pipeline.streams:
         batches = tuple(row["batch"] for row in published if row["stream"] == stream.name)

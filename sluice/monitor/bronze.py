@@ -22,6 +22,7 @@ from sluice.engine.encode import Ints, Mask, encode, integers
 from sluice.engine.facts import encoded_schema
 from sluice.errors import Outage
 from sluice.lake.contract import BRONZE, check
+from sluice.lake.plan import published_batches
 from sluice.lake.tables import Lake
 from sluice.lake.watermarks import with_watermarks
 
@@ -36,9 +37,9 @@ class Bronze:
 
     def __init__(self, lake: Lake, pipeline: Pipeline, bases: Iterable[int]) -> None:
         self._root = lake.root
-        self._based = {base: _batches(lake, base) for base in bases}
+        self._based = {base: published_batches(lake, base) for base in bases}
         # what is published is never taken back, so the newest version has the batches of every other
-        published = _batches(lake, lake.version("batches"))
+        published = published_batches(lake, lake.version("batches"))
         self._streams = {
             stream.name: _read(lake, stream, [row for row in published if row["stream"] == stream.name])
             for stream in pipeline.streams
@@ -68,10 +69,6 @@ class Bronze:
         batches, reached = {row["batch"] for row in based if row["stream"] == stream}, _reached(based)
         limits = np.array([_limit(place, batches, reached, positions) for place in held.places], np.int64)
         return held.position[rows] < limits[held.place[rows]]
-
-
-def _batches(lake: Lake, base: int) -> list[dict[str, Any]]:
-    return lake.read("batches", version=base).to_pylist() if base >= 0 else []
 
 
 def _limit(place: str, batches: AbstractSet[str], reached: Mapping[str, int], positions: Mapping[str, int]) -> int:

@@ -13,15 +13,15 @@ MUTANTS = [
     Mutant(
         "an event expires a microsecond too soon",
         "engine/versions",
-        "< watermark - view.horizon)",
-        "<= watermark - view.horizon)",
+        "(times < watermark - view.horizon)",
+        "(times <= watermark - view.horizon)",
         f"{HISTORY}an_event_is_late_for_a_view_when_it_is_past_its_horizon_behind_the_watermark",
     ),
     Mutant(
         "an event never expires",
         "engine/versions",
-        'late = measured & (integers(events.column("_time"))[0]',
-        'late = ~measured & (integers(events.column("_time"))[0]',
+        "measured & (times",
+        "~measured & (times",
         f"{HISTORY}an_event_is_late_for_a_view_when_it_is_past_its_horizon_behind_the_watermark",
     ),
     Mutant(
@@ -76,7 +76,7 @@ MUTANTS = [
     Mutant(
         "a parent may come at any time",
         "engine/history",
-        "return child[heard], parent[heard]",
+        "return child[~late], parent[~late]",
         "return child, parent",
         f"{HISTORY}a_parent_that_comes_too_late_for_a_row_is_as_if_it_had_never_come",
     ),
@@ -104,15 +104,15 @@ MUTANTS = [
     Mutant(
         "a label that was told alone expires too soon",
         "engine/told",
-        "(self._parent_times < watermark - self._horizon)",
-        "(self._parent_times <= watermark - self._horizon)",
+        "are_late(self._view, told, self._parent_times)",
+        "are_late(self._view, told, self._parent_times - 1)",
         f"{HISTORY}a_label_told_too_late_for_its_event_leaves_what_stood",
     ),
     Mutant(
         "a label that was told twice expires too soon",
         "engine/told",
-        "time >= item.watermark - self._horizon",
-        "time > item.watermark - self._horizon",
+        "time >= item.watermark - self._view.horizon",
+        "time > item.watermark - self._view.horizon",
         f"{EVENTS}a_correction_of_a_label_expires_a_microsecond_behind_the_horizon",
     ),
     Mutant(
