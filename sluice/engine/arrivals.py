@@ -17,7 +17,7 @@ from sluice.declare.operate import AS_SERVED, KnowledgeTime
 from sluice.declare.streams import Label
 from sluice.declare.views import Windows
 from sluice.engine.encode import Ints, integers
-from sluice.engine.history import heard_parents, rows, table_of
+from sluice.engine.history import heard_parents, rows, table_of, taken
 from sluice.engine.layout import FOREVER
 from sluice.engine.told import changes_of
 from sluice.engine.versions import PUT, are_distinct, copy_rank_of, id_codes, parent_of, rank_of, settled, unexpired
@@ -138,7 +138,7 @@ def _label_rows(view: Windows, label: Label, events: Mapping[str, pa.Table], kep
     for layer in _layers(about):
         place, known, weight, value = changes_of(view, label, layer.events, told, kept)
         known = np.maximum(known, layer.since[place])
-        found = table_of(view, layer.events.take(pa.array(place)), {label.name: pa.array(value)}, (known, weight))
+        found = table_of(view, taken(view, layer.events, place), {label.name: pa.array(value)}, (known, weight))
         parts.append(_spanned(found, known, layer.until[place]))
     return pa.concat_tables(parts)
 

@@ -17,14 +17,14 @@ from sluice.engine.cores import cores
 from sluice.engine.encode import Ints, integers
 from sluice.engine.evaluate import Sums, evaluate, nears, nobody
 from sluice.engine.finalise import finalise, places
-from sluice.engine.layout import ALWAYS, FOREVER, ID, TIME, Matrix, matrix_of
-from sluice.engine.order import Side, sides_of
+from sluice.engine.layout import ALWAYS, FOREVER, Matrix, matrix_of
+from sluice.engine.order import Side, sides_of, turned
 from sluice.engine.plan import plan_of
 from sluice.engine.ranges import walk
 
 Column = tuple[NDArray[Any], NDArray[np.bool_]]
 """Values and their validity: float64 numbers, or int64 codes of a category."""
-_BLOCK = 16_384
+_BLOCK = 4_096
 
 
 def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Column]:
@@ -34,16 +34,15 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Colu
     without key reads the empty state; one without id comes after every other.
     """
     history, asked = sides_of(rows, requests, tied=_ids_decide(view))
-    order = history.order()
-    turned = order if asked.same_as(history) else asked.order()
-    # rows of nobody come first, and are seen by nobody
-    order = order[np.count_nonzero(history.key < 0) :]
-    matrix = np.take(matrix_of(view, rows, history.tie), order, axis=0)
-    own = nobody(view)
+    places = history.places()
+    asked_places = places if asked.same_as(history) else asked.places()
+    matrix, own = matrix_of(view, rows, history.tie, places), nobody(view)
     if view.include_request:
-        own = matrix if _are_rows(view, rows, requests) else matrix_of(view, requests, asked.tie)[turned]
-    found = _Sorted(view, matrix, history.key[order], _known(rows, order), asked.take(turned), own)
-    return _values(view, found, turned)
+        own = matrix if _are_rows(view, rows, requests) else matrix_of(view, requests, asked.tie, asked_places)
+    # rows of nobody come first, and are seen by nobody
+    somebodys = slice(np.count_nonzero(history.key < 0), None)
+    keys, known = turned(history.key, places)[somebodys], _known(rows, places, somebodys)
+    return _values(view, _Sorted(view, matrix[somebodys], keys, known, asked.turned(asked_places), own), asked_places)
 
 
 def words_of(views: tuple[Windows, ...], sums: Sums) -> tuple[Matrix, NDArray[np.bool_]]:
@@ -78,9 +77,8 @@ class _Sorted:
         self._view, self._asked, self._own = view, asked, own
         near = nears(view, asked.time)
         self._rows, standing, self._amended = arranged(view, matrix, keys, known, asked, near)
-        times, ties = (np.ascontiguousarray(self._rows[: len(standing), place]) for place in (TIME, ID))
         who = (asked.key, asked.time, asked.tie, asked.last)
-        self._first, self._stop = walk(standing, times, ties, *who, near, plan_of(view).windows)
+        self._first, self._stop = walk(self._rows, standing, *who, near, plan_of(view).windows)
 
     def sums(self, part: slice) -> Sums:
         """The exact sums of some requests that follow each other."""
@@ -91,22 +89,23 @@ class _Sorted:
         return sums
 
 
-def _values(view: Windows, found: _Sorted, order: Ints) -> dict[str, Column]:
+def _values(view: Windows, found: _Sorted, places: Ints) -> dict[str, Column]:
     """The values of requests in their own order, computed in blocks that fit the processor's cache."""
-    words = np.empty((len(view.functions), len(order)), np.int64)
+    words = np.empty((len(view.functions), len(places)), np.int64)
     valid = np.empty(words.shape, np.bool_)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
 
     def fill(begin: int) -> None:
         part = slice(begin, begin + _BLOCK)
         block, seen = words_of((view,), found.sums(part))
         words[:, part], valid[:, part] = block.T, seen.T
 
-    with ThreadPoolExecutor(cores(len(order))) as threads:
-        list(threads.map(fill, range(0, len(order), _BLOCK)))
-        pairs = zip(words, valid, strict=True)
-        return _named(view, list(threads.map(lambda pair: (np.take(pair[0], place), np.take(pair[1], place)), pairs)))
+    def back(feature: int) -> tuple[Ints, NDArray[np.bool_]]:
+        seen = valid[feature]
+        return np.take(words[feature], places), seen if seen.all() else np.take(seen, places)
+
+    with ThreadPoolExecutor(cores(len(places))) as threads:
+        list(threads.map(fill, range(0, len(places), _BLOCK)))
+        return _named(view, list(threads.map(back, range(len(words)))))
 
 
 def _ids_decide(view: Windows) -> bool:
@@ -121,15 +120,15 @@ def _are_rows(view: Windows, rows: pa.Table, requests: pa.Table) -> bool:
     return len(rows) == len(requests) and all(rows.column(name).equals(requests.column(name)) for name in names)
 
 
-def _known(rows: pa.Table, order: Ints) -> Known | None:
+def _known(rows: pa.Table, places: Ints, part: slice) -> Known | None:
     """From when until when each row is known; nothing where every request knows them all."""
     limits = {"known": ALWAYS, "until": FOREVER}
     if not any(name in rows.column_names for name in limits):
         return None
     found = [
-        integers(rows.column(name))[0][order]
+        turned(integers(rows.column(name))[0], places)[part]
         if name in rows.column_names
-        else np.broadcast_to(np.int64(limit), len(order))
+        else np.full(len(places), limit)[part]
         for name, limit in limits.items()
     ]
     return Known(*found)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from sluice.declare.views import Windows
 from sluice.engine.changes import table_rows
 from sluice.engine.forget import shortened
-from sluice.engine.order import sides_of
+from sluice.engine.order import inverse, sides_of
 from sluice.engine.tiles import Id, Rows
 
 
@@ -24,7 +24,8 @@ def build(view: Windows, rows: pa.Table, *, since: int | None = None) -> pa.Tabl
     present = rows.filter(rows.column("key").is_valid())
     stored = table_rows(view, present)
     side, _ = sides_of(present, present.slice(0, 0), tied=True)
-    order = side.order() if view.label is None else np.lexsort((*stored.matrix.T[:1:-1], side.tie, side.time, side.key))
+    by_value = (*stored.matrix.T[:1:-1], side.tie, side.time, side.key)
+    order = inverse(side.places()) if view.label is None else np.lexsort(by_value)
     keys = side.key[order]
     bounds = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist(), len(keys)] if len(keys) else []
     matrix = stored.matrix[order]

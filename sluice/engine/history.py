@@ -100,7 +100,13 @@ def _pairs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ints, Ints]:
 def _label_rows(view: Windows, label: Label, events: Mapping[str, pa.Table], kept: int) -> pa.Table:
     about = settled(unexpired(view, events[label.of.name]))
     place, known, weight, value = changes_of(view, label, about, originals(events[label.told_by.name]), kept)
-    return table_of(view, about.take(pa.array(place)), {label.name: pa.array(value)}, (known, weight))
+    return table_of(view, taken(view, about, place), {label.name: pa.array(value)}, (known, weight))
+
+
+def taken(view: Windows, events: pa.Table, places: Ints) -> pa.Table:
+    """Some events, with the columns that their rows are made of."""
+    names = {view.of, "_time", "_id", *(name for condition in view.conditions for name in condition.columns)}
+    return events.select(sorted(names)).take(pa.array(places))
 
 
 def table_of(

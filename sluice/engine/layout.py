@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from sluice.declare.functions import Windowed
 from sluice.declare.views import Windows
+from sluice.engine.compiled import compiled
 from sluice.engine.conditions import Words, passes
 from sluice.engine.encode import Ints, Mask, category_codes, integers
 
@@ -79,20 +80,35 @@ def words_of(table: pa.Table) -> Words:
     return lambda name: _words(table.column(name))
 
 
-def matrix_of(view: Windows, rows: pa.Table, ids: Ints | None = None) -> Matrix:
-    """Rows (from `history.rows` or `vectors.requests_of`) as one matrix; `ids` stand for text ids."""
-    matrix = np.zeros((len(rows), width(view)), np.int64)
-    places = {"time": TIME, "flags": FLAGS, **{name: VALUES + i for i, name in enumerate(view.value_columns)}}
+def matrix_of(view: Windows, rows: pa.Table, ids: Ints | None = None, places: Ints | None = None) -> Matrix:
+    """Rows (from `history.rows` or `vectors.requests_of`) as one matrix; `ids` stand for text ids.
+
+    Each row comes to its place among `places`, or to where it is.
+    """
+    columns = np.zeros((width(view), len(rows)), np.int64)
+    words = {"time": TIME, "flags": FLAGS, **{name: VALUES + i for i, name in enumerate(view.value_columns)}}
     if view.label:
-        places |= {"known": known_word(view), "weight": weight_word(view)}
-    for name, place in places.items():
+        words |= {"known": known_word(view), "weight": weight_word(view)}
+    for name, word in words.items():
         if name in rows.column_names:
-            matrix[:, place] = integers(rows.column(name))[0]
+            columns[word] = integers(rows.column(name))[0]
     if ids is not None:
-        matrix[:, ID] = ids
+        columns[ID] = ids
     elif pa.types.is_integer(rows.schema.field("id").type):
-        matrix[:, ID] = integers(rows.column("id"))[0]
+        columns[ID] = integers(rows.column("id"))[0]
+    if places is None:
+        return np.ascontiguousarray(columns.T)
+    matrix = np.empty(columns.shape[::-1], np.int64)
+    _put(matrix, columns, places)
     return matrix
+
+
+@compiled
+def _put(matrix: Matrix, columns: Matrix, places: Ints) -> None:
+    """All words of a row are written at once: the rows of many entities lie far apart."""
+    for i in range(len(places)):
+        for word in range(len(columns)):
+            matrix[places[i], word] = columns[word, i]
 
 
 def _words(values: pa.ChunkedArray | pa.Array) -> tuple[Ints, Mask]:

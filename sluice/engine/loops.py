@@ -29,40 +29,77 @@ def sums(
     number: Matrix,
     total: Matrix,
 ) -> None:
-    """Counts and sums; `weight` is the word of a row's weight, -1 where each weighs one."""
+    """Counts and sums; `weight` is the word of a row's weight, -1 where each weighs one.
+
+    Features that read the same value of the same rows stand next to each other in the plan, longer windows later.
+    """
+    if not len(stop):
+        return
+    base = first[-1].min()
+    so_far = np.empty((stop.max() - base + 1, 2), np.int64)
     for p in range(len(plan)):
         place, window, value, mask = plan[p, 0], plan[p, 1], plan[p, 2], plan[p, 3]
-        low = high = count = whole = 0
+        if p == 0 or value != plan[p - 1, 2] or mask != plan[p - 1, 3]:
+            longest = p
+            while longest + 1 < len(plan) and plan[longest + 1, 2] == value and plan[longest + 1, 3] == mask:
+                longest += 1
+            _add_up(rows, first[plan[longest, 1]], stop, value, mask, weight, base, so_far)
         for r in range(len(stop)):
-            begin, end = first[window, r], stop[r]
-            if begin >= high or begin < low or end < high:
-                low = high = begin
-                count = whole = 0
-            while high < end:
-                if rows[high, FLAGS] & mask == mask:
-                    count += 1 if weight < 0 else rows[high, weight]
-                    if value >= 0:
-                        whole += rows[high, value]
-                high += 1
-            while low < begin:
-                if rows[low, FLAGS] & mask == mask:
-                    count -= 1 if weight < 0 else rows[low, weight]
-                    if value >= 0:
-                        whole -= rows[low, value]
-                low += 1
-            number[r, place], total[r, place] = count, whole
-            for i in range(amount(amended, r)):
-                row, sign = amendment(amended, r, i, begin, window)
-                if rows[row, FLAGS] & mask == mask:
-                    number[r, place] += sign if weight < 0 else sign * rows[row, weight]
-                    if value >= 0:
-                        total[r, place] += sign * rows[row, value]
-            if len(own) and own[r, FLAGS] & mask == mask:
+            begin, end = first[window, r] - base, stop[r] - base
+            number[r, place] = so_far[end, 0] - so_far[begin, 0]
+            total[r, place] = so_far[end, 1] - so_far[begin, 1]
+        if len(amended.hidden_at):
+            _amend(rows, first[window], window, place, value, mask, weight, amended, number, total)
+        for r in range(len(own)):
+            if own[r, FLAGS] & mask == mask:
                 number[r, place] += 1
-                if value >= 0:
-                    total[r, place] += own[r, value]
-            if value < 0:
-                total[r, place] = number[r, place]
+                total[r, place] += own[r, value] if value >= 0 else 1
+
+
+@compiled
+def _add_up(
+    rows: Matrix, first: Ints, stop: Ints, value: int, mask: int, weight: int, base: int, so_far: Matrix
+) -> None:
+    """How many rows from `base` on and what they come to, before each row that a window holds.
+
+    A sum from far back may leave 64 bits and come round again: differences over a window are right all the same.
+    """
+    low = high = -1
+    for r in range(len(stop)):
+        begin, end = first[r] - base, stop[r] - base
+        if begin > high or begin < low:
+            low = high = begin
+            so_far[begin] = 0
+        while high < end:
+            count = whole = 0
+            if rows[base + high, FLAGS] & mask == mask:
+                count = 1 if weight < 0 else rows[base + high, weight]
+                whole = count if value < 0 else rows[base + high, value]
+            so_far[high + 1, 0], so_far[high + 1, 1] = so_far[high, 0] + count, so_far[high, 1] + whole
+            high += 1
+
+
+@compiled
+def _amend(
+    rows: Matrix,
+    first: Ints,
+    window: int,
+    place: int,
+    value: int,
+    mask: int,
+    weight: int,
+    amended: Amended,
+    number: Matrix,
+    total: Matrix,
+) -> None:
+    """What requests see otherwise than the sorted rows say."""
+    for r in range(len(first)):
+        for i in range(amount(amended, r)):
+            row, sign = amendment(amended, r, i, first[r], window)
+            if rows[row, FLAGS] & mask == mask:
+                count = 1 if weight < 0 else rows[row, weight]
+                number[r, place] += sign * count
+                total[r, place] += sign * (count if value < 0 else rows[row, value])
 
 
 @compiled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,8 @@ import pyarrow.compute as pc
 
 from sluice.engine.compiled import compiled
 from sluice.engine.encode import Ints, Mask, integers, invalid
+
+Values = TypeVar("Values", Ints, Mask)
 
 _SPREAD = 4
 """Whole-number keys are their own codes while they span at most this many times as many numbers as there are."""
@@ -26,19 +29,20 @@ class Side:
     kinds: int
     """Keys are below this."""
 
-    def take(self, index: Ints) -> Side:
-        """Some of them, in that order."""
-        return Side(self.key[index], self.time[index], self.tie[index], self.last[index], self.kinds)
+    def turned(self, place: Ints) -> Side:
+        """The same with each at another place."""
+        ints = turned(self.key, place), turned(self.time, place), turned(self.tie, place)
+        return Side(*ints, turned(self.last, place), self.kinds)
 
-    def order(self) -> Ints:
-        """Their places in the order by (key, time, tie), nobody's first."""
+    def places(self) -> Ints:
+        """Where each comes in the order by (key, time, tie), nobody's first."""
         if _ascending(self.time, self.tie, self.last):
             return by_key(self.key, self.kinds)
         # what comes from several files is sorted in stretches, which a stable sort finds and merges
         by_time = np.argsort(self.time, kind="stable")
         if _ascending(self.time[by_time], self.tie[by_time], self.last[by_time]):
-            return by_time[by_key(self.key[by_time], self.kinds)]
-        return np.lexsort((self.tie, self.last, self.time, self.key))
+            return turned(by_key(self.key[by_time], self.kinds), by_time)
+        return inverse(np.lexsort((self.tie, self.last, self.time, self.key)))
 
     def same_as(self, other: Side) -> bool:
         """Whether they are the same in the same order."""
@@ -57,17 +61,31 @@ def sides_of(rows: pa.Table, requests: pa.Table, *, tied: bool) -> tuple[Side, S
 
 @compiled
 def by_key(keys: Ints, kinds: int) -> Ints:
-    """The stable order of keys from -1 to `kinds` - 1, by counting."""
+    """Where each comes in the stable order of keys from -1 to `kinds` - 1, by counting."""
     starts = np.zeros(kinds + 2, np.int64)
     for key in keys:
         starts[key + 2] += 1
     for kind in range(1, kinds + 2):
         starts[kind] += starts[kind - 1]
-    order = np.empty(len(keys), np.int64)
+    place = np.empty(len(keys), np.int64)
     for i in range(len(keys)):
-        order[starts[keys[i] + 1]] = i
+        place[i] = starts[keys[i] + 1]
         starts[keys[i] + 1] += 1
-    return order
+    return place
+
+
+@compiled
+def turned(values: Values, place: Ints) -> Values:
+    """Values at their places."""
+    found = np.empty_like(values)
+    for i in range(len(values)):
+        found[place[i]] = values[i]
+    return found
+
+
+def inverse(order: Ints) -> Ints:
+    """The places of an order, or the order of places."""
+    return turned(np.arange(len(order)), order)
 
 
 @compiled
@@ -87,12 +105,16 @@ def _codes(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ints, Ints, i
         low = min(a.min(initial=2**62), b.min(initial=2**62))
         span = max(a.max(initial=-(2**62)), b.max(initial=-(2**62))) - low + 1
         if len(a) + len(b) == 0 or (0 < span <= _SPREAD * (len(a) + len(b)) + 1024):
-            return np.where(a_valid, a - low, -1), np.where(b_valid, b - low, -1), max(int(span), 0)
+            return _from(low, left, a, a_valid), _from(low, right, b, b_valid), max(int(span), 0)
     joined = pa.concat_arrays([*left.chunks, *right.chunks]) if left.num_chunks + right.num_chunks else left
     coded = joined.dictionary_encode() if isinstance(joined, pa.Array) else pa.array([], pa.int64()).dictionary_encode()
     values, valid = integers(coded.indices)
     codes = np.where(valid, values, -1)
     return codes[: len(left)], codes[len(left) :], len(coded.dictionary)
+
+
+def _from(low: int, keys: pa.ChunkedArray, values: Ints, valid: Mask) -> Ints:
+    return np.where(valid, values - low, -1) if keys.null_count else values - low
 
 
 def _ordered(left: pa.ChunkedArray, right: pa.ChunkedArray, *, needed: bool) -> tuple[Ints, Ints]:

@@ -73,6 +73,7 @@ def plan_of(view: Windows, first: int = 0, root: int = 0) -> Plan:
         rows[LOOP_OF[feature.function]].append([*row, *_more(view, feature)])
         if feature.function == "std":
             rows["squares"].append([root + len(rows["squares"]), *row[1:]])
+    rows["sums"].sort(key=lambda row: (row[2], row[3], row[1]))  # as their loop wants them
     blind = [not view.include_request or not feature.counts_request for feature in view.functions]
     tables = {name: np.array(rows[name], np.int64).reshape(-1, size) for name, size in _WIDTHS.items()}
     return Plan(

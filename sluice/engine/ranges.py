@@ -9,25 +9,34 @@ from sluice.engine.encode import Ints, Mask
 from sluice.engine.layout import ID, TIME, Matrix
 
 
-@compiled
 def walk(
+    rows: Matrix, row_keys: Ints, keys: Ints, times: Ints, ties: Ints, last: Mask, nears: Ints, windows: Ints
+) -> tuple[Matrix, Ints]:
+    """The ranges of requests among the rows of some keys, both sorted by (key, time, tie).
+
+    Of the rows of its key a request sees those up to its near edge that come before it by (time, tie); one that is
+    `last` comes after every row of its moment.
+    """
+    # numpy asks for its memory in large pages, compiled loops do not
+    first, stop = np.empty((len(windows), len(keys)), np.int64), np.empty(len(keys), np.int64)
+    _walk(rows, row_keys, keys, times, ties, last, nears, windows, first, stop)
+    return first, stop
+
+
+@compiled
+def _walk(
+    rows: Matrix,
     row_keys: Ints,
-    row_times: Ints,
-    row_ties: Ints,
     keys: Ints,
     times: Ints,
     ties: Ints,
     last: Mask,
     nears: Ints,
     windows: Ints,
-) -> tuple[Matrix, Ints]:
-    """The ranges of requests among rows, both sorted by (key, time, tie): one pass with a pointer for each edge.
-
-    Of the rows of its key a request sees those up to its near edge that come before it by (time, tie); one that is
-    `last` comes after every row of its moment.
-    """
-    first = np.empty((len(windows), len(keys)), np.int64)
-    stop = np.empty(len(keys), np.int64)
+    first: Matrix,
+    stop: Ints,
+) -> None:
+    """One pass with a pointer for each edge."""
     lows = np.zeros(len(windows), np.int64)
     begin = high = 0
     for r in range(len(keys)):
@@ -38,17 +47,16 @@ def walk(
                 begin += 1
             high = begin
             lows[:] = begin
-        while high < len(row_keys) and row_keys[high] == key and row_times[high] <= nears[r]:
-            if row_times[high] == times[r] and not last[r] and row_ties[high] >= ties[r]:
+        while high < len(row_keys) and row_keys[high] == key and rows[high, TIME] <= nears[r]:
+            if rows[high, TIME] == times[r] and not last[r] and rows[high, ID] >= ties[r]:
                 break
             high += 1
         stop[r] = high
         for w in range(len(windows)):
             far = nears[r] - windows[w]
-            while lows[w] < high and row_times[lows[w]] <= far:
+            while lows[w] < high and rows[lows[w], TIME] <= far:
                 lows[w] += 1
             first[w, r] = lows[w]
-    return first, stop
 
 
 @compiled

@@ -51,7 +51,10 @@ def unexpired(view: Windows, events: pa.Table) -> pa.Table:
 
 def are_late(view: Windows, events: pa.Table, times: Ints) -> Mask:
     """Which versions came too late for a view, each for a row of the given time."""
-    watermark, measured = integers(events.column("_watermark"))
+    column = events.column("_watermark")
+    if column.null_count == len(column):
+        return np.zeros(len(column), bool)
+    watermark, measured = integers(column)
     return np.asarray(measured & (times < watermark - view.horizon), bool)
 
 

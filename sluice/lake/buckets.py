@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from sluice.engine.encode import integers
-from sluice.engine.order import by_key
+from sluice.engine.order import by_key, inverse
 from sluice.engine.shares import part_of
 from sluice.lake.files import read_file, write_parquet
 from sluice.lake.tables import Lake
@@ -30,7 +30,7 @@ def dealt(table: pa.Table, by: pa.ChunkedArray, parts: int) -> Iterator[tuple[in
         yield from [(0, table)] if len(table) else []
         return
     part = part_of(by, parts)
-    sorted_ = table.take(pa.array(by_key(part, parts)))
+    sorted_ = table.take(pa.array(inverse(by_key(part, parts))))
     ends = np.cumsum(np.bincount(part, minlength=parts))
     for index, (begin, end) in enumerate(pairwise([0, *ends.tolist()])):
         if end > begin:

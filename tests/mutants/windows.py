@@ -14,12 +14,12 @@ MUTANTS = [
     Mutant(
         "the far edge is closed",
         "engine/ranges",
-        "row_times[lows[w]] <= far:",
-        "row_times[lows[w]] < far:",
+        "rows[lows[w], TIME] <= far:",
+        "rows[lows[w], TIME] < far:",
         EDGE,
     ),
     Mutant(
-        "the near edge is open", "engine/ranges", "row_times[high] <= nears[r]:", "row_times[high] < nears[r]:", EDGE
+        "the near edge is open", "engine/ranges", "rows[high, TIME] <= nears[r]:", "rows[high, TIME] < nears[r]:", EDGE
     ),
     Mutant(
         "the far edge is closed for a cold entity",
@@ -49,12 +49,12 @@ MUTANTS = [
         ".any(axis=1)",
         f"{RULES}a_leaf_with_the_near_edge_in_it_is_cut",
     ),
-    Mutant("an event counts itself", "engine/ranges", "row_ties[high] >= ties[r]:", "row_ties[high] > ties[r]:", TIE),
+    Mutant("an event counts itself", "engine/ranges", "rows[high, ID] >= ties[r]:", "rows[high, ID] > ties[r]:", TIE),
     Mutant(
         "a request without id comes first",
         "engine/ranges",
-        "== times[r] and not last[r] and row_ties",
-        "== times[r] and row_ties",
+        "== times[r] and not last[r] and rows[high, ID]",
+        "== times[r] and rows[high, ID]",
         f"{RULES}a_request_without_id_comes_after_every_other",
     ),
     Mutant(
