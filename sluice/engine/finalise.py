@@ -154,17 +154,28 @@ def deviation(count: Ints, total: Ints, high: Ints, low: Ints, unit: int) -> Flo
     With p = count * Σx² - (Σx)² it is √p / (count * unit). The quotient and what it leaves over are computed in pairs
     of floats (Dekker 1971); where that cannot tell the nearest float, whole numbers can (Ziv's strategy, 1991).
     """
-    squares = high * 2**32 + low
-    small = (count < 2**20) & (np.abs(total) < 2**31) & (high < 2**10) & (squares < 2**42)
-    spread = np.where(small, count * squares - total * total, 0)
-    divisor = np.maximum(count, 1) * unit
-    near, rest = _root(spread, divisor.astype(np.float64))
-    up, down = near + rest * (1 + 2.0**-40), near + rest * (1 - 2.0**-40)
-    result: Floats = np.where(count > 0, up, 0.0)
-    for i in np.flatnonzero((count > 0) & (~small | (divisor >= _EXACT) | (up != down))).tolist():
+    result, unsure = np.zeros(len(count)), np.zeros(len(count), np.bool_)
+    _deviate(count, total, high, low, unit, result, unsure)
+    for i in np.flatnonzero(unsure).tolist():
         exact = int(count[i]) * ((int(high[i]) << 32) + int(low[i])) - int(total[i]) ** 2
-        result[i] = exact_root(exact, int(divisor[i]))
+        result[i] = exact_root(exact, int(count[i]) * unit)
     return result
+
+
+@compiled
+def _deviate(count: Ints, total: Ints, high: Ints, low: Ints, unit: int, result: Floats, unsure: Mask) -> None:
+    for i in range(len(count)):
+        if count[i] == 0:
+            continue
+        unsure[i] = count[i] >= 2**20 or abs(total[i]) >= 2**31 or high[i] >= 2**10 or low[i] >= 2**42
+        squares = 0 if unsure[i] else high[i] * 2**32 + low[i]
+        if unsure[i] or squares >= 2**42 or count[i] * unit >= _EXACT:
+            unsure[i] = True
+            continue
+        spread = count[i] * squares - total[i] * total[i]
+        near, rest = _root(spread, np.float64(count[i] * unit))
+        up, down = near + rest * (1 + 2.0**-40), near + rest * (1 - 2.0**-40)
+        result[i], unsure[i] = up, up != down
 
 
 def exact_root(radicand: int, divisor: int) -> float:
@@ -185,20 +196,23 @@ def divided(over: Floats, under: Floats, valid: Mask) -> tuple[Floats, Mask]:
     return np.where(usable, over / np.where(usable, under, 1.0), 0.0), usable
 
 
-def _root(radicand: Ints, divisor: Floats) -> tuple[Floats, Floats]:
+@compiled
+def _root(radicand: int, divisor: float) -> tuple[float, float]:
     """√radicand / divisor as the nearest float and the rest, good to about 100 bits."""
-    whole = radicand.astype(np.float64)
-    left = (radicand - whole.astype(np.int64)).astype(np.float64)
+    if radicand == 0:
+        return 0.0, 0.0
+    whole = np.float64(radicand)
+    left = np.float64(radicand - np.int64(whole))
     root = np.sqrt(whole)
     square, error = _product(root, root)
-    safe = np.where(root > 0, root, 1.0)
-    more = np.where(root > 0, ((whole - square) - error + left) / (2 * safe), 0.0)
+    more = ((whole - square) - error + left) / (2 * root)
     near = root / divisor
     product, error = _product(near, divisor)
     return near, ((root - product) - error + more) / divisor
 
 
-def _product(left: Floats, right: Floats) -> tuple[Floats, Floats]:
+@compiled
+def _product(left: float, right: float) -> tuple[float, float]:
     """A product and its rounding error, exactly."""
     product = left * right
     a, b = _halves(left)
@@ -206,10 +220,11 @@ def _product(left: Floats, right: Floats) -> tuple[Floats, Floats]:
     return product, ((a * c - product) + a * d + b * c) + b * d
 
 
-def _halves(values: Floats) -> tuple[Floats, Floats]:
-    scaled = values * _SPLIT
-    upper = scaled - (scaled - values)
-    return upper, values - upper
+@compiled
+def _halves(value: float) -> tuple[float, float]:
+    scaled = value * _SPLIT
+    upper = scaled - (scaled - value)
+    return upper, value - upper
 
 
 def _unit(view: Windows, feature: Windowed) -> int:

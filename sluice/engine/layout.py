@@ -64,14 +64,15 @@ def columns_of(view: Windows, count: int, values: Words, events: Words) -> tuple
 
     `values` are the columns that functions read, `events` those that filters do.
     """
-    flags = np.full(count, PRESENT, np.int64)
+    flags = np.empty(count, np.int64)
+    flags.fill(PRESENT)
     columns = []
     for place, name in enumerate(view.value_columns):
         column, valid = values(name)
-        flags |= valid.astype(np.int64) << place
+        flags += valid * (1 << place)
         columns.append(column)
     for place, condition in enumerate(view.conditions, len(view.value_columns)):
-        flags |= passes(condition, view.stream, events).astype(np.int64) << place
+        flags += passes(condition, view.stream, events) * (1 << place)
     return flags, columns
 
 

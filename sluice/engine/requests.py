@@ -12,7 +12,7 @@ import pyarrow as pa
 from sluice.declare.views import Windows
 from sluice.engine.conditions import Words
 from sluice.engine.encode import Ints, Mask
-from sluice.engine.layout import FLAGS, ID, TIME, VALUES, Matrix, columns_of, words_of
+from sluice.engine.layout import FLAGS, TIME, VALUES, Matrix, columns_of, words_of
 from sluice.engine.plan import plan_of
 from sluice.engine.tiles import Id, id_word
 
@@ -67,7 +67,7 @@ class Requests:
             return np.empty((0, width), np.int64)
         rows = np.zeros((len(self.moments), width), np.int64)
         flags, columns = columns_of(view, len(rows), self.words, self.words)
-        rows[:, TIME], rows[:, ID], rows[:, FLAGS] = self.times, 0, flags
+        rows[:, TIME], rows[:, FLAGS] = self.times, flags
         for place, column in enumerate(columns, VALUES):
             rows[:, place] = column
         for place, key in enumerate(self.keys[view.of]):

@@ -185,8 +185,8 @@ MUTANTS = [
     Mutant(
         "a deviation is of a sample",
         "engine/finalise",
-        "divisor = np.maximum(count, 1) * unit\n",
-        "divisor = np.maximum(count - 1, 1) * unit\n",
+        "np.float64(count[i] * unit)",
+        "np.float64(max(count[i] - 1, 1) * unit)",
         "golden/test_sums.py::test_std",
     ),
     Mutant(
