@@ -101,11 +101,7 @@ def told_versions(draw: st.DrawFn, pipeline: Pipeline, stream: Stream, events: l
         return version
     event, link = draw(st.sampled_from(scored)), stream.parent[0] if stream.parent else ""
     kept = max(view.horizon for view in pipeline.windows)
-    time = (
-        event.time
-        + draw(st.sampled_from([0, 0, MINUTE, 2 * MINUTE, kept, kept, -kept]))
-        + draw(BESIDE)
-    )
+    time = event.time + draw(st.sampled_from([0, 0, MINUTE, 2 * MINUTE, kept, kept, -kept])) + draw(BESIDE)
     values = {**version.values, link: event.id if version.values[link] is not None else None}
     about = replace(
         version, time=time, values=values, hash=digest(time, values), known=version.known - version.time + time
