@@ -22,7 +22,7 @@ def register() -> None:
         derandomize=False,
         print_blob=True,
     )
-    settings.register_profile("quick", settings.get_profile("full"), max_examples=FULL // 5)
+    settings.register_profile("quick", settings.get_profile("full"), max_examples=FULL // 10)
     settings.load_profile("quick")
 
 

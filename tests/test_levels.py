@@ -68,7 +68,7 @@ def test_fast_levels_come_first(written: Path) -> None:
     assert items == [fast, slow]
 
 
-@pytest.mark.parametrize(("profile", "plain", "of_fifty", "of_three"), [("quick", 20, 10, 1), ("full", 100, 50, 3)])
+@pytest.mark.parametrize(("profile", "plain", "of_fifty", "of_three"), [("quick", 10, 5, 1), ("full", 100, 50, 3)])
 def test_a_property_is_tried_on_its_profiles_share_of_examples(
     profile: str, plain: int, of_fifty: int, of_three: int
 ) -> None:

@@ -23,7 +23,7 @@ from sluice.engine.requests import Moment, Requests
 from sluice.engine.tiles import Rows, cold
 
 _NOW = 2**50
-_ROUNDS, _CALLS = 5, 200
+_ROUNDS = 5
 _WORD = 8
 _SAID = {
     "count": "how many events",
@@ -65,11 +65,11 @@ class Explained:
     """What it alone costs a request beside the read of the store, measured now on this machine."""
 
 
-def explain(pipeline: Pipeline, events: int = 100) -> Iterator[Explained]:
-    """Every feature of a vector in its order; costs are measured for an entity with so many events in its window."""
+def explain(pipeline: Pipeline, events: int = 100, calls: int = 200) -> Iterator[Explained]:
+    """Every feature of a vector in its order, with its cost for so many events in its window, measured on calls."""
     for view in pipeline.windows:
         for feature in view.functions:
-            yield _windowed(view, feature, events)
+            yield _windowed(view, feature, events, calls)
     for looked_up in pipeline.lookups:
         for name in looked_up.features:
             kept = "1 row of the table"
@@ -80,7 +80,7 @@ def explain(pipeline: Pipeline, events: int = 100) -> Iterator[Explained]:
             yield Explained(f"{request.name}__{asked.name}", _asked(asked), "-", "exact", 0, 0, "nothing", None)
 
 
-def _windowed(view: Windows, feature: Windowed, events: int) -> Explained:
+def _windowed(view: Windows, feature: Windowed, events: int, calls: int) -> Explained:
     window = view.window(feature)
     return Explained(
         f"{view.name}__{feature.name}",
@@ -90,7 +90,7 @@ def _windowed(view: Windows, feature: Windowed, events: int) -> Explained:
         plan_of(view).width * _WORD,
         state_bytes(view, feature),
         f"1 head; past {view.leaf} events {2 if window < LIFETIME else 1} leaves too",
-        cost(view, feature, events),
+        cost(view, feature, events, calls),
     )
 
 
@@ -138,7 +138,7 @@ def state_bytes(view: Windows, feature: Windowed) -> int:
     return words * _WORD
 
 
-def cost(view: Windows, feature: Windowed, events: int) -> float:
+def cost(view: Windows, feature: Windowed, events: int, calls: int) -> float:
     """Microseconds that a feature alone takes for one request of an entity with so many events in its window."""
     alone = replace(view, features=[(replace(feature, window=view.window(feature)),)], include_request=False)
     plan, head = plan_of(alone), cold(_entity(alone, min(view.window(feature), 2**49), events))
@@ -151,14 +151,14 @@ def cost(view: Windows, feature: Windowed, events: int) -> float:
         finalise(rule, sums)
 
     once()
-    return min(_timed(once) for _ in range(_ROUNDS)) * 1e6
+    return min(_timed(once, calls) for _ in range(_ROUNDS)) * 1e6
 
 
-def _timed(call: object) -> float:
+def _timed(call: object, calls: int) -> float:
     begun = time.perf_counter()
-    for _ in range(_CALLS):
+    for _ in range(calls):
         call()  # type: ignore[operator]
-    return (time.perf_counter() - begun) / _CALLS
+    return (time.perf_counter() - begun) / calls
 
 
 def _entity(view: Windows, window: int, events: int) -> Rows:

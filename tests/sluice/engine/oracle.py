@@ -12,6 +12,7 @@ import decimal
 import functools
 import itertools
 import math
+import operator
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -258,7 +259,8 @@ def commonest(feature: Windowed, counts: Counter[int]) -> Value:
 def weight_table() -> list[int]:
     """2^16 times the powers of the 4096th root of two, rounded."""
     with decimal.localcontext(prec=60):
-        steps = [decimal.Decimal(2) ** (16 + decimal.Decimal(i) / 4096) for i in range(4096)]
+        step = decimal.Decimal(2) ** (decimal.Decimal(1) / 4096)
+        steps = itertools.accumulate(itertools.repeat(step, 4095), operator.mul, initial=decimal.Decimal(2**16))
         return [int(step.to_integral_value(decimal.ROUND_HALF_EVEN)) for step in steps]
 
 

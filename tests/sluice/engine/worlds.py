@@ -23,7 +23,7 @@ from tests.sluice.engine.oracle import DELETE, PUT, Asked, Version
 
 several = settings(
     # a world takes a hundred times as long as most examples
-    max_examples=settings().max_examples // 6,
+    max_examples=max(2, settings().max_examples // 6),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -53,9 +53,7 @@ def worlds(draw: st.DrawFn, pipeline: Pipeline) -> World:
     told = draw(some(st.one_of([told_versions(pipeline, stream, events) for stream in telling])))
     versions = [*events, *told]
     copies = draw(st.lists(st.sampled_from(versions), max_size=3)) if versions else []
-    # now and then the same bytes are put and deleted at one revision
-    ops = st.sampled_from([0, 0, 1])
-    again = [replace(draw(copies_of(pipeline, one)), op=abs(one.op - draw(ops))) for one in copies]
+    again = [replace(draw(copies_of(pipeline, one)), op=abs(one.op - draw(TURNED))) for one in copies]
     requests = draw(st.lists(requests_of(pipeline, versions), min_size=1, max_size=3))
     requests += (
         draw(st.lists(edge_requests(pipeline, versions), min_size=2, max_size=2)) if scored(pipeline, versions) else []
@@ -86,12 +84,12 @@ def some(strategy: st.SearchStrategy[Version]) -> st.SearchStrategy[list[Version
 @st.composite
 def versions_of(draw: st.DrawFn, pipeline: Pipeline, stream: Stream) -> Version:
     time = draw(times())
-    op = draw(st.sampled_from([PUT, PUT, PUT, DELETE]))
-    values = draw(st.sampled_from(payloads(stream)))
+    op = draw(OPS)
+    values = draw(payloads_of(stream))
     if op == DELETE and draw(st.booleans()):
         values = dict.fromkeys(values)
     version = Version(stream.name, draw(ids_of(stream)), time, values, digest(time, values))
-    return draw(copies_of(pipeline, replace(version, revision=draw(st.sampled_from([0, 0, 1, 2])), op=op)))
+    return draw(copies_of(pipeline, replace(version, revision=draw(REVISIONS), op=op)))
 
 
 @st.composite
@@ -99,15 +97,11 @@ def told_versions(draw: st.DrawFn, pipeline: Pipeline, stream: Stream, events: l
     """What is told about an event: soon after it, or as far from it as it may be, and now and then about another."""
     version = draw(versions_of(pipeline, stream))
     scored = [event for event in events if event.stream == pipeline.events.name]
-    if not scored or draw(st.sampled_from([False] * 4 + [True])):
+    if not scored or draw(ELSEWHERE):
         return version
     event, link = draw(st.sampled_from(scored)), stream.parent[0] if stream.parent else ""
     kept = max(view.horizon for view in pipeline.windows)
-    time = (
-        event.time
-        + draw(st.sampled_from([0, 0, MINUTE, 2 * MINUTE, kept, kept, -kept]))
-        + draw(st.sampled_from([0, 0, -1, 1]))
-    )
+    time = event.time + draw(st.sampled_from([0, 0, MINUTE, 2 * MINUTE, kept, kept, -kept])) + draw(BESIDE)
     values = {**version.values, link: event.id if version.values[link] is not None else None}
     about = replace(
         version, time=time, values=values, hash=digest(time, values), known=version.known - version.time + time
@@ -121,7 +115,7 @@ def told_versions(draw: st.DrawFn, pipeline: Pipeline, stream: Stream, events: l
 @st.composite
 def copies_of(draw: st.DrawFn, pipeline: Pipeline, version: Version) -> Version:
     """The same bytes at another moment: another known_at and another place in its partition."""
-    known = version.time + draw(st.sampled_from([0, 1, MINUTE, 2 * MINUTE, 2 * MINUTE + 1, 4 * MINUTE]))
+    known = version.time + draw(DELAYS)
     ahead = draw(st.sampled_from([None, None, None, 0, *(view.horizon for view in pipeline.windows)]))
     watermark = None if ahead is None else draw(st.one_of(times(), st.just(version.time))) + ahead
     return replace(version, known=known, watermark=None if watermark is None else watermark + draw(JITTER))
@@ -138,8 +132,8 @@ def requests_of(draw: st.DrawFn, pipeline: Pipeline, versions: Sequence[Version]
     if versions:
         seen = draw(st.sampled_from(versions))
         time = draw(st.sampled_from([seen.known, *(seen.time + edge for edge in edges(pipeline))])) + draw(JITTER)
-    values = own.values if own is not None else draw(st.sampled_from(payloads(events)))
-    return Asked(time, draw(st.one_of(st.none(), ids_of(events))), values)
+    values = own.values if own is not None else draw(payloads_of(events))
+    return Asked(time, draw(ids_or_none(events)), values)
 
 
 def scored(pipeline: Pipeline, versions: Sequence[Version]) -> list[Version]:
@@ -152,7 +146,7 @@ def edge_requests(draw: st.DrawFn, pipeline: Pipeline, versions: Sequence[Versio
     """A request of an event's entity where a window begins or ends to hold the event, or a microsecond beside."""
     own = draw(st.sampled_from(scored(pipeline, versions)))
     time = own.time + draw(st.sampled_from(edges(pipeline))) + draw(st.sampled_from([0, -1, 1]))
-    return Asked(time, draw(st.one_of(st.none(), ids_of(pipeline.events))), own.values)
+    return Asked(time, draw(ids_or_none(pipeline.events)), own.values)
 
 
 def crowded(pipeline: Pipeline, seed: int, size: int = 50) -> World:
@@ -198,9 +192,18 @@ def _corrected(chance: random.Random, version: Version) -> Version:
     return replace(version, time=time, hash=digest(time, version.values), known=known, revision=revision, op=op)
 
 
+# strategies are made once, for making one takes longer than drawing from it
 JITTER = st.sampled_from([0, 0, 0, -1, 1])
+BESIDE = st.sampled_from([0, 0, -1, 1])
+OPS = st.sampled_from([PUT, PUT, PUT, DELETE])
+TURNED = st.sampled_from([0, 0, 1])
+"""Now and then the same bytes are put and deleted at one revision."""
+REVISIONS = st.sampled_from([0, 0, 1, 2])
+ELSEWHERE = st.sampled_from([False] * 4 + [True])
+DELAYS = st.sampled_from([0, 1, MINUTE, 2 * MINUTE, 2 * MINUTE + 1, 4 * MINUTE])
 
 
+@functools.cache
 def times() -> st.SearchStrategy[int]:
     """Moments a whole number of minutes apart, give or take a microsecond."""
     return st.builds(lambda minute, off: START + minute * MINUTE + off, st.integers(0, 5), JITTER)
@@ -213,8 +216,19 @@ def edges(pipeline: Pipeline) -> list[int]:
     return sorted(ends | {view.lag + window for view, window in windows if window != LIFETIME})
 
 
+@functools.cache
 def ids_of(stream: Stream) -> st.SearchStrategy[int | str]:
     return st.sampled_from(choices_of_ids(stream))
+
+
+@functools.cache
+def ids_or_none(stream: Stream) -> st.SearchStrategy[int | str | None]:
+    return st.one_of(st.none(), ids_of(stream))
+
+
+@functools.cache
+def payloads_of(stream: Stream) -> st.SearchStrategy[dict[str, Any]]:
+    return st.sampled_from(payloads(stream))
 
 
 def choices_of_ids(stream: Stream) -> list[int | str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.declare.pipeline import Pipeline
@@ -22,6 +22,7 @@ from sluice.errors import Outage
 from sluice.lake.requests import encode_requests
 from sluice.stream.division import Division
 from sluice.stream.memory import MemoryTopics
+from tests.properties import examples
 from tests.sluice.stream import payments, refunds
 from tests.sluice.stream.feeds import Message, feed, send
 from tests.sluice.stream.plant import Plant, merged
@@ -30,7 +31,9 @@ from tests.sluice.stream.refunds import told_as_refunds
 
 pytestmark = pytest.mark.unit
 
-FEW = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=examples(20))
+SIZE = 160
+"""How many messages are produced."""
 SPREADS = [Spread(2, 2), Spread(3, 2), Spread(2, 4), Spread(1, 3), Spread(4, 1)]
 both = pytest.mark.parametrize("pipeline", [payments.pipeline, refunds.pipeline], ids=lambda one: one.name)
 
@@ -87,9 +90,9 @@ def step(plant: Plant) -> None:
 @FEW
 @given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from(SPREADS))
 def test_a_vector_knows_exactly_what_it_says_at_any_moment(pipeline: Pipeline, seed: int, spread: Spread) -> None:
-    plant, sent = Plant(pipeline, spread, random.Random(seed)), messages(pipeline, seed, 240)
+    plant, sent = Plant(pipeline, spread, random.Random(seed)), messages(pipeline, seed, SIZE)
     knowing = 0
-    for start in range(0, 240, 40):
+    for start in range(0, SIZE, 40):
         plant.produce(sent[start : start + 40])
         for _ in range(8):
             step(plant)
@@ -104,7 +107,7 @@ def test_any_order_of_batches_and_any_owner_leaves_the_bytes_of_one_consumer(
     pipeline: Pipeline, seed: int, spread: Spread
 ) -> None:
     plant = Plant(pipeline, spread, random.Random(seed))
-    for part in (messages(pipeline, seed, 240)[start : start + 40] for start in range(0, 240, 40)):
+    for part in (messages(pipeline, seed, SIZE)[start : start + 40] for start in range(0, SIZE, 40)):
         plant.produce(part)
         for _ in range(6):
             step(plant)
@@ -117,9 +120,9 @@ def test_any_order_of_batches_and_any_owner_leaves_the_bytes_of_one_consumer(
 @given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from(SPREADS))
 def test_stores_that_are_set_back_come_to_the_same_bytes(pipeline: Pipeline, seed: int, spread: Spread) -> None:
     """A power cut, a backup that is brought back: routers and folds read again from an old offset."""
-    plant, sent = Plant(pipeline, spread, random.Random(seed)), messages(pipeline, seed, 240)
+    plant, sent = Plant(pipeline, spread, random.Random(seed)), messages(pipeline, seed, SIZE)
     kept: dict[str, MemoryStore] = {}
-    for start in range(0, 240, 40):
+    for start in range(0, SIZE, 40):
         plant.produce(sent[start : start + 40])
         for _ in range(5):
             step(plant)
@@ -135,15 +138,15 @@ def test_stores_that_are_set_back_come_to_the_same_bytes(pipeline: Pipeline, see
 @FEW
 @given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from(SPREADS))
 def test_a_base_is_divided_as_what_follows_it(pipeline: Pipeline, seed: int, spread: Spread) -> None:
-    plant, sent = Plant(pipeline, spread, random.Random(seed)), messages(pipeline, seed, 240)
-    plant.produce(sent[:60])
+    plant, sent = Plant(pipeline, spread, random.Random(seed)), messages(pipeline, seed, SIZE)
+    plant.produce(sent[:40])
     step(plant)
     files = MemoryTopics()
-    send(pipeline, files, sent[:140])
+    send(pipeline, files, sent[:90])
     events = {name: in_files(table) for name, table in history(pipeline, files.records).items()}
     plant.load(7, tiles_of(pipeline, events), events)
-    for start in range(60, 240, 60):
-        plant.produce(sent[start : start + 60])
+    for start in range(40, SIZE, 40):
+        plant.produce(sent[start : start + 40])
         for _ in range(6):
             step(plant)
     plant.drain()

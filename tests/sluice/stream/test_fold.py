@@ -110,7 +110,7 @@ def test_records_that_are_all_covered_change_nothing() -> None:
 
 def test_the_contract_of_the_lake_decides_what_enters() -> None:
     topics = MemoryTopics()
-    send(pipeline, topics, feed(seed=3, size=600))
+    send(pipeline, topics, feed(seed=3, size=300))
     records = topics.records[TOPIC]
 
     found = micro_batch(pipeline, records, {}).events["payments"]
@@ -123,7 +123,7 @@ def test_the_contract_of_the_lake_decides_what_enters() -> None:
 @pytest.fixture(scope="module")
 def told() -> Told:
     """A feed and the topics it was produced to."""
-    messages, topics = feed(seed=11, size=700), MemoryTopics()
+    messages, topics = feed(seed=11, size=400), MemoryTopics()
     send(pipeline, topics, messages)
     return Told(messages, topics)
 
@@ -146,7 +146,7 @@ def stores(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
 def test_every_cut_of_the_topics_gives_the_values_of_the_batch_kernel(
     cut: str, told: Told, stores: dict[str, SqliteStore]
 ) -> None:
-    asked = questions(told.messages, seed=1, size=150)
+    asked = questions(told.messages, seed=1, size=80)
 
     assert answered(pipeline, stores[cut], asked) == computed(pipeline, history(pipeline, told.topics.records), asked)
 
@@ -159,10 +159,10 @@ def test_every_cut_of_the_topics_leaves_the_same_store(stores: dict[str, SqliteS
 
 
 def test_what_is_forgotten_is_missed_by_no_request_within_the_horizon(tmp_path: Path) -> None:
-    messages = feed(seed=13, size=1_800)
+    messages = feed(seed=13, size=1_000)
     topics = MemoryTopics()
     send(pipeline, topics, messages)
-    asked = [{**row, "paid_at": rfc3339(messages[-1].at - HOUR)} for row in questions(messages, 2, 150)]
+    asked = [{**row, "paid_at": rfc3339(messages[-1].at - HOUR)} for row in questions(messages, 2, 80)]
     expected = computed(pipeline, history(pipeline, topics.records), asked)
     sizes = []
     for forgetful in (False, True):
