@@ -28,7 +28,7 @@ ORDER = {"customer": 1, "till": "a", "amount": 1, "items": 1, "gift": None, "cha
 
 @pytest.mark.parametrize("knowledge", [EVENT_TIME, AS_SERVED])
 @pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(data=st.data())
 def test_the_related_events_alone_give_the_same_vectors(
     pipeline: Pipeline, knowledge: KnowledgeTime, data: st.DataObject
@@ -45,7 +45,7 @@ def test_the_related_events_alone_give_the_same_vectors(
 
 
 @pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(20))
 @given(data=st.data())
 def test_of_a_long_history_they_give_what_the_definition_says_of_all_of_it(
     pipeline: Pipeline, data: st.DataObject
