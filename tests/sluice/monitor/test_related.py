@@ -17,7 +17,7 @@ from sluice.engine.vectors import as_values, pack, vectors
 from sluice.monitor.related import Related
 from tests.properties import examples
 from tests.sluice.engine.oracle import Asked, Version, packed_vector
-from tests.sluice.engine.pipelines import ALL, shop
+from tests.sluice.engine.pipelines import ALL, clinic, shop
 from tests.sluice.engine.worlds import START, World, asked_table, digest, tables, worlds
 
 pytestmark = pytest.mark.unit
@@ -151,3 +151,15 @@ def test_requests_of_one_entity_find_each_event_once() -> None:
     times = (9 * MINUTE, 2 * MINUTE, MINUTE, 2 * MINUTE)
 
     assert reached(versions, *(asked(at, 7) for at in times)) == {"orders": [1, 2, 3, 4], "claims": []}
+
+
+def test_a_window_that_ends_before_the_request_reaches_as_much_further_back() -> None:
+    """Of a ward the longest window is 2min, and ends 1min before the request."""
+    pipeline, values = clinic(), {"patient": None, "ward": 1, "cost": 1, "relapse": None}
+    values = {name: values[name] for name in pipeline.events.columns}
+    visits = [Version("visits", f"v{at}", START + at, values, hash=at) for at in (0, 1)]
+    requests = asked_table(pipeline, [Asked(START + 3 * MINUTE, None, values)])
+
+    rows = Related(pipeline, tables(pipeline, visits), requests).rows(np.array([0]))
+
+    assert rows["visits"].tolist() == [0, 1]
