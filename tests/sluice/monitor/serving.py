@@ -64,11 +64,14 @@ class Serving:
         history.load(store)
         return cls(history, store, random.Random(seed))
 
-    def run(self, messages: Sequence[Message], *, slice_: int = 40) -> Iterator[int]:
-        """Live: ask about some payments, then produce and fold the next slice; yields after each slice."""
+    def run(self, messages: Sequence[Message], *, slice_: int = 40, together: int = 3) -> Iterator[int]:
+        """Live: ask about some payments, then produce and fold the next slice; yields after each slice.
+
+        `together` is how many payments a request asks about.
+        """
         for start in range(0, len(messages), slice_):
             coming = messages[start : start + slice_]
-            for request in _groups(self._asked(coming), 3):
+            for request in _groups(self._asked(coming), together):
                 self.serve(request)
             self.fold(coming)
             yield start
