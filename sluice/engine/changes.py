@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sluice.declare.views import Windows
 from sluice.engine.encode import Ints, integers
@@ -33,7 +34,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Difference:
-    """What changes in a view: the entities, the rows that they lose and the rows that they gain."""
+    """What changes in a view: the entities in order, the rows that they lose and the rows that they gain."""
 
     keys: list[Id]
     gone: Moved
@@ -45,8 +46,10 @@ def difference(view: Windows, before: pa.Table, after: pa.Table) -> Difference:
     old, new = (table.filter(table.column("key").is_valid()) for table in apart(view, before, after))
     joined = pa.chunked_array([*old.column("key").chunks, *new.column("key").chunks], old.schema.field("key").type)
     coded = joined.combine_chunks().dictionary_encode()
-    entity = np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
-    keys = coded.dictionary.to_pylist()
+    order = pc.array_sort_indices(coded.dictionary)
+    entity = np.argsort(order.to_numpy())[coded.indices.to_numpy(zero_copy_only=False)]
+    # in order, because what a store writes one after another then lies on one page
+    keys = coded.dictionary.take(order).to_pylist()
     return Difference(keys, _moved(view, old, entity[: len(old)]), _moved(view, new, entity[len(old) :]))
 
 

@@ -11,7 +11,7 @@ import orjson
 from sluice.declare.views import Windows
 from sluice.engine.changes import Difference, Moved, together, without
 from sluice.engine.encode import Ints, Mask
-from sluice.engine.layout import ID, TIME, Matrix, width
+from sluice.engine.layout import ALWAYS, ID, TIME, Matrix, width
 from sluice.engine.merge import headed, merge
 from sluice.engine.plan import has_texts
 from sluice.engine.tiles import (
@@ -41,8 +41,10 @@ _NOTHING = np.array([COLD, 0, 0], np.int64).tobytes()
 def changed(view: Windows, moved: Difference, heads: Sequence[bytes | None], fetch: Fetch) -> Iterator[tuple[Id, Laid]]:
     """The entities of a difference as they are after it."""
     easy = np.array([head is None or _is_simple(head) for head in heads], bool)
+    grown = _Grown(view, moved, heads, easy)
+    yield from grown.changed()
     others = np.flatnonzero(~easy).tolist()
-    yield from _Merged(view, moved, heads, np.flatnonzero(easy)).changed(others)
+    yield from _Merged(view, moved, heads, np.flatnonzero(easy & ~grown.are)).changed(others)
     for entity in others:
         key, head = moved.keys[entity], read_head(view, heads[entity])
         gone, came = moved.gone.of(entity), moved.came.of(entity)
@@ -55,6 +57,34 @@ def changed(view: Windows, moved: Difference, heads: Sequence[bytes | None], fet
 def _is_simple(head: bytes) -> bool:
     """Whether a head is cold, and without a base."""
     return head[0] == COLD and not any(head[_WORD : 2 * _WORD])
+
+
+class _Grown:
+    """Cold entities that only gain rows, all of them after their last: their bytes are copied, and not looked at."""
+
+    def __init__(self, view: Windows, moved: Difference, heads: Sequence[bytes | None], easy: Mask) -> None:
+        self._moved, self._heads, self._size = moved, heads, _WORD * width(view)
+        came = moved.came.rows.matrix
+        self._ends = np.searchsorted(moved.came.entity, np.arange(len(heads) + 1)).astype(np.int64)
+        # the list of text ids at the end of a head does not grow by bytes that are added
+        self.are = easy & (np.diff(self._ends) > 0) & (not has_texts(view))
+        self.are[moved.gone.entity] = False
+        at = np.flatnonzero(self.are)
+        none = np.full(width(view), ALWAYS, np.int64).tobytes()
+        words = b"".join([(heads[entity] or none)[-self._size :] for entity in at.tolist()])
+        last, first = np.frombuffer(words, np.int64).reshape(-1, width(view)), came[self._ends[at]]
+        after = (last[:, TIME] < first[:, TIME]) | ((last[:, TIME] == first[:, TIME]) & (last[:, ID] < first[:, ID]))
+        held = np.array([len(heads[entity] or _NOTHING) - _HEADER for entity in at.tolist()], np.int64) // self._size
+        self.are[at] = after & (held + np.diff(self._ends)[at] <= view.leaf)
+
+    def changed(self) -> Iterator[tuple[Id, Laid]]:
+        """Each entity as it is: its number of rows, those that it had, and those that came."""
+        came, cuts = self._moved.came.rows.matrix.tobytes(), (self._ends * self._size).tolist()
+        for entity in np.flatnonzero(self.are).tolist():
+            head, begin, end = self._heads[entity] or _NOTHING, cuts[entity], cuts[entity + 1]
+            count = (len(head) - _HEADER + end - begin) // self._size
+            parts = (head[: 2 * _WORD], count.to_bytes(_WORD, "little"), head[_HEADER:], came[begin:end])
+            yield self._moved.keys[entity], Laid(b"".join(parts), {})
 
 
 class _Merged:

@@ -56,13 +56,13 @@ def fold(pipeline: Pipeline, store: TileStore, batch: MicroBatch, share: Share |
     old = to_tables(pipeline, before)
     new = _joined(pipeline, old, arrived, facts, fresh)
     kept = keep(pipeline)
-    found = [
-        (view, key, laid)
-        for view in pipeline.windows
-        for key, laid in _changed(view, store, difference(view, *(_rows(view, t, kept, share) for t in (old, new))))
-    ]
-    heads = [(view.name, key, laid.head) for view, key, laid in found]
-    chunks = [(view.name, key, start, body) for view, key, laid in found for start, body in laid.chunks.items()]
+    heads: list[tuple[str, Id, bytes | None]] = []
+    chunks: list[tuple[str, Id, int, bytes | None]] = []
+    for view in pipeline.windows:
+        moved = difference(view, *(_rows(view, tables, kept, share) for tables in (old, new)))
+        for key, laid in _changed(view, store, moved):
+            heads.append((view.name, key, laid.head))
+            chunks += [(view.name, key, start, body) for start, body in laid.chunks.items()]
     store.apply(Change(fresh, heads, chunks, batch.expected, batch.positions))
     return Folded(len(facts), len(fresh), len(heads))
 

@@ -86,7 +86,7 @@ class SqliteStore:
                     self._put_head(view, key, body)
                 else:
                     connection.execute("INSERT INTO chunks VALUES (?, ?, ?, ?)", (view, key, start, body))
-            connection.executemany(_PUT_FACT, facts)
+            connection.executemany(_PUT_FACT, map(_bound, facts))
             self._write_knowledge(Knowledge(base, {}))
 
     def read(self, names: Sequence[tuple[str, Id | None]], call: Call | None = None) -> Reading:
@@ -134,7 +134,7 @@ class SqliteStore:
         with self._transaction("IMMEDIATE") as connection:
             known = self._knowledge()
             known.demand(change.expected)
-            connection.executemany(_PUT_FACT, change.facts)
+            connection.executemany(_PUT_FACT, map(_bound, change.facts))
             self._put_heads(change.heads)
             for view, key, start, body in change.chunks:
                 self._put_chunk(view, key, start, body)
@@ -199,20 +199,18 @@ class SqliteStore:
             if self._has(view):
                 wanted, others = _as_json(listed)
                 held = f"SELECT key, head FROM {_heads(view)} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
-                found[view] = dict(self._connection.execute(held, (wanted,)).fetchall())
+                found[view] = dict(self._connection.execute(held, (wanted,)))
                 found[view].update((key, head) for key in others if (head := self._head(view, key)) is not None)
         return [None if key is None else found.get(view, {}).get(key) for view, key in names]
 
     def _put_heads(self, heads: Sequence[tuple[str, Id, bytes | None]]) -> None:
-        by_view: dict[str, list[tuple[Id, bytes | None]]] = {}
-        for view, key, head in heads:
-            by_view.setdefault(view, []).append((key, head))
-        for view, changed in by_view.items():
-            self._make_table(view, changed[0][0])
+        for view, key in {view: key for view, key, _ in heads}.items():
+            self._make_table(view, key)
             table = _heads(view)
-            put = [(key, head) for key, head in changed if head is not None]
+            # one by one, as thousands of pairs that live on make the garbage collector look through the whole process
+            put = ((key, bytearray(head)) for name, key, head in heads if name == view and head is not None)
             self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", put)  # noqa: S608
-            gone = [(key,) for key, head in changed if head is None]
+            gone = ((key,) for name, key, head in heads if name == view and head is None)
             self._connection.executemany(f"DELETE FROM {table} WHERE key = ?", gone)  # noqa: S608
 
     def _put_head(self, view: str, key: Id, head: bytes) -> None:
@@ -249,11 +247,18 @@ class SqliteStore:
         self._connection.execute("INSERT OR REPLACE INTO knowledge VALUES (1, ?)", (body,))
 
 
+def _bound(fact: Fact) -> tuple[object, ...]:
+    """A fact as parameters: a plain tuple and a bytearray are taken as they are, for bytes an adapter is looked for."""
+    return (*fact[:-1], bytearray(fact.values))
+
+
 def _as_json(ids: Sequence[Id]) -> tuple[bytes, Sequence[Id]]:
     """Ids as a JSON list, but for those that SQLite would read otherwise there: a text ends at its first NUL."""
+    listed = orjson.dumps(ids)
+    if b"\\u0000" not in listed:
+        return listed, ()
     others = {identity for identity in ids if isinstance(identity, str) and "\0" in identity}
-    listed = [identity for identity in ids if identity not in others] if others else ids
-    return orjson.dumps(listed), list(others)
+    return orjson.dumps([identity for identity in ids if identity not in others]), list(others)
 
 
 @functools.cache

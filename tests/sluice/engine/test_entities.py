@@ -51,3 +51,19 @@ def test_it_is_the_deleted_one_that_leaves_also_if_only_the_end_of_its_id_says_w
 def test_time_comes_before_the_id() -> None:
     later = [sold("a", 1, START + 2), sold("b", 2, START + 1), sold("c", 3, START)]
     assert kept(later[:2], later[2:]) == [("c", 3), ("b", 2), ("a", 1)]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [[(7, START + 1)], [(8, START)], [(6, START)], [(1, START - 1)], [(9, START + 2), (1, START - 1)]],
+    ids=["later", "the next id", "an id before", "earlier", "on both sides"],
+)
+def test_rows_that_come_later_leave_the_bytes_of_all_at_once(second: list[tuple[int, int]]) -> None:
+    stream = replace(SALES, id_type="integer")
+    view = Windows("stall", of="stall", over=stream, features=STALL.features)
+    fair = Pipeline("fair", views=[view], label=Label("bad", of=stream, column="bad", known_after="1d"))
+    first, then = ([sold(sale, 10 * sale, time) for sale, time in part] for part in ([(7, START)], second))
+    apart, whole = MemoryStore(), MemoryStore()
+    fold_all(fair, apart, [first, then])
+    fold_all(fair, whole, [[*then, *first]])
+    assert dict(apart.scan("stall")) == dict(whole.scan("stall"))
