@@ -10,6 +10,8 @@ from typing import Any
 
 Found = dict[str, Any]
 SHOWN, NOT_SHOWN = "shown", "not shown"
+WHY = Path(__file__).with_name("why.json")
+"""What is known of why a target was missed, by the name of its line."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,19 @@ def write(results: Path) -> None:
     told += ["interleaved pairs; one counts as shown when the whole interval lies on the right side of its target.", ""]
     told += ["| what | target | measured | |", "|---|---|---|---|"]
     told += [f"| {line.what} | {line.target} | {line.measured} | {line.verdict} |" for line in lines]
-    told += ["", *_tables(results), "![ratios](features.png)", ""]
+    told += ["", *_why(lines), *_tables(results), "![ratios](features.png)", ""]
     (results / "features.md").write_text("\n".join(told))
     _plot([line for line in lines if line.ratio], results / "features.png")
+
+
+def _why(lines: list[Line]) -> Iterator[str]:
+    """A reason for each target that was not shown; one without is told as such."""
+    known = json.loads(WHY.read_text())
+    missed = [line.what for line in lines if line.verdict == NOT_SHOWN]
+    if missed:
+        yield from ("Not shown, and why:", "")
+        yield from (f"- {what}: {known.get(what, 'nobody has looked into it yet')}" for what in missed)
+        yield ""
 
 
 def _read(path: Path) -> Found | None:
