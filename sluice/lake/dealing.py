@@ -25,7 +25,6 @@ from sluice.engine.versions import id_codes
 from sluice.lake.buckets import dealt
 from sluice.lake.files import hand_over, handed_over
 
-
 _SPREAD = 4
 """Whole numbers lie close together that span at most this many times as many."""
 
