@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sluice.decisions import Decision
+from sluice.declare.arguments import check_fields
 from sluice.declare.checks import one_of
-from sluice.declare.durations import duration
+from sluice.declare.durations import Duration, duration
 from sluice.declare.evidence import METRICS, Evidence
 from sluice.declare.precedence import decide
 from sluice.errors import DeclarationError
@@ -46,9 +47,9 @@ class PerformanceRule:
     """How much more the estimate may flatter the model than it did on held-out rows."""
     min_positives: int = 30
     """Fewer labelled positives, or positives expected by an estimate, than this say nothing."""
-    window: str | int = "28d"
+    window: Duration = "28d"
     """How far back the events reach whose mature labels measure quality; never past the champion's promotion."""
-    probation: str | int = "7d"
+    probation: Duration = "7d"
     """A fall this soon after a promotion is the new model's doing, and rolls it back."""
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ class Budget:
     """At most `retrains` retrains of a segment in any span `per`."""
 
     retrains: int = 6
-    per: str | int = "30d"
+    per: Duration = "30d"
 
     def __post_init__(self) -> None:
         _between(self.retrains, 1, 10_000, "Budget.retrains")
@@ -98,11 +99,11 @@ class ComplianceCritical:
 class HybridRetraining:
     """Retrain on age, drift, performance or volume, within a cooldown and a budget; `None` switches a rule off."""
 
-    max_age: str | int | None = "30d"
+    max_age: Duration | None = "30d"
     drift: DriftRule | None = field(default_factory=DriftRule)
     performance: PerformanceRule | None = field(default_factory=PerformanceRule)
     volume: VolumeRule | None = field(default_factory=VolumeRule)
-    cooldown: str | int = "2d"
+    cooldown: Duration = "2d"
     budget: Budget | None = field(default_factory=Budget)
     overrides: Mapping[str, ComplianceCritical] = field(default_factory=dict)
     """Segments with a rule of their own."""
@@ -128,6 +129,7 @@ class HybridRetraining:
         _is_rule(self.performance, PerformanceRule, "HybridRetraining.performance")
         _is_rule(self.volume, VolumeRule, "HybridRetraining.volume")
         _is_rule(self.budget, Budget, "HybridRetraining.budget")
+        check_fields(self, where="HybridRetraining")
         for segment, override in self.overrides.items():
             where = f"HybridRetraining.overrides[{segment!r}]"
             _is_rule(override, ComplianceCritical, where, optional=False)
