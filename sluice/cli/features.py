@@ -93,11 +93,11 @@ def get(pipeline: Pipeline, values: Values, at: At = None, most: Most = 10) -> N
     """Print an entity's features from the online store, with the events behind them.
 
     `sluice features get fraud customer_id=7 terminal_id=12`. With the columns of a request (and its id) the whole
-    vector; without them what needs the request is null.
+    vector; without them what needs the request is null. The scoring service's contract judges what is given.
     """
     from sluice.cli.lookup import look_up
 
-    for line in look_up(load_pipeline(pipeline), dict(_pair(text) for text in values), at, most):
+    for line in look_up(load_pipeline(pipeline), _pairs(values), at, most):
         typer.echo(line)
 
 
@@ -141,8 +141,15 @@ def compute(pipeline: Pipeline, events: Input, out: Output, engine: Engine = "lo
         typer.echo(f"the refused rows with their reasons: {done.refused_file}")
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise UserError(f"{text!r} is no value", where="features get", allowed="name=value, such as customer_id=7")
-    return name, value
+def _pairs(texts: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise UserError(f"{text!r} is no value", where="features get", allowed="name=value, such as customer_id=7")
+        if name in found:
+            raise UserError(
+                f"{name} is given twice, as {found[name]!r} and as {value!r}", where="features get", allowed="each once"
+            )
+        found[name] = value
+    return found
