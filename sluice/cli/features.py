@@ -40,7 +40,10 @@ Again = Annotated[bool, typer.Option("--again", help="Also when it was frozen as
 
 @features.command()
 def freeze(pipeline: Pipeline, again: Again = False) -> None:
-    """Freeze the declaration: from now on one that means something else is refused, with what changed."""
+    """Freeze the declaration: from now on one that means something else is refused, with what changed.
+
+    What it means is written to a file beside the declaration, <its name>.lock.json, which belongs into version control.
+    """
     declared, file = load_unlocked(pipeline)
     changed = write_lock(declared, file, again=again)
     for change in changed:
@@ -74,7 +77,11 @@ def versions(pipeline: Pipeline) -> None:
 
 @features.command()
 def explain(pipeline: Pipeline, events: Events = 100) -> None:
-    """Tell of each feature what it means, what is kept and read for it, how exact it is, what it costs a request."""
+    """Tell of each feature what it means, what is kept and read for it, how exact it is, what it costs a request.
+
+    An entity is one head: its events. One with many is divided into leaves, slots of time that keep their events and
+    the state that these add up to; its head then says where they are.
+    """
     from sluice.engine.explain import explain as explained
 
     declared = load_pipeline(pipeline)
@@ -85,6 +92,10 @@ def explain(pipeline: Pipeline, events: Events = 100) -> None:
         cost = "-" if one.microseconds is None else f"{one.microseconds:.1f}"
         table.add_row(one.name, one.meaning, one.window, one.error, kept, one.tiles, cost)
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+    typer.echo(
+        "head: an entity's events, or where its leaves are; leaf: a slot's events of a busy entity, and their state; "
+        "µs: one request, beside the read of the store; that of a lookup depends on its table"
+    )
     typer.echo(f"definition {declared.definition}; costs for an entity with {events} events in its window")
 
 
