@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from types import NoneType, UnionType
@@ -54,7 +54,7 @@ def _fits(value: object, hint: Any) -> bool:
         # which of them is asked later, where the nearest one is known
         return isinstance(value, str)
     if origin is not None:
-        return isinstance(value, origin) and not isinstance(value, str) and _holds(value, parts)
+        return isinstance(value, origin) and not isinstance(value, str | bytes) and _holds(value, parts)
     if hint is float:
         return is_number(value)
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
@@ -62,7 +62,7 @@ def _fits(value: object, hint: Any) -> bool:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a finite number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _holds(values: Any, parts: tuple[Any, ...]) -> bool:

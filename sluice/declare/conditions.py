@@ -98,7 +98,7 @@ class Col:
 
     def isin(self, constants: Sequence[Constant]) -> Condition:
         """Whether it is one of several constants."""
-        if isinstance(constants, str) or not isinstance(constants, Sequence) or not constants:
+        if isinstance(constants, str | bytes) or not isinstance(constants, Sequence) or not constants:
             raise DeclarationError(f"isin({constants!r})", where=f"col({self._name!r})", allowed="a list of constants")
         return Condition("in", self._name, tuple(_constant(item, self._name) for item in constants))
 

@@ -93,7 +93,7 @@ class Pipeline:
     @property
     def card_key(self) -> str:
         """The key that stands for the card in daily rankings."""
-        return self.card or self.windows[0].of
+        return self.windows[0].of if self.card is None else self.card
 
     @property
     def segments(self) -> tuple[str, ...]:

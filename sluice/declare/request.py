@@ -75,7 +75,7 @@ Operand = str | ViewFeature | RequestFeature
 def value(column: str, *, name: str | None = None) -> RequestFeature:
     """A column of the request as it is: a number, or the code of a category."""
     check_argument(column, str, name="column", where="value()", allowed="the name of one column")
-    return RequestFeature("value", (column,), named(name or column, where="value(name)"))
+    return RequestFeature("value", (column,), named(column if name is None else name, where="value(name)"))
 
 
 def hour(*, name: str = "hour") -> RequestFeature:
@@ -147,7 +147,9 @@ def cross(*categories: Operand, name: str | None = None) -> RequestFeature:
 
 
 def _of(function: Moment, operands: tuple[Operand, ...], name: str | None, otherwise: str) -> RequestFeature:
-    return RequestFeature(function, operands, named(name or otherwise, where=f"{function}(name)"))
+    for operand in operands:
+        _called(operand)
+    return RequestFeature(function, operands, named(otherwise if name is None else name, where=f"{function}(name)"))
 
 
 def _called(operand: object) -> str:

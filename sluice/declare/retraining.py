@@ -35,6 +35,7 @@ class DriftRule:
         _between(self.floor, 0, 1, "DriftRule.floor")
         _persistent(self.persistence)
         _between(self.columns, 1, 10_000, "DriftRule.columns")
+        check_fields(self, where="DriftRule")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ class PerformanceRule:
         _between(self.min_positives, 1, 10_000_000, "PerformanceRule.min_positives")
         _set_duration(self, "probation")
         _set_duration(self, "window")
+        check_fields(self, where="PerformanceRule")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ class VolumeRule:
     def __post_init__(self) -> None:
         _between(self.least, 0, 1_000_000_000, "VolumeRule.least")
         _between(self.enough, max(self.least, 1), 1_000_000_000, "VolumeRule.enough")
+        check_fields(self, where="VolumeRule")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         _between(self.retrains, 1, 10_000, "Budget.retrains")
+        check_fields(self, where="Budget")
         _set_duration(self, "per")
 
 

@@ -59,8 +59,8 @@ class Stream:
         named(self.name, where="Stream(name)")
         check_fields(self, where=where)
         one_of(self.id_type, ["integer", "text"], where=f"{where}.id_type", kind="id type")
-        self._check_id(where)
         check_columns(self.columns, where=where)
+        self._check_id(where)
         for name in (*self.id_columns, self.time, *self.columns):
             named(name, where=f"{where}.columns")
         if len(self.id_columns) > 1 and self.id_type == "integer":

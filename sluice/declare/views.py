@@ -20,6 +20,7 @@ from sluice.errors import DeclarationError
 
 SLOTS = (512 * DAY, 128 * DAY, 32 * DAY, 8 * DAY, DAY, HOUR, 5 * MINUTE, MINUTE)
 """The lengths of slots; each divides the one before."""
+_LARGEST_LEAF = 1_000_000
 _EDGES = {"1d": DAY, "1h": HOUR, "5min": 5 * MINUTE, "1min": MINUTE}
 
 
@@ -59,8 +60,8 @@ class Windows:
         object.__setattr__(self, "functions", flatten(self.features, where=where))
         one_of(self.edge, ["exact", "slot"], where=f"{where}.edge", kind="edge")
         object.__setattr__(self, "slot", _slot(self.slot, self.edge, where))
-        if self.leaf < 1:
-            raise DeclarationError(f"leaf={self.leaf!r}", where=where, allowed="1 or more events")
+        if not 1 <= self.leaf <= _LARGEST_LEAF:
+            raise DeclarationError(f"leaf={self.leaf!r}", where=where, allowed=f"1 to {_LARGEST_LEAF:,} events")
         _check_key(self, where)
         check_functions(self, where)
         if self.label is not None and self.lag < self.label.settled_after:

@@ -84,7 +84,7 @@ TOLD = Label("is_fraud", of=TRANSACTIONS, told_by=CHARGEBACKS)
             lambda: windows(edge="slot", slot="1h", features=[count("90min")]),
             "Windows('spend').count_90min: window 90min is no multiple of the slot\n  allowed: multiples of 1h",
         ),
-        (lambda: windows(leaf=0), "Windows('spend'): leaf=0\n  allowed: 1 or more events"),
+        (lambda: windows(leaf=0), "Windows('spend'): leaf=0\n  allowed: 1 to 1,000,000 events"),
         (
             lambda: windows(features=[max_("channel", "1d")]),
             "Windows('spend').max_channel_1d: max of category 'channel'\n  allowed: amount, flag",
