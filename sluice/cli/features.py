@@ -156,7 +156,8 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in texts:
         name, separator, value = text.partition("=")
-        if not separator:
+        # what is no UTF-8 in the shell comes as surrogates, which no JSON can hold
+        if not separator or any("\ud800" <= letter <= "\udfff" for letter in text):
             raise UserError(f"{text!r} is no value", where="features get", allowed="name=value, such as customer_id=7")
         if name in found:
             raise UserError(

@@ -138,6 +138,8 @@ def test_an_entity_is_looked_up_with_the_events_behind_its_values(
     wrong = sluice("features", "get", "handbook", "custmer_id=3")
     assert (wrong.returncode, "did you mean 'customer_id'?" in wrong.stderr) == (2, True)
     assert sluice("features", "get", "handbook", "3").returncode == 2
+    broken = sluice("features", "get", "handbook", "customer_id=\udcff")
+    assert (broken.returncode, "is no value" in broken.stderr) == (2, True)
     refused = sluice("features", "get", "handbook", "customer_id=3", "amount=-5")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "amount='-5': range, allowed: 0 to 100000" in refused.stderr
