@@ -40,7 +40,10 @@ Again = Annotated[bool, typer.Option("--again", help="Also when it was frozen as
 
 @features.command()
 def freeze(pipeline: Pipeline, again: Again = False) -> None:
-    """Freeze the declaration: from now on one that means something else is refused, with what changed."""
+    """Freeze the declaration: from now on one that means something else is refused, with what changed.
+
+    What it means is written to a file beside the declaration, <its name>.lock.json, which belongs into version control.
+    """
     declared, file = load_unlocked(pipeline)
     changed = write_lock(declared, file, again=again)
     for change in changed:
@@ -74,7 +77,11 @@ def versions(pipeline: Pipeline) -> None:
 
 @features.command()
 def explain(pipeline: Pipeline, events: Events = 100) -> None:
-    """Tell of each feature what it means, what is kept and read for it, how exact it is, what it costs a request."""
+    """Tell of each feature what it means, what is kept and read for it, how exact it is, what it costs a request.
+
+    An entity is one head: its events. One with many is divided into leaves, slots of time that keep their events and
+    the state that these add up to; its head then says where they are.
+    """
     from sluice.engine.explain import explain as explained
 
     declared = load_pipeline(pipeline)
@@ -85,6 +92,10 @@ def explain(pipeline: Pipeline, events: Events = 100) -> None:
         cost = "-" if one.microseconds is None else f"{one.microseconds:.1f}"
         table.add_row(one.name, one.meaning, one.window, one.error, kept, one.tiles, cost)
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+    typer.echo(
+        "head: an entity's events, or where its leaves are; leaf: a slot's events of a busy entity, and their state; "
+        "µs: one request, beside the read of the store; that of a lookup depends on its table"
+    )
     typer.echo(f"definition {declared.definition}; costs for an entity with {events} events in its window")
 
 
@@ -93,11 +104,11 @@ def get(pipeline: Pipeline, values: Values, at: At = None, most: Most = 10) -> N
     """Print an entity's features from the online store, with the events behind them.
 
     `sluice features get fraud customer_id=7 terminal_id=12`. With the columns of a request (and its id) the whole
-    vector; without them what needs the request is null.
+    vector; without them what needs the request is null. The scoring service's contract judges what is given.
     """
     from sluice.cli.lookup import look_up
 
-    for line in look_up(load_pipeline(pipeline), dict(_pair(text) for text in values), at, most):
+    for line in look_up(load_pipeline(pipeline), _pairs(values), at, most):
         typer.echo(line)
 
 
@@ -141,8 +152,16 @@ def compute(pipeline: Pipeline, events: Input, out: Output, engine: Engine = "lo
         typer.echo(f"the refused rows with their reasons: {done.refused_file}")
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise UserError(f"{text!r} is no value", where="features get", allowed="name=value, such as customer_id=7")
-    return name, value
+def _pairs(texts: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        # what is no UTF-8 in the shell comes as surrogates, which no JSON can hold
+        if not separator or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise UserError(f"{text!r} is no value", where="features get", allowed="name=value, such as customer_id=7")
+        if name in found:
+            raise UserError(
+                f"{name} is given twice, as {found[name]!r} and as {value!r}", where="features get", allowed="each once"
+            )
+        found[name] = value
+    return found

@@ -3,63 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
-from sluice.clock import open_clock, rfc3339
+from serve.requests import Batch, RequestReader
+from serve.rules import Problem
+from sluice.clock import HandClock, open_clock, rfc3339
 from sluice.declare.columns import Category, Decimal
+from sluice.declare.functions import LIFETIME, window_text
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.views import Windows
 from sluice.engine.asof import NOTHING
 from sluice.engine.encode import encode_column
-from sluice.engine.layout import FLAGS, TIME, VALUES
-from sluice.engine.read import Held, answer, read_tiles, read_view
+from sluice.engine.evaluate import nears
+from sluice.engine.hot import seen_by
+from sluice.engine.layout import FLAGS, TIME, VALUES, Matrix
+from sluice.engine.read import Held, answer, read_tiles, view_values
+from sluice.engine.requests import Moment
 from sluice.engine.shards import open_online
 from sluice.engine.store import TileReader
-from sluice.engine.tiles import Id, Rows, read_chunk, read_head
+from sluice.engine.tiles import Head, Id, Rows, read_chunk, read_head
 from sluice.errors import UserError
 from sluice.lake.asof import load, newest
-from sluice.lake.requests import encode_requests
 from sluice.lake.tables import Lake
+from sluice.lake.typing import TIME as TYPED_TIME
 from sluice.lake.typing import times, type_column
 from sluice.settings import settings
 
+_WHERE = "features get"
+_TYPES = {
+    str(pa.int64()): "a whole number",
+    str(pa.string()): "a text",
+    str(TYPED_TIME): "a time in RFC 3339, such as 2026-01-31T12:00:00Z",
+}
 
-def look_up(pipeline: Pipeline, given: Mapping[str, str], at: str | None, most: int) -> Iterator[str]:
-    """The vector's values, or those that need no request, then the newest events of each view."""
-    known = {*pipeline.events.all_columns}
+
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for, after the contract has judged it."""
+
+    given: Mapping[str, str]
+    moment: Moment
+    request: pa.Table | None
+    """The encoded request; None without one."""
+    missing: tuple[str, ...]
+    """The columns that would make it a request."""
+
+
+def look_up(pipeline: Pipeline, given: Mapping[str, str], at: str | None, most: int) -> list[str]:
+    """The vector's values, or those that need no request, then the newest events of each view.
+
+    UserError for what the scoring service would refuse: a column, a value, a time.
+    """
+    asked = _judged(pipeline, given, at)
+    keys = [_key(pipeline, view.of, given) for view in pipeline.windows]
+    with closing(open_online(settings().online_uri, pipeline.name)) as store:
+        held, _ = read_tiles(store, [(view, key, None) for view, key in zip(pipeline.windows, keys, strict=True)])
+        lines = list(_views(pipeline, asked, held) if asked.request is None else _vector(pipeline, asked, store))
+    for view, key, tiles in zip(pipeline.windows, keys, held, strict=True):
+        lines += _behind(view, key, tiles, asked.moment, most)
+    return lines
+
+
+def _judged(pipeline: Pipeline, given: Mapping[str, str], at: str | None) -> _Asked:
+    """The request as the scoring service reads it; one that lacks columns is none, and what there is must be good."""
+    stream = pipeline.events
     for name in given:
-        if name not in known:
-            raise UserError.unknown("column", name, sorted(known), where="features get")
-    moment = _moment(at)
-    store = open_online(settings().online_uri, pipeline.name)
-    try:
-        needed = {name for name, column in pipeline.events.columns.items() if not column.nullable}
-        whole = needed <= set(given)
-        yield from _vector(pipeline, store, given, moment) if whole else _views(pipeline, store, given, moment)
-        for view in pipeline.windows:
-            yield from _behind(view, store, _key(pipeline, view.of, given), moment, most)
-    finally:
-        store.close()
+        if name not in stream.all_columns:
+            raise UserError.unknown("column", name, stream.all_columns, where=_WHERE)
+    if at is not None and stream.time in given:
+        raise UserError("the moment is given twice", where=_WHERE, allowed=f"--at or {stream.time}=")
+    now = open_clock(settings().places.clock).now() if at is None else _instant(at, "--at")
+    found = RequestReader(pipeline, HandClock(now)).read(orjson.dumps({"events": [given]}))
+    if isinstance(found, Batch):
+        time, identity = (found.encoded.column(name)[0].as_py() for name in ("_time", "_id"))
+        return _Asked(given, Moment(time, identity), found.encoded, ())
+    lacking = [problem for problem in found.problems if problem.rule == "missing" and problem.field not in given]
+    bad = [problem for problem in found.problems if problem not in lacking]
+    if bad:
+        told = (f"\n    {one.field}={one.value}: {one.rule}, allowed: {_words(one)}" for one in bad)
+        raise UserError(f"the contract refuses the request:{''.join(told)}", where=_WHERE)
+    time = _instant(given[stream.time], stream.time) if stream.time in given else now
+    return _Asked(given, Moment(time, None), None, tuple(problem.field for problem in lacking))
 
 
-def _vector(pipeline: Pipeline, store: TileReader, given: Mapping[str, str], at: int) -> Iterator[str]:
-    request = encode_requests(pipeline, [{pipeline.events.time: rfc3339(at), **given}])
+def _words(problem: Problem) -> str:
+    """What a rule allows; a type in words rather than as Arrow's."""
+    return _TYPES.get(problem.allowed, "a number") if problem.rule == "type" else problem.allowed
+
+
+def _vector(pipeline: Pipeline, asked: _Asked, store: TileReader) -> Iterator[str]:
     lake = Lake(settings().places.lake_uri, pipeline.name)
     lookups = load(lake, pipeline, newest(lake, pipeline)) if pipeline.lookups else NOTHING
-    found = answer(pipeline, store, request, lookups)
-    yield f"vector of a request at {rfc3339(at)}, knowing {found.known()}"
+    found = answer(pipeline, store, asked.request, lookups)
+    yield f"vector of a request at {rfc3339(asked.moment.time)}, knowing {found.known()}"
     for place in pipeline.features:
         yield _line(place.name, *found.values[place.name])
 
 
-def _views(pipeline: Pipeline, store: TileReader, given: Mapping[str, str], at: int) -> Iterator[str]:
-    yield f"values at {rfc3339(at)}, without a request: what needs one is null"
-    for view in pipeline.windows:
-        for name, column in read_view(view, store, [_key(pipeline, view.of, given)], at).items():
+def _views(pipeline: Pipeline, asked: _Asked, held: list[Held]) -> Iterator[str]:
+    lacking = ", ".join(asked.missing)
+    yield f"values at {rfc3339(asked.moment.time)}, without a request, which needs {lacking}: what needs one is null"
+    for view, tiles in zip(pipeline.windows, held, strict=True):
+        for name, column in view_values(view, [tiles], [asked.moment], None).items():
             yield _line(f"{view.name}__{name}", *column)
 
 
@@ -67,26 +118,32 @@ def _line(name: str, values: Any, valid: Any) -> str:
     return f"  {name:<48} {values[0].item() if valid[0] else 'null'}"
 
 
-def _behind(view: Windows, store: TileReader, key: Id | None, at: int, most: int) -> Iterator[str]:
-    held, _ = read_tiles(store, [(view, key, None)])
-    rows = _rows(view, held[0])
-    seen = rows[(rows[:, TIME] <= at - view.lag) & (rows[:, TIME] > at - view.lag - view.longest)]
-    yield f"{view.name}: {len(seen):,} rows in the longest window of {view.of} {key}"
-    for row in seen[len(seen) - min(most, len(seen)) :][::-1]:
-        values = [
-            f"{name}={_shown(view, name, int(row[VALUES + place]))}"
-            for place, name in enumerate(view.value_columns)
-            if int(row[FLAGS]) >> place & 1
-        ]
-        yield f"    {rfc3339(int(row[TIME]))}  {'  '.join(values)}"
-
-
-def _rows(view: Windows, held: Held) -> np.ndarray:
+def _behind(view: Windows, key: Id | None, held: Held, moment: Moment, most: int) -> Iterator[str]:
+    """The newest rows of the longest window, between the same edges as the values."""
     head = read_head(view, held.head)
-    parts: list[Rows] = [head.rows] if head.rows is not None else []
-    starts = [] if head.leaves is None else head.leaves.starts.tolist()
-    parts += [read_chunk(view, held.chunks[start]) for start in starts]
-    return np.concatenate([part.matrix for part in parts])
+    longest = max(view.window(feature) for feature in view.functions)
+    near = int(nears(view, np.array([moment.time], np.int64))[0])
+    rows = np.concatenate([seen_by(view, part, moment) for part in _parts(view, head, held)])
+    seen = rows[(rows[:, TIME] <= near) & (rows[:, TIME] > near - longest)]
+    forgotten = ", and the state of those forgotten" if longest == LIFETIME and len(head.base) else ""
+    yield (
+        f"{view.name}: {len(seen):,} rows in the longest window, {window_text(longest)}, "
+        f"of {view.of} {'null' if key is None else key}{forgotten}"
+    )
+    for row in seen[len(seen) - min(most, len(seen)) :][::-1]:
+        yield f"    {rfc3339(int(row[TIME]))}  {'  '.join(_told(view, row))}"
+
+
+def _told(view: Windows, row: Matrix) -> Iterator[str]:
+    for place, name in enumerate(view.value_columns):
+        if int(row[FLAGS]) >> place & 1:
+            yield f"{name}={_shown(view, name, int(row[VALUES + place]))}"
+
+
+def _parts(view: Windows, head: Head, held: Held) -> list[Rows]:
+    if head.leaves is None:
+        return [head.rows] if head.rows is not None else []
+    return [read_chunk(view, held.chunks[start]) for start in head.leaves.starts.tolist()]
 
 
 def _shown(view: Windows, name: str, word: int) -> object:
@@ -96,20 +153,17 @@ def _shown(view: Windows, name: str, word: int) -> object:
     return column.categories[word] if isinstance(column, Category) and column.categories else word
 
 
-def _moment(text: str | None) -> int:
-    if text is None:
-        return open_clock(settings().places.clock).now()
+def _instant(text: str, where: str) -> int:
     typed = times([text])
     if typed.wrong[0]:
-        raise UserError(f"{text!r} is no time", where="--at", allowed="RFC 3339, such as 2026-01-31T12:00:00Z")
+        raise UserError(f"{text!r} is no time", where=where, allowed="RFC 3339, such as 2026-01-31T12:00:00Z")
     found: int = typed.values.cast(pa.int64())[0].as_py()
     return found
 
 
 def _key(pipeline: Pipeline, name: str, given: Mapping[str, str]) -> Id | None:
+    """An entity's key as it is stored, from a request that was judged."""
     stream = replace(pipeline.events, sources={})
     typed = type_column(stream, name, [given.get(name)])
-    if typed.wrong[0]:
-        raise UserError(f"{given[name]!r} is no {name}", where="features get", allowed=stream.columns[name].describe())
     found: Id | None = encode_column(typed.values, stream.columns[name])[0].as_py()
     return found

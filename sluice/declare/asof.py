@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
+from sluice.declare.arguments import JUDGED, check_fields
 from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Category, Column, Decimal, Flag, Integer, Key, check_columns
-from sluice.declare.durations import duration, duration_text
+from sluice.declare.durations import Duration, duration, duration_text
 from sluice.declare.operands import Feature, column_feature
 from sluice.declare.request import ViewFeature
 from sluice.errors import DeclarationError
@@ -29,13 +31,13 @@ class AsOf:
     name: str
     table: str = field(kw_only=True)
     """The table in the lake, `asof/<table>`; `sluice tables load` writes it."""
-    on: str | Sequence[str] | Mapping[str, str] = field(default=(), kw_only=True)
+    on: Annotated[str | Sequence[str] | Mapping[str, str], JUDGED] = field(default=(), kw_only=True)
     """The request's columns that are the key of the table, categories or keys; {column: its name in the table}."""
-    features: Mapping[str, Column] = field(kw_only=True)
+    features: Annotated[Mapping[str, Column], JUDGED] = field(kw_only=True)
     """The columns of the table that become features: `Flag()`, `Integer()`, `Decimal()` or `Category()`."""
-    known_after: str | int = field(default="0s", kw_only=True)
+    known_after: Duration = field(default="0s", kw_only=True)
     """How long after a row begins to hold it is known; until then the one before it stands."""
-    valid_for: str | int | None = field(default=None, kw_only=True)
+    valid_for: Duration | None = field(default=None, kw_only=True)
     """How long after its `valid_from` a row holds at most; for ever by default."""
     keys: Mapping[str, str] = field(init=False)
 
@@ -43,6 +45,7 @@ class AsOf:
         where = f"AsOf({self.name!r})"
         named(self.name, where="AsOf(name)")
         named(self.table, where=f"{where}.table")
+        check_fields(self, where=where)
         object.__setattr__(self, "keys", _keys(self.on, where))
         object.__setattr__(self, "known_after", duration(self.known_after, where=f"{where}.known_after"))
         if self.valid_for is not None:

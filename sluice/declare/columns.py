@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from sluice.declare.arguments import check_argument, check_fields
 from sluice.declare.checks import distinct, one_of
 from sluice.errors import DeclarationError
 
@@ -23,6 +25,9 @@ class Column:
     kind: ClassVar[str] = "column"
     nullable: bool = field(default=False, kw_only=True)
     """Whether an event without it may enter history."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, where=type(self).__name__)
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -48,6 +53,7 @@ class Key(Column):
     nullable: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         one_of(self.type, ["integer", "text"], where="Key(type)", kind="key type")
 
     def describe(self) -> dict[str, object]:
@@ -65,9 +71,19 @@ class Decimal(Column):
     max: float = 100_000
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.scale <= 6:
             raise DeclarationError(f"scale {self.scale} is out of range", where="Decimal(scale)", allowed="0 to 6")
         _check_bounds(self.min, self.max, 10**self.scale, where="Decimal(min, max)")
+        for name, bound in (("min", self.min), ("max", self.max)):
+            # as written: 0.29 means 29 hundredths and not the float nearest to it
+            if (Fraction(str(bound)) * 10**self.scale).denominator != 1:
+                raise DeclarationError(
+                    f"{name}={bound} lies between two values of the column",
+                    where="Decimal(min, max)",
+                    allowed=f"at most {self.scale} digits after the point, as scale={self.scale} says",
+                    next_step="declare a larger scale, or a bound that a value can have",
+                )
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -88,6 +104,7 @@ class Integer(Column):
     max: int = 1_000_000_000
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_bounds(self.min, self.max, 1, where="Integer(min, max)")
 
     @property
@@ -118,6 +135,15 @@ class Category(Column):
     kind: ClassVar[str] = "category"
 
     def __init__(self, *values: str, nullable: bool = False) -> None:
+        check_argument(nullable, bool, name="nullable", where="Category")
+        for value in values:
+            if not isinstance(value, str):
+                raise DeclarationError(
+                    f"{value!r} is no text",
+                    where="Category",
+                    allowed='texts one after another, such as Category("pos", "online")',
+                    next_step="write numbers as texts, and a list as Category(*values)",
+                )
         distinct(values, where="Category", kind="value")
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "nullable", nullable)
@@ -151,6 +177,7 @@ class ForeignKey(Column):
     to: Stream
 
     def __post_init__(self) -> None:
+        check_argument(self.nullable, bool, name="nullable", where="ForeignKey")
         if not getattr(self.to, "id_columns", ()):
             raise DeclarationError(
                 f"{self.to!r} cannot be pointed at", where="ForeignKey(to)", allowed="a Stream whose events have an id"
@@ -163,6 +190,8 @@ class ForeignKey(Column):
 
 def check_columns(columns: Mapping[str, Column], *, where: str) -> None:
     """DeclarationError unless every value is a column."""
+    if not isinstance(columns, Mapping):
+        raise DeclarationError(f"columns={columns!r}", where=where, allowed='a mapping such as {"amount": Decimal()}')
     for name, column in columns.items():
         if not isinstance(column, Column):
             raise DeclarationError(

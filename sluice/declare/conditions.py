@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, NoReturn
 
+from sluice.declare.arguments import check_argument, is_number
 from sluice.declare.checks import one_of
 from sluice.declare.columns import Category, Column, Decimal, Flag, ForeignKey, Integer, Key
 from sluice.errors import DeclarationError
@@ -97,7 +98,7 @@ class Col:
 
     def isin(self, constants: Sequence[Constant]) -> Condition:
         """Whether it is one of several constants."""
-        if isinstance(constants, str) or not constants:
+        if isinstance(constants, str | bytes) or not isinstance(constants, Sequence) or not constants:
             raise DeclarationError(f"isin({constants!r})", where=f"col({self._name!r})", allowed="a list of constants")
         return Condition("in", self._name, tuple(_constant(item, self._name) for item in constants))
 
@@ -111,6 +112,7 @@ class Col:
 
 def col(name: str) -> Col:
     """A column of the counted events, to filter by: `where=(col("amount") > 100) & (col("channel") == "online")`."""
+    check_argument(name, str, name="name", where="col()", allowed="the name of a column")
     return Col(name)
 
 
@@ -118,7 +120,7 @@ def check_condition(condition: Condition, columns: dict[str, Column], *, where: 
     """DeclarationError for an unknown column, a comparison that it has no order for, or a constant it cannot hold."""
     for part in condition.parts:
         check_condition(part, columns, where=where)
-    if not condition.column:
+    if condition.parts:
         return
     one_of(condition.column, columns, where=where, kind="column")
     column = columns[condition.column]
@@ -159,7 +161,7 @@ def _check_number(constant: Constant, column: Column, where: str) -> None:
         allowed = "0 or 1"
     if isinstance(constant, str) or (Fraction(str(constant)) * 10**scale).denominator != 1:
         raise DeclarationError(f"{constant!r} is no {column.kind}", where=where, allowed=allowed)
-    low, high = column.bounds or (constant, constant)
+    low, high = column.bounds or (-(2**63), 2**63 - 1)
     if not low <= constant <= high:
         raise DeclarationError(f"{constant!r} lies outside the column's range", where=where, allowed=f"{low} to {high}")
 
@@ -173,6 +175,12 @@ def _condition(value: object) -> Condition:
 
 
 def _constant(value: object, column: str) -> Constant:
-    if isinstance(value, str | int | float) and value == value:  # noqa: PLR0124 not-a-number is no constant
-        return int(value) if isinstance(value, bool) else value
-    raise DeclarationError(f"{value!r}", where=f"col({column!r})", allowed="a text or a number; is_null() for null")
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) or is_number(value):
+        return value
+    raise DeclarationError(
+        f"{value!r}",
+        where=f"col({column!r})",
+        allowed="a text or a finite number; is_null() for null",
+    )

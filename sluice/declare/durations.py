@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated, TypeAlias
 
+from sluice.declare.arguments import JUDGED
 from sluice.errors import DeclarationError
 
 MICROSECOND = 1
@@ -11,6 +13,11 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+LIMIT = 2**60
+"""Every duration is shorter, in microseconds: three of them and a time of any calendar add up within 64 bits."""
+
+Duration: TypeAlias = Annotated[str | int, JUDGED]
+"""A duration as it is declared: a text such as `30d`, or whole microseconds."""
 
 _UNITS = {"us": 1, "ms": 1_000, "s": SECOND, "m": MINUTE, "min": MINUTE, "h": HOUR, "d": DAY}
 _TEXT = re.compile(r"(\d+)\s*(us|ms|s|min|m|h|d)")
@@ -19,7 +26,7 @@ _TEXT = re.compile(r"(\d+)\s*(us|ms|s|min|m|h|d)")
 def duration(text: str | int, *, where: str = "duration") -> int:
     """Microseconds of a text such as `30d`, `12h`, `5min` or `0s`; an integer is microseconds already."""
     if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
-        return text
+        return _limited(text, text, where)
     match = _TEXT.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise DeclarationError(
@@ -28,7 +35,7 @@ def duration(text: str | int, *, where: str = "duration") -> int:
             allowed="a whole number and a unit: us, ms, s, min, h, d",
             next_step="write it like '30d' or '5min'",
         )
-    return int(match[1]) * _UNITS[match[2]]
+    return _limited(int(match[1]) * _UNITS[match[2]], text, where)
 
 
 def duration_text(microseconds: int) -> str:
@@ -37,3 +44,14 @@ def duration_text(microseconds: int) -> str:
         if microseconds and microseconds % _UNITS[unit] == 0:
             return f"{microseconds // _UNITS[unit]}{unit}"
     return f"{microseconds}us" if microseconds else "0s"
+
+
+def _limited(microseconds: int, text: str | int, where: str) -> int:
+    if microseconds < LIMIT:
+        return microseconds
+    raise DeclarationError(
+        f"{text!r} is too long a duration",
+        where=where,
+        allowed=f"up to {LIMIT // DAY:,} days",
+        next_step='nothing but a window reaches further back, as "lifetime"',
+    )

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from sluice.declare.arguments import check_argument, is_number
 from sluice.declare.checks import distinct as distinct_names
 from sluice.declare.checks import named
 from sluice.declare.columns import Category, Column, Decimal, Flag, ForeignKey, Integer, Key
 from sluice.declare.conditions import Condition
-from sluice.declare.durations import MINUTE, duration, duration_text
+from sluice.declare.durations import DAY, LIMIT, MINUTE, duration, duration_text
 from sluice.errors import DeclarationError
 
 Function = Literal[
     "count", "sum", "mean", "share", "min", "max", "std", "percentile", "distinct", "first", "last", "top", "top_share",
     "decayed_count", "decayed_sum", "decayed_mean", "since_last", "since_first",
 ]  # fmt: skip
-LIFETIME = 2**60
+LIFETIME = LIMIT
 """The window that reaches back to an entity's first event, in microseconds: further than any calendar."""
+LONGEST_HALF_LIFE = 2**51 // DAY * DAY
+"""An age below a half-life is multiplied by the 4,096 steps of the table of weights, which has to fit 64 bits."""
 
 _NUMBERS: tuple[type[Column], ...] = (Decimal, Integer, Flag)
 _COLUMNS: Mapping[str, tuple[type[Column], ...]] = {
@@ -33,6 +35,8 @@ _COLUMNS: Mapping[str, tuple[type[Column], ...]] = {
 }
 OF_LABELS = frozenset({"count", "sum", "mean", "share", "since_last", "since_first"})
 """What can be counted of labels: a label told later changes a sum by a difference, but no smallest or latest value."""
+_OF_EVENTS = frozenset({"count", "decayed_count", "since_last", "since_first"})
+"""What asks only whether there are events; every other function reads a column."""
 _BEFORE = frozenset({"first", "last", "since_last", "since_first"})
 
 
@@ -144,9 +148,9 @@ def percentile(
     DDSketch, Masson et al. 2019, but by whole numbers only).
     """
     where_ = f"percentile({column!r}, {p!r})"
-    if not (isinstance(p, float | int) and 0 < p <= 1):
+    if not (is_number(p) and 0 < p <= 1):
         raise DeclarationError(f"p={p!r}", where=where_, allowed="above 0 and up to 1, such as 0.95")
-    if not 0.001 <= error <= 0.25:
+    if not (is_number(error) and 0.001 <= error <= 0.25):
         raise DeclarationError(f"error={error!r}", where=where_, allowed="0.001 to 0.25")
     fraction = Fraction(str(p))
     bits = next(bits for bits in range(1, 12) if Fraction(1, 2 ** (bits + 1)) <= Fraction(str(error)))
@@ -242,7 +246,7 @@ def since_first(*windows: str, where: Condition | None = None, name: str | None 
 def flatten(features: Sequence[Sequence[Windowed]], *, where: str) -> Features:
     """The features of a view in declared order; DeclarationError for a name used twice."""
     for group in features:
-        if not isinstance(group, tuple):
+        if not (isinstance(group, tuple) and all(isinstance(feature, Windowed) for feature in group)):
             allowed = "a list such as [count('7d'), since_last()]"
             raise DeclarationError(f"{type(group).__name__} in it", where=f"{where}.features", allowed=allowed)
     flat = tuple(feature for group in features for feature in group)
@@ -266,6 +270,13 @@ class _Maker:
     name: str | None
     parameters: tuple[int, ...] = ()
     stem: str = ""
+    suffix: str = ""
+    """What the name ends in, for want of a window."""
+
+    def __post_init__(self) -> None:
+        if self.function not in _OF_EVENTS:
+            check_argument(self.column, str, name="column", where=self.where, allowed="the name of one column")
+        check_argument(self.name, str | None, name="name", where=self.where)
 
     @property
     def where(self) -> str:
@@ -298,7 +309,7 @@ class _Maker:
             raise DeclarationError(
                 "a filtered feature has no name of its own", where=self.where, next_step="give name='online_{window}'"
             )
-        parts = (self.stem or self.function, self.column, label)
+        parts = (self.stem or self.function, self.column, label, self.suffix)
         chosen = self.name if self.name is not None else "_".join(part for part in parts if part)
         return named(chosen.replace("{window}", label), where=f"{self.where}.name")
 
@@ -315,14 +326,14 @@ def _decayed(
 ) -> Features:
     where = f"{function}({column!r})" if column else f"{function}()"
     length = duration(half_life, where=f"{where}.half_life")
-    if length < MINUTE or length % MINUTE:
+    if not MINUTE <= length <= LONGEST_HALF_LIFE or length % MINUTE:
         raise DeclarationError(
-            f"half_life {half_life!r} is impossible", where=where, allowed="whole minutes, 1min or more"
+            f"half_life {half_life!r} is impossible",
+            where=where,
+            allowed=f"whole minutes, 1min to {duration_text(LONGEST_HALF_LIFE)}",
         )
-    chosen = name or "_".join(part for part in (function, column, duration_text(length)) if part)
-    if name is None and condition is not None:
-        chosen = ""
-    return _Maker(function, column, condition, fill, chosen or None, (length,)).each_or_longest(())
+    maker = _Maker(function, column, condition, fill, name, (length,), suffix=duration_text(length))
+    return maker.each_or_longest(())
 
 
 def _window(text: str, where: str) -> int:
@@ -337,12 +348,12 @@ def _window(text: str, where: str) -> int:
 
 
 def _few(number: int, where: str) -> int:
-    if isinstance(number, int) and 1 <= number <= 1024:
+    if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 1024:
         return number
     raise DeclarationError(f"{number!r} values to be kept one by one", where=where, allowed="1 to 1024")
 
 
 def _filling(fill: float | None, where: str) -> float | None:
-    if fill is None or (isinstance(fill, int | float) and math.isfinite(fill)):
+    if fill is None or is_number(fill):
         return None if fill is None else float(fill)
     raise DeclarationError(f"fill={fill!r}", where=where, allowed="a finite number, or None for null")

@@ -6,12 +6,15 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from sluice.declare.lock import check_frozen
 from sluice.declare.pipeline import Pipeline
-from sluice.errors import DeclarationError, UserError
+from sluice.errors import DeclarationError, SluiceError, UserError
 
 _ROOM = "feature_repo"
 
@@ -38,7 +41,12 @@ def load_unlocked(reference: str) -> tuple[Pipeline, Path]:
     module = _from_path(Path(reference)) if reference.endswith(".py") else _from_name(reference)
     found = getattr(module, "pipeline", None)
     if not isinstance(found, Pipeline):
-        raise DeclarationError("no `pipeline = Pipeline(…)` in it", where=reference)
+        raise DeclarationError(
+            "no `pipeline = Pipeline(…)` in it",
+            where=reference,
+            next_step="call the pipeline of the file `pipeline`",
+        )
+    object.__setattr__(found, "reference", reference)
     return found, Path(str(module.__file__))
 
 
@@ -46,7 +54,9 @@ def _from_name(name: str) -> ModuleType:
     if name not in registered():
         raised = UserError.unknown("pipeline", name, registered())
         raise DeclarationError(raised.what, allowed=[*registered(), "path/to/file.py"], next_step=raised.next_step)
-    return importlib.import_module(f"{_ROOM}.{name}")
+    [room] = importlib.import_module(_ROOM).__path__
+    with _told_where(Path(room) / f"{name}.py"):
+        return importlib.import_module(f"{_ROOM}.{name}")
 
 
 def _from_path(path: Path) -> ModuleType:
@@ -58,5 +68,31 @@ def _from_path(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     # Python's own cache takes a file for unchanged when its size and the second of its last write are the same
-    exec(compile(path.read_bytes(), path, "exec"), module.__dict__)  # noqa: S102
+    with _told_where(path):
+        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)  # noqa: S102
     return module
+
+
+@contextmanager
+def _told_where(file: Path) -> Iterator[None]:
+    """Whatever a declaration's file raises is a DeclarationError with the line of the file."""
+    try:
+        yield
+    except DeclarationError as error:
+        where = ", ".join(part for part in (_line(file, error), error.where) if part)
+        raise DeclarationError(error.what, where=where, allowed=error.allowed, next_step=error.next_step) from error
+    except SluiceError:
+        raise
+    except Exception as error:  # a file of somebody's may raise anything
+        raise DeclarationError(
+            f"{type(error).__name__}: {error}",
+            where=_line(file, error),
+            next_step="docs/reference/declare.md shows what each word takes",
+        ) from error
+
+
+def _line(file: Path, error: Exception) -> str:
+    """Where in the file it was raised; of a file that cannot be compiled, where that begins."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
+    found = lines[-1] if lines else error.lineno if isinstance(error, SyntaxError) else None
+    return str(file) if found is None else f"{file}:{found}"

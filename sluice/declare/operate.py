@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from sluice.declare.arguments import check_fields
 from sluice.declare.checks import one_of
-from sluice.declare.durations import duration
+from sluice.declare.durations import Duration, duration
 from sluice.errors import DeclarationError
 
 KnowledgeTime = Literal["event_time", "as_served"]
@@ -28,6 +29,7 @@ class Gates:
     """Whether the newest event must be younger than the stream's declared freshness at the batch's `at`."""
 
     def __post_init__(self) -> None:
+        check_fields(self, where="Gates")
         _share(self.max_quarantined, "Gates.max_quarantined")
         _share(self.max_orphans, "Gates.max_orphans")
         _least(self.min_rows, 0, "Gates.min_rows")
@@ -37,10 +39,10 @@ class Gates:
 class Training:
     """Which days train, validate and test a model, what its vectors know, and how big the network is."""
 
-    history: str | int = "120d"
+    history: Duration = "120d"
     """How far back training reaches, in all."""
-    validation: str | int = "14d"
-    test: str | int = "14d"
+    validation: Duration = "14d"
+    test: Duration = "14d"
     hidden: Sequence[int] = (64, 32)
     epochs: int = 10
     batch: int = 4096
@@ -52,6 +54,7 @@ class Training:
     had arrived by then, as a service would have known it."""
 
     def __post_init__(self) -> None:
+        check_fields(self, where="Training")
         one_of(self.knowledge, get_args(KnowledgeTime), where="Training.knowledge", kind="knowledge")
         for name in ("history", "validation", "test"):
             object.__setattr__(self, name, duration(getattr(self, name), where=f"Training.{name}"))
@@ -67,9 +70,9 @@ class Training:
 class Rollout:
     """How a challenger takes over: shadow, then growing shares of the traffic, each baked before the next."""
 
-    shadow: str | int = "1d"
+    shadow: Duration = "1d"
     canary: Sequence[float] = (0.1, 0.5)
-    bake: str | int = "1d"
+    bake: Duration = "1d"
     """Event time that every step must stand before the next."""
     min_requests: int = 200
     """Scored requests that every step must have seen before the next."""
@@ -80,6 +83,7 @@ class Rollout:
     """The least gain in average precision over the champion, on the same mature labels."""
 
     def __post_init__(self) -> None:
+        check_fields(self, where="Rollout")
         for name in ("shadow", "bake"):
             object.__setattr__(self, name, duration(getattr(self, name), where=f"Rollout.{name}"))
         steps = list(self.canary)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sluice.declare.arguments import check_fields
 from sluice.declare.asof import AsOf, AsOfTable, tables_of
 from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Column, Key
@@ -41,10 +42,13 @@ class Pipeline:
     rollout: Rollout = field(default_factory=Rollout, kw_only=True)
     retraining: HybridRetraining = field(default_factory=HybridRetraining, kw_only=True)
     tables: Mapping[str, AsOfTable] = field(init=False, repr=False)
+    reference: str = field(init=False, repr=False)
+    """What the command line calls it: its name, or the path of the file that it was loaded from."""
 
     def __post_init__(self) -> None:
         where = f"Pipeline({self.name!r})"
         named(self.name, where="Pipeline(name)")
+        object.__setattr__(self, "reference", self.name)
         self._check_parts(where)
         self._check_streams(where)
         for view in self.windows:
@@ -89,7 +93,7 @@ class Pipeline:
     @property
     def card_key(self) -> str:
         """The key that stands for the card in daily rankings."""
-        return self.card or self.windows[0].of
+        return self.windows[0].of if self.card is None else self.card
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -143,8 +147,7 @@ class Pipeline:
         return Operands(self.events.columns, {**views, **looked_up})
 
     def _check_parts(self, where: str) -> None:
-        if not isinstance(self.label, Label):
-            raise DeclarationError(f"label={self.label!r}", where=where, allowed="a Label")
+        check_fields(self, where=where)
         for view in self.views:
             if not isinstance(view, Windows | AsOf | Request):
                 raise DeclarationError(

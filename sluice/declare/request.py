@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sluice.declare.arguments import check_argument
 from sluice.declare.checks import named, one_of
 from sluice.errors import DeclarationError
 
@@ -73,7 +74,8 @@ Operand = str | ViewFeature | RequestFeature
 
 def value(column: str, *, name: str | None = None) -> RequestFeature:
     """A column of the request as it is: a number, or the code of a category."""
-    return RequestFeature("value", (column,), named(name or column, where="value(name)"))
+    check_argument(column, str, name="column", where="value()", allowed="the name of one column")
+    return RequestFeature("value", (column,), named(column if name is None else name, where="value(name)"))
 
 
 def hour(*, name: str = "hour") -> RequestFeature:
@@ -112,6 +114,8 @@ def is_weekend(*, name: str = "is_weekend") -> RequestFeature:
 
 def is_night(first_hour: int = 0, last_hour: int = 6, *, name: str = "is_night") -> RequestFeature:
     """Whether the request's hour in UTC lies between two hours, both included, 1 or 0."""
+    check_argument(first_hour, int, name="first_hour", where="is_night()")
+    check_argument(last_hour, int, name="last_hour", where="is_night()")
     if not (0 <= first_hour <= 23 and 0 <= last_hour <= 23):
         raise DeclarationError(f"hours {first_hour} to {last_hour}", where="is_night", allowed="0 to 23")
     return RequestFeature("is_night", (), named(name, where="is_night(name)"), (first_hour, last_hour))
@@ -143,7 +147,9 @@ def cross(*categories: Operand, name: str | None = None) -> RequestFeature:
 
 
 def _of(function: Moment, operands: tuple[Operand, ...], name: str | None, otherwise: str) -> RequestFeature:
-    return RequestFeature(function, operands, named(name or otherwise, where=f"{function}(name)"))
+    for operand in operands:
+        _called(operand)
+    return RequestFeature(function, operands, named(otherwise if name is None else name, where=f"{function}(name)"))
 
 
 def _called(operand: object) -> str:

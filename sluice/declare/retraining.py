@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sluice.decisions import Decision
+from sluice.declare.arguments import check_fields
 from sluice.declare.checks import one_of
-from sluice.declare.durations import duration
+from sluice.declare.durations import Duration, duration
 from sluice.declare.evidence import METRICS, Evidence
 from sluice.declare.precedence import decide
 from sluice.errors import DeclarationError
@@ -34,6 +35,7 @@ class DriftRule:
         _between(self.floor, 0, 1, "DriftRule.floor")
         _persistent(self.persistence)
         _between(self.columns, 1, 10_000, "DriftRule.columns")
+        check_fields(self, where="DriftRule")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +48,9 @@ class PerformanceRule:
     """How much more the estimate may flatter the model than it did on held-out rows."""
     min_positives: int = 30
     """Fewer labelled positives, or positives expected by an estimate, than this say nothing."""
-    window: str | int = "28d"
+    window: Duration = "28d"
     """How far back the events reach whose mature labels measure quality; never past the champion's promotion."""
-    probation: str | int = "7d"
+    probation: Duration = "7d"
     """A fall this soon after a promotion is the new model's doing, and rolls it back."""
 
     def __post_init__(self) -> None:
@@ -58,6 +60,7 @@ class PerformanceRule:
         _between(self.min_positives, 1, 10_000_000, "PerformanceRule.min_positives")
         _set_duration(self, "probation")
         _set_duration(self, "window")
+        check_fields(self, where="PerformanceRule")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,7 @@ class VolumeRule:
     def __post_init__(self) -> None:
         _between(self.least, 0, 1_000_000_000, "VolumeRule.least")
         _between(self.enough, max(self.least, 1), 1_000_000_000, "VolumeRule.enough")
+        check_fields(self, where="VolumeRule")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +81,11 @@ class Budget:
     """At most `retrains` retrains of a segment in any span `per`."""
 
     retrains: int = 6
-    per: str | int = "30d"
+    per: Duration = "30d"
 
     def __post_init__(self) -> None:
         _between(self.retrains, 1, 10_000, "Budget.retrains")
+        check_fields(self, where="Budget")
         _set_duration(self, "per")
 
 
@@ -98,11 +103,11 @@ class ComplianceCritical:
 class HybridRetraining:
     """Retrain on age, drift, performance or volume, within a cooldown and a budget; `None` switches a rule off."""
 
-    max_age: str | int | None = "30d"
+    max_age: Duration | None = "30d"
     drift: DriftRule | None = field(default_factory=DriftRule)
     performance: PerformanceRule | None = field(default_factory=PerformanceRule)
     volume: VolumeRule | None = field(default_factory=VolumeRule)
-    cooldown: str | int = "2d"
+    cooldown: Duration = "2d"
     budget: Budget | None = field(default_factory=Budget)
     overrides: Mapping[str, ComplianceCritical] = field(default_factory=dict)
     """Segments with a rule of their own."""
@@ -128,6 +133,7 @@ class HybridRetraining:
         _is_rule(self.performance, PerformanceRule, "HybridRetraining.performance")
         _is_rule(self.volume, VolumeRule, "HybridRetraining.volume")
         _is_rule(self.budget, Budget, "HybridRetraining.budget")
+        check_fields(self, where="HybridRetraining")
         for segment, override in self.overrides.items():
             where = f"HybridRetraining.overrides[{segment!r}]"
             _is_rule(override, ComplianceCritical, where, optional=False)

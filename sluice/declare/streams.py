@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from sluice.declare.checks import named, one_of
+from sluice.declare.arguments import JUDGED, check_fields
+from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Column, Flag, ForeignKey, check_columns
-from sluice.declare.durations import duration, duration_text
+from sluice.declare.durations import Duration, duration, duration_text
 from sluice.errors import DeclarationError
 
 
@@ -30,11 +31,11 @@ class Stream:
     """
 
     name: str
-    id: str | tuple[str, ...] | _Position
+    id: Annotated[str | tuple[str, ...] | _Position, JUDGED]
     """The column that identifies an event; several for a composite id, `position` for none."""
     time: str
     """The column of the event time; a time without zone is UTC."""
-    columns: Mapping[str, Column]
+    columns: Annotated[Mapping[str, Column], JUDGED]
     """The other columns; the canonical bytes of an event are its columns in this order."""
     id_type: Literal["integer", "text"] = field(default="integer", kw_only=True)
     """How ids compare: as integers, or as UTF-8 bytes; a composite id is text."""
@@ -42,29 +43,31 @@ class Stream:
     """Declared column → its name at the source."""
     known: str = field(default="event_time", kw_only=True)
     """When history that arrives in files was known: `event_time`, or `event_time + 7d`."""
-    freshness: str | int = field(default="1d", kw_only=True)
+    freshness: Duration = field(default="1d", kw_only=True)
     """How old the newest event of a batch may be."""
-    late_after: str | int = field(default="1h", kw_only=True)
+    late_after: Duration = field(default="1h", kw_only=True)
     """How much later than it happened an event may be known before it is listed as late; it still counts."""
-    accept_late: str | int = field(default="1d", kw_only=True)
+    accept_late: Duration = field(default="1d", kw_only=True)
     """How far behind the newest events one may come and still count."""
-    max_skew: str | int = field(default="5min", kw_only=True)
+    max_skew: Duration = field(default="5min", kw_only=True)
     """How far in the future an event may lie when it is known; one further ahead is refused."""
-    retention: str | int = field(default="400d", kw_only=True)
+    retention: Duration = field(default="400d", kw_only=True)
     """How long raw events are kept."""
 
     def __post_init__(self) -> None:
         where = f"Stream({self.name!r})"
         named(self.name, where="Stream(name)")
+        check_fields(self, where=where)
         one_of(self.id_type, ["integer", "text"], where=f"{where}.id_type", kind="id type")
-        self._check_id(where)
         check_columns(self.columns, where=where)
+        self._check_id(where)
         for name in (*self.id_columns, self.time, *self.columns):
             named(name, where=f"{where}.columns")
         if len(self.id_columns) > 1 and self.id_type == "integer":
             object.__setattr__(self, "id_type", "text")
         for declared in self.sources:
             one_of(declared, self.all_columns, where=f"{where}.sources", kind="column")
+        distinct([self.source(name) for name in self.all_columns], where=f"{where}.sources", kind="source column")
         for setting in ("freshness", "late_after", "accept_late", "max_skew", "retention"):
             object.__setattr__(self, setting, duration(getattr(self, setting), where=f"{where}.{setting}"))
         self._known_delay()
@@ -162,16 +165,17 @@ class Label:
     """The stream that tells it: it has a foreign key to `of` and a flag of the label's name."""
     column: str | None = field(default=None, kw_only=True)
     """In place of `told_by`, the column of the source's own row that holds it."""
-    known_after: str | int = field(default="0s", kw_only=True)
+    known_after: Duration = field(default="0s", kw_only=True)
     """How long after the event a column is known."""
     absent: int | None = field(default=None, kw_only=True)
     """What it means that nobody told; unknown by default."""
-    after: str | int = field(default="0s", kw_only=True)
+    after: Duration = field(default="0s", kw_only=True)
     """How long nobody must have told before it counts as absent."""
 
     def __post_init__(self) -> None:
         where = f"Label({self.name!r})"
         named(self.name, where="Label(name)")
+        check_fields(self, where=where)
         if (self.told_by is None) == (self.column is None):
             raise DeclarationError("say where it comes from", where=where, allowed="told_by=<stream> or column=<name>")
         for setting in ("known_after", "after"):

@@ -26,10 +26,14 @@ _FLAGS = 60
 def check_functions(view: Windows, where: str) -> None:
     """DeclarationError for the first function of a view that cannot be."""
     if not any(feature.window for feature in view.functions):
+        named = ", ".join(feature.name for feature in view.functions)
         raise DeclarationError(
-            "no feature has a window",
+            f"no feature has a window for {named} to look back through" if named else "there are no features",
             where=where,
-            next_step="since_last needs one to look back through, such as count('30d')",
+            allowed="at least one feature with a window",
+            next_step="add one that reaches as far back as they should, such as count('30d')"
+            if named
+            else "declare one, such as count('30d')",
         )
     if view.include_request and view.label is not None:
         raise DeclarationError("a request has no label yet", where=f"{where}.include_request", allowed="False")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sluice.declare.arguments import check_fields
 from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Category, Column, Flag, Key
 from sluice.declare.conditions import Condition
-from sluice.declare.durations import DAY, HOUR, MINUTE, duration, duration_text
+from sluice.declare.durations import DAY, HOUR, MINUTE, Duration, duration, duration_text
 from sluice.declare.functions import LIFETIME, Windowed, flatten
 from sluice.declare.request import RequestFeature, ViewFeature
 from sluice.declare.streams import Label, Stream
@@ -19,6 +20,7 @@ from sluice.errors import DeclarationError
 
 SLOTS = (512 * DAY, 128 * DAY, 32 * DAY, 8 * DAY, DAY, HOUR, 5 * MINUTE, MINUTE)
 """The lengths of slots; each divides the one before."""
+_LARGEST_LEAF = 1_000_000
 _EDGES = {"1d": DAY, "1h": HOUR, "5min": 5 * MINUTE, "1min": MINUTE}
 
 
@@ -40,11 +42,11 @@ class Windows:
     """What is computed: a list of windowed functions, such as `[count("7d"), mean("amount", "30d")]`."""
     include_request: bool = field(default=False, kw_only=True)
     """Whether the request's own event counts too."""
-    delay: str | int = field(default="0s", kw_only=True)
+    delay: Duration = field(default="0s", kw_only=True)
     """How long before the request every window ends; for a label at least as long as it takes to be known."""
     edge: Literal["exact", "slot"] = field(default="exact", kw_only=True)
     """`exact`: windows begin and end at the microsecond. `slot`: they are whole slots, the last one that has ended."""
-    slot: str | int | None = field(default=None, kw_only=True)
+    slot: Duration | None = field(default=None, kw_only=True)
     """Of `edge="slot"`, the length of a slot: `1min`, `5min`, `1h` or `1d`; every window is a multiple of it."""
     leaf: int = field(default=512, kw_only=True)
     """How many events of an entity are stored together; more are divided by slots. It changes no value."""
@@ -53,14 +55,13 @@ class Windows:
     def __post_init__(self) -> None:
         where = f"Windows({self.name!r})"
         named(self.name, where="Windows(name)")
-        if not isinstance(self.over, Stream | Label):
-            raise DeclarationError(f"over={self.over!r}", where=where, allowed="a Stream or a Label")
+        check_fields(self, where=where)
         object.__setattr__(self, "delay", duration(self.delay, where=f"{where}.delay"))
         object.__setattr__(self, "functions", flatten(self.features, where=where))
         one_of(self.edge, ["exact", "slot"], where=f"{where}.edge", kind="edge")
         object.__setattr__(self, "slot", _slot(self.slot, self.edge, where))
-        if not isinstance(self.leaf, int) or self.leaf < 1:
-            raise DeclarationError(f"leaf={self.leaf!r}", where=where, allowed="1 or more events")
+        if not 1 <= self.leaf <= _LARGEST_LEAF:
+            raise DeclarationError(f"leaf={self.leaf!r}", where=where, allowed=f"1 to {_LARGEST_LEAF:,} events")
         _check_key(self, where)
         check_functions(self, where)
         if self.label is not None and self.lag < self.label.settled_after:
@@ -170,6 +171,13 @@ class Request:
 
     def __init__(self, name: str, *features: RequestFeature) -> None:
         named(name, where="Request(name)")
+        for feature in features:
+            if not isinstance(feature, RequestFeature):
+                raise DeclarationError(
+                    f"{feature!r} is no feature of the request",
+                    where=f"Request({name!r})",
+                    allowed='features one after another, such as hour(), ratio("amount", spend["mean_amount_7d"])',
+                )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "features", features)
         distinct([feature.name for feature in features], where=f"Request({name!r})", kind="feature")
@@ -203,5 +211,10 @@ def _slot(slot: str | int | None, edge: str, where: str) -> int | None:
         return None
     length = duration(slot, where=f"{where}.slot") if slot is not None else None
     if length not in _EDGES.values():
-        raise DeclarationError(f"slot={slot!r}", where=where, allowed=list(_EDGES))
+        raise DeclarationError(
+            f"slot={slot!r}",
+            where=where,
+            allowed=list(_EDGES),
+            next_step='say how long a slot is, such as slot="1h"',
+        )
     return length

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from sluice.declare.functions import LIFETIME, Windowed, window_text
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.request import RequestFeature
 from sluice.declare.streams import Label
 from sluice.declare.views import Windows
+from sluice.engine import moment
 from sluice.engine.cold import cold_sums
 from sluice.engine.evaluate import Sums
+from sluice.engine.facts import column_type
 from sluice.engine.finalise import finalise, places
 from sluice.engine.layout import FLAGS, ID, TIME, VALUES
 from sluice.engine.plan import LOOP_OF, plan_of
@@ -62,7 +65,10 @@ class Explained:
     tiles: str
     """What a request reads of its entity."""
     microseconds: float | None
-    """What it alone costs a request beside the read of the store, measured now on this machine."""
+    """What it alone costs a request beside the read of the store, measured now on this machine.
+
+    None for a lookup, whose cost depends on its table.
+    """
 
 
 def explain(pipeline: Pipeline, events: int = 100, calls: int = 200) -> Iterator[Explained]:
@@ -77,7 +83,8 @@ def explain(pipeline: Pipeline, events: int = 100, calls: int = 200) -> Iterator
             yield Explained(f"{looked_up.name}__{name}", said, "-", "exact", 0, 0, kept, None)
     for request in pipeline.requests:
         for asked in request.features:
-            yield Explained(f"{request.name}__{asked.name}", _asked(asked), "-", "exact", 0, 0, "nothing", None)
+            spent = request_cost(pipeline, asked, calls)
+            yield Explained(f"{request.name}__{asked.name}", _asked(asked), "-", "exact", 0, 0, "nothing", spent)
 
 
 def _windowed(view: Windows, feature: Windowed, events: int, calls: int) -> Explained:
@@ -104,7 +111,10 @@ def meaning(view: Windows, feature: Windowed) -> str:
     parts = [f"{said}: {over_what} of the {view.of}"]
     if feature.where is not None:
         parts.append(f"where {feature.where}")
-    if view.lag:
+    if view.slot is not None:
+        ago = f", {window_text(view.lag)} before" if view.lag else ""
+        parts.append(f"in whole slots of {window_text(int(view.slot))} up to the last that had ended{ago}")
+    elif view.lag:
         parts.append(f"up to {window_text(view.lag)} before")
     if view.include_request and feature.counts_request:
         parts.append("this one included")
@@ -150,14 +160,27 @@ def cost(view: Windows, feature: Windowed, events: int, calls: int) -> float:
         cold_sums(alone, plan, [head], asked, own, sums)
         finalise(rule, sums)
 
-    once()
-    return min(_timed(once, calls) for _ in range(_ROUNDS)) * 1e6
+    return _microseconds(once, calls)
 
 
-def _timed(call: object, calls: int) -> float:
+def request_cost(pipeline: Pipeline, feature: RequestFeature, calls: int = 200) -> float:
+    """Microseconds that a feature of the request alone takes, when the features that it is made of are there."""
+    columns = {name: [1] for name, column in pipeline.events.columns.items() if column_type(column) == pa.int64()}
+    request = pa.table({"_time": [_NOW], **columns})
+    known = {place.name: (np.ones(1), np.ones(1, bool)) for place in pipeline.features}
+    # each time anew, because a moment remembers the columns that it has read
+    return _microseconds(lambda: moment.Moment(pipeline, request, known).compute(feature), calls)
+
+
+def _microseconds(call: Callable[[], object], calls: int) -> float:
+    call()
+    return min(_timed(call, calls) for _ in range(_ROUNDS)) * 1e6
+
+
+def _timed(call: Callable[[], object], calls: int) -> float:
     begun = time.perf_counter()
     for _ in range(calls):
-        call()  # type: ignore[operator]
+        call()
     return (time.perf_counter() - begun) / calls
 
 

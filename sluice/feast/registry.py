@@ -43,7 +43,7 @@ def feature_store() -> FeatureStore:
     """A stock Feast SDK over the registry, the online store and the lake that the settings name."""
     config = RepoConfig(
         project=PROJECT,
-        provider="local",
+        provider="sluice.feast.provider.SluiceProvider",
         registry={
             "registry_store_type": f"{__name__}.{SluiceRegistryStore.__name__}",
             "path": str(settings().places.at(*_FILE)),

@@ -61,7 +61,7 @@ def newest(lake: Lake, pipeline: Pipeline) -> dict[str, int]:
             raise DataError(
                 f"there is no table {place(name)!r}, which pipeline {pipeline.name!r} looks things up in",
                 where=lake.root,
-                next_step=f"load one: sluice tables load {pipeline.name} {name} FILE",
+                next_step=f"load one: sluice tables load {pipeline.reference} {name} FILE",
             )
     return found
 
@@ -72,13 +72,13 @@ def load(lake: Lake, pipeline: Pipeline, versions: Mapping[str, int] | None = No
     DataError for a table or version that is not there, or that was loaded under another declaration.
     """
     chosen = newest(lake, pipeline) if versions is None else dict(versions)
-    tables = {name: _read(lake, table, chosen.get(name)) for name, table in pipeline.tables.items()}
+    tables = {name: _read(lake, pipeline, table, chosen.get(name)) for name, table in pipeline.tables.items()}
     return Lookups.of(pipeline, tables, {name: chosen[name] for name in tables})
 
 
 def lookup(lake: Lake, pipeline: Pipeline, view: AsOf, version: int) -> Lookup:
     """One view of a pipeline at a version of its table."""
-    return Lookup.of(view, _read(lake, pipeline.tables[view.table], version))
+    return Lookup.of(view, _read(lake, pipeline, pipeline.tables[view.table], version))
 
 
 def publish(lake: Lake, table: AsOfTable, rows: pa.Table, *, source: str, at: int) -> tuple[int, bool]:
@@ -118,7 +118,7 @@ def _write(
     return version + 1, True
 
 
-def _read(lake: Lake, table: AsOfTable, version: int | None) -> pa.Table:
+def _read(lake: Lake, pipeline: Pipeline, table: AsOfTable, version: int | None) -> pa.Table:
     """A version of a table, encoded."""
     name = place(table.name)
     if version is None:
@@ -138,7 +138,7 @@ def _read(lake: Lake, table: AsOfTable, version: int | None) -> pa.Table:
         raise DataError(
             f"version {version} of {name!r} was loaded under another declaration of {', '.join(map(repr, other))}",
             where=lake.root,
-            next_step=f"load it anew: sluice tables load {lake.pipeline} {table.name} FILE",
+            next_step=f"load it anew: sluice tables load {pipeline.reference} {table.name} FILE",
         )
     return encode_table(table, rows)
 

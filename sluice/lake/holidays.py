@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
@@ -14,6 +15,8 @@ from sluice.errors import UserError
 
 COLUMNS = ("is_holiday", "days_to_next", "days_since_last")
 """What is known of a day: 1 on a holiday, else 0; whole days to the next and since the last one, 0 on a holiday."""
+
+_LIST = "import holidays; print(*holidays.list_supported_countries(include_aliases=False))"
 
 
 def holiday_rows(table: AsOfTable, countries: Sequence[str], years: Iterable[int]) -> Iterator[dict[str, Any]]:
@@ -58,10 +61,24 @@ def _holidays(country: str, years: Sequence[int]) -> list[dt.date]:
     """The public holidays of a country in these years and those beside them, ascending."""
     import holidays
 
-    if country not in (known := holidays.list_supported_countries()):
-        raise UserError.unknown("country", country, known, where="holidays")
+    if country not in holidays.list_supported_countries():
+        raise UserError(
+            f"unknown country {country!r}",
+            where="holidays",
+            allowed=f"ISO 3166 codes; the nearest are {', '.join(_nearest(country))}",
+            next_step=f'list them all: python -c "{_LIST}"',
+        )
     around = sorted({year + off for year in years for off in (-1, 0, 1)})
     return sorted(holidays.country_holidays(country, years=around))
+
+
+def _nearest(country: str) -> list[str]:
+    """The codes of countries with such a name, or else those that look like it."""
+    from holidays.registry import COUNTRIES
+
+    codes = {name: codes[0] for name, (_, *codes) in COUNTRIES.items()}
+    named = difflib.get_close_matches(country.lower(), codes, n=3)
+    return [codes[name] for name in named] or difflib.get_close_matches(country, codes.values(), n=5, cutoff=0)
 
 
 def _days(years: Sequence[int]) -> Iterator[dt.date]:

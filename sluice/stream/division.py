@@ -58,7 +58,7 @@ class Division:
             raise UserError(
                 f"the topics of {self.pipeline.name} have one partition, of which nothing is routed",
                 where=self.bootstrap,
-                next_step=f"sluice stream fold {self.pipeline.name} reads them as they are",
+                next_step=f"sluice stream fold {self.pipeline.reference} reads them as they are",
             )
         _check(numbers, self.spread.partitions, self.pipeline.name)
         self.remember()

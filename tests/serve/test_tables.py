@@ -196,5 +196,6 @@ def test_until_its_tables_are_loaded_a_service_is_closed_and_names_the_command(w
 
 
 def test_a_pipeline_is_not_deployed_without_its_tables(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="sluice tables load priced holidays FILE"):
-        deploy(str(Path(priced.__file__)), Routing(), lake=str(tmp_path))
+    file = str(Path(priced.__file__))
+    with pytest.raises(DataError, match=f"sluice tables load {file} holidays FILE"):
+        deploy(file, Routing(), lake=str(tmp_path))

@@ -36,7 +36,8 @@ class PlainViews:
         """Write rows of a view."""
         # a clock that a replay moves says nothing about when Redis, which has only the machine's, may forget
         ttl = lasting(table) if clock_of(config) == "wall" else None
-        self._rows(config).write(stored_view(table), rows_of(data), at=WallClock().now(), lasting=ttl)
+        view = stored_view(table)
+        self._rows(config).write(view, rows_of(view, data), at=WallClock().now(), lasting=ttl)
 
     def read(self, config: Any, table: Any, entity_keys: Sequence[Any], features: Sequence[str]) -> list[Read]:
         """The rows of some entities of one view."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,15 +57,30 @@ def lasting(table: Any) -> int | None:
     return ttl // dt.timedelta(microseconds=1) if ttl else None
 
 
-def rows_of(data: Iterable[Written]) -> list[Row]:
-    """Rows as they are stored; one without a whole key belongs to nobody, and nobody can ask for it."""
+def rows_of(view: View, data: Sequence[Written]) -> list[Row]:
+    """Rows as they are stored; one without a whole key belongs to nobody, and nobody can ask for it.
+
+    UserError when one is without an event time: it would be true at no moment.
+    """
+    lost = sum(_instant(time) is None for _, _, time, _ in data)
+    if lost:
+        raise UserError(
+            f"{lost:,} of {len(data):,} rows have no event time; nothing is written",
+            where=f"view {view!r}",
+            next_step="mend the rows, and write all of them again",
+        )
     rows = []
     for proto, values, time, created in data:
         key = entity_key(proto.join_keys, proto.entity_values)
         if key is not None:
             body = Value(map_val=Map(val=values)).SerializeToString()
-            rows.append(Row(key, from_datetime(time), None if created is None else from_datetime(created), body))
+            rows.append(Row(key, from_datetime(time), _instant(created), body))
     return rows
+
+
+def _instant(moment: dt.datetime | None) -> int | None:
+    """Microseconds of a time; None for none, which pandas writes as a time that is not equal to itself."""
+    return None if moment is None or moment != moment else from_datetime(moment)  # noqa: PLR0124
 
 
 def asked(table: Any, features: Sequence[str], join_keys: Mapping[str, Sequence[Value]]) -> PlainAsk:

@@ -103,6 +103,8 @@ def test_every_feature_is_explained_with_its_cost() -> None:
     assert len(lines) == 17
     assert "mean of amount: transactions of the customer_id, this one included" in lines["customer__mean_amount_7d"]
     assert float(lines["customer__mean_amount_7d"].split()[-1]) > 0
+    assert float(lines["moment__is_night"].split()[-1]) > 0
+    assert told.stdout.splitlines()[-2].startswith("head: an entity's events, or where its leaves are; leaf: ")
     assert told.stdout.splitlines()[-1].endswith("costs for an entity with 50 events in its window")
 
 
@@ -119,7 +121,7 @@ def test_an_entity_is_looked_up_with_the_events_behind_its_values(
 
     told = sluice("features", "get", "handbook", "customer_id=3", "terminal_id=5", "--at", "2018-04-01T05:00:00Z")
     assert told.returncode == 0, told.stderr
-    assert "customer: 30 rows in the longest window of customer_id 3" in told.stdout
+    assert "customer: 30 rows in the longest window, 30d, of customer_id 3" in told.stdout
     assert "    2018-04-01T04:53:00Z  amount=2.93" in told.stdout
     assert "  terminal__count_1d                               0.0" in told.stdout
 
@@ -136,6 +138,13 @@ def test_an_entity_is_looked_up_with_the_events_behind_its_values(
     wrong = sluice("features", "get", "handbook", "custmer_id=3")
     assert (wrong.returncode, "did you mean 'customer_id'?" in wrong.stderr) == (2, True)
     assert sluice("features", "get", "handbook", "3").returncode == 2
+    broken = sluice("features", "get", "handbook", "customer_id=\udcff")
+    assert (broken.returncode, "is no value" in broken.stderr) == (2, True)
+    refused = sluice("features", "get", "handbook", "customer_id=3", "amount=-5")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "amount='-5': range, allowed: 0 to 100000" in refused.stderr
+    twice = sluice("features", "get", "handbook", "customer_id=3", "customer_id=4")
+    assert (twice.returncode, "customer_id is given twice, as '3' and as '4'" in twice.stderr) == (2, True)
 
 
 def handbook_rows(count: int) -> pa.Table:

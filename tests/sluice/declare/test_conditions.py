@@ -11,6 +11,7 @@ from sluice.declare.conditions import check_condition, steps_of
 from tests.sluice.declare.examples import TRANSACTIONS, refusal
 
 pytestmark = pytest.mark.unit
+CONSTANTS = "  allowed: a text or a finite number; is_null() for null"
 
 NOT_A_NUMBER = math.nan
 
@@ -67,8 +68,14 @@ def test_a_filter_that_cannot_be_is_refused(condition: Callable[[], object], mes
     [
         (lambda: bool(col("amount") > 1), "where=~(amount <= 1): a filter is no truth value"),
         (lambda: (col("amount") > 1) & True, "where: True is no filter"),
-        (lambda: col("amount") == None, "col('amount'): None\n  allowed: a text or a number; is_null() for null"),  # noqa: E711
-        (lambda: col("amount") <= NOT_A_NUMBER, "col('amount'): nan\n  allowed: a text or a number"),
+        (lambda: col("amount") == None, f"col('amount'): None\n{CONSTANTS}"),  # noqa: E711
+        (lambda: col("amount") > float("inf"), f"col('amount'): inf\n{CONSTANTS}"),
+        (lambda: col("amount") < -float("inf"), f"col('amount'): -inf\n{CONSTANTS}"),
+        (lambda: col("amount").isin([1, float("inf")]), f"col('amount'): inf\n{CONSTANTS}"),
+        (lambda: col(None) == 1, "col(): name=None\n  allowed: the name of a column"),
+        (lambda: col("channel").isin({"pos"}), "col('channel'): isin({'pos'})\n  allowed: a list of constants"),
+        (lambda: col("channel").isin(5), "col('channel'): isin(5)\n  allowed: a list of constants"),
+        (lambda: col("amount") <= NOT_A_NUMBER, f"col('amount'): nan\n{CONSTANTS}"),
         (lambda: col("channel").isin("pos"), "col('channel'): isin('pos')\n  allowed: a list of constants"),
         (lambda: col("channel").isin([]), "col('channel'): isin([])\n  allowed: a list of constants"),
     ],

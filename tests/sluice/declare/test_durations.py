@@ -37,6 +37,16 @@ def test_anything_else_is_refused_with_an_example(wrong: object) -> None:
     )
 
 
+@pytest.mark.parametrize("long", ["13343999d", "999999999999999d", 2**60])
+def test_a_duration_is_shorter_than_what_adds_up_within_64_bits(long: str | int) -> None:
+    assert refusal(lambda: duration(long, where="Stream('tx').accept_late")) == (
+        f"Stream('tx').accept_late: {long!r} is too long a duration\n"
+        "  allowed: up to 13,343,998 days\n"
+        '  next: nothing but a window reaches further back, as "lifetime"'
+    )
+    assert duration("13343998d") < duration(2**60 - 1) == 2**60 - 1
+
+
 @given(st.integers(0, 10**18))
 def test_the_text_of_a_duration_reads_back(microseconds: int) -> None:
     assert duration(duration_text(microseconds)) == microseconds

@@ -149,7 +149,7 @@ def test_a_filling_is_a_float_whatever_way_it_is_written() -> None:
         ),
         (
             lambda: decayed_sum("amount", half_life="90s"),
-            "decayed_sum('amount'): half_life '90s' is impossible\n  allowed: whole minutes, 1min or more",
+            "decayed_sum('amount'): half_life '90s' is impossible\n  allowed: whole minutes, 1min to 26062d",
         ),
         (
             lambda: decayed_count(half_life="1d", where=col("flag") == 1),

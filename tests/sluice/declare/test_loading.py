@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import sluice
 from sluice.declare.loading import load_pipeline, registered
-from tests.sluice.declare.examples import refusal
+from tests.sluice.declare.examples import pipeline, refusal
 
 pytestmark = pytest.mark.unit
 
@@ -37,8 +38,59 @@ def test_a_name_that_is_not_there_is_refused_with_the_nearest_one() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (
+            'count("90d")',
+            'count("90s")',
+            ("{file}:6, count(): window '90s' is impossible\n  allowed: whole minutes, 1min or more, or lifetime"),
+        ),
+        (
+            'count("90d")',
+            'count("90d", wher=1)',
+            (
+                "{file}:6: TypeError: count() got an unexpected keyword argument 'wher'\n"
+                "  next: docs/reference/declare.md shows what each word takes"
+            ),
+        ),
+        (
+            "Key, Label",
+            "Kee, Label",
+            (
+                "{file}:2: ImportError: cannot import name 'Kee' from 'sluice' ({package})\n"
+                "  next: docs/reference/declare.md shows what each word takes"
+            ),
+        ),
+        (
+            "features=[",
+            "features=]",
+            (
+                "{file}:6: SyntaxError: closing parenthesis ']' does not match opening parenthesis '(' "
+                "(clinic.py, line 6)\n"
+                "  next: docs/reference/declare.md shows what each word takes"
+            ),
+        ),
+    ],
+)
+def test_what_a_file_raises_is_told_with_its_line(tmp_path: Path, before: str, after: str, told: str) -> None:
+    file = tmp_path / "clinic.py"
+    file.write_text(textwrap.dedent(OWN).replace(before, after))
+    assert refusal(lambda: load_pipeline(str(file))) == told.format(file=file, package=sluice.__file__)
+
+
+def test_a_pipeline_is_called_by_what_it_was_loaded_from(tmp_path: Path) -> None:
+    file = tmp_path / "clinic.py"
+    file.write_text(textwrap.dedent(OWN))
+    assert load_pipeline(str(file)).reference == str(file)
+    assert load_pipeline("fraud").reference == "fraud"
+    assert pipeline().reference == "fraud"
+
+
 def test_a_file_that_is_not_there_or_declares_nothing_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "empty.py"
     assert refusal(lambda: load_pipeline(str(file))) == f"{file}: there is no such file"
     file.write_text("x = 1\n")
-    assert refusal(lambda: load_pipeline(str(file))) == f"{file}: no `pipeline = Pipeline(…)` in it"
+    assert refusal(lambda: load_pipeline(str(file))) == (
+        f"{file}: no `pipeline = Pipeline(…)` in it\n  next: call the pipeline of the file `pipeline`"
+    )

@@ -34,6 +34,7 @@ from sluice.declare.request import ViewFeature
 from tests.sluice.declare.examples import CHARGEBACKS, FRAUD, TRANSACTIONS, refusal, windows
 
 pytestmark = pytest.mark.unit
+SLOTS = '  allowed: 1d, 1h, 5min, 1min\n  next: say how long a slot is, such as slot="1h"'
 
 WIDE = Stream("wide", id="wide_id", time="at", columns={"customer_id": Key(), "size": Integer(max=2**53 - 1)})
 RISK = [count("1d", "30d"), share("is_fraud", "7d")]
@@ -73,8 +74,8 @@ TOLD = Label("is_fraud", of=TRANSACTIONS, told_by=CHARGEBACKS)
             lambda: windows(edge="slots"),
             "Windows('spend').edge: unknown edge 'slots'\n  allowed: exact, slot\n  next: did you mean 'slot'?",
         ),
-        (lambda: windows(edge="slot"), "Windows('spend'): slot=None\n  allowed: 1d, 1h, 5min, 1min"),
-        (lambda: windows(edge="slot", slot="2h"), "Windows('spend'): slot='2h'\n  allowed: 1d, 1h, 5min, 1min"),
+        (lambda: windows(edge="slot"), f"Windows('spend'): slot=None\n{SLOTS}"),
+        (lambda: windows(edge="slot", slot="2h"), f"Windows('spend'): slot='2h'\n{SLOTS}"),
         (
             lambda: windows(slot="1h"),
             "Windows('spend'): slot='1h' with exact edges\n  allowed: slot= beside edge=\"slot\"",
@@ -83,7 +84,7 @@ TOLD = Label("is_fraud", of=TRANSACTIONS, told_by=CHARGEBACKS)
             lambda: windows(edge="slot", slot="1h", features=[count("90min")]),
             "Windows('spend').count_90min: window 90min is no multiple of the slot\n  allowed: multiples of 1h",
         ),
-        (lambda: windows(leaf=0), "Windows('spend'): leaf=0\n  allowed: 1 or more events"),
+        (lambda: windows(leaf=0), "Windows('spend'): leaf=0\n  allowed: 1 to 1,000,000 events"),
         (
             lambda: windows(features=[max_("channel", "1d")]),
             "Windows('spend').max_channel_1d: max of category 'channel'\n  allowed: amount, flag",
@@ -138,8 +139,9 @@ TOLD = Label("is_fraud", of=TRANSACTIONS, told_by=CHARGEBACKS)
         (
             lambda: windows(features=[since_last()]),
             (
-                "Windows('spend'): no feature has a window\n"
-                "  next: since_last needs one to look back through, such as count('30d')"
+                "Windows('spend'): no feature has a window for since_last to look back through\n"
+                "  allowed: at least one feature with a window\n"
+                "  next: add one that reaches as far back as they should, such as count('30d')"
             ),
         ),
         (

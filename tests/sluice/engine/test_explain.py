@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from sluice import count
 from sluice.engine.explain import error, explain, meaning, state_bytes
 from sluice.engine.states import state_of
 from sluice.engine.tiles import in_order
+from tests.sluice.declare.examples import windows
 from tests.sluice.engine.pipelines import ALL, bazaar, clinic
 from tests.sluice.engine.test_tiles import minutes
 
@@ -22,7 +24,9 @@ def named(name: str) -> tuple[object, object]:
 def test_every_place_of_the_vector_is_explained_in_its_order(pipeline: object) -> None:
     told = list(explain(pipeline, events=5, calls=2))
     assert [one.name for one in told] == [place.name for place in pipeline.features]
-    assert all(one.microseconds > 0 for one in told if one.row_bytes)
+    looked_up = {f"{view.name}__{name}" for view in pipeline.lookups for name in view.features}
+    assert {one.name for one in told if one.microseconds is None} == looked_up
+    assert all(one.microseconds > 0 for one in told if one.microseconds is not None)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,19 @@ def test_every_place_of_the_vector_is_explained_in_its_order(pipeline: object) -
 )
 def test_a_meaning_says_what_is_computed_over_which_events(feature: str, said: str) -> None:
     assert meaning(*named(feature)) == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "in whole slots of 1h up to the last that had ended"),
+        ({"delay": "30min"}, "in whole slots of 1h up to the last that had ended, 30min before"),
+        ({"include_request": True}, "in whole slots of 1h up to the last that had ended, this one included"),
+    ],
+)
+def test_a_meaning_says_that_windows_are_whole_slots(changes: dict[str, object], said: str) -> None:
+    view = windows(edge="slot", slot="1h", features=[count("6h")], **changes)
+    assert meaning(view, view.functions[0]) == f"how many events: transactions of the customer_id, {said}"
 
 
 def test_an_error_says_up_to_where_a_value_is_exact() -> None:

@@ -14,12 +14,14 @@ import pytest
 from deltalake.exceptions import DeltaError
 
 from sluice.declare.durations import HOUR
+from sluice.declare.loading import load_pipeline
 from sluice.engine.asof import Lookups
 from sluice.errors import DataError
 from sluice.lake.asof import Load, load, loads, newest, place, publish
 from sluice.lake.asof_rows import judge
 from sluice.lake.requests import encode_requests
 from sluice.lake.tables import Lake
+from tests.sluice.stream import priced
 from tests.sluice.stream.feeds import START
 from tests.sluice.stream.priced import ROWS, day, pipeline
 
@@ -129,6 +131,10 @@ def test_a_missing_table_is_named_with_the_command_that_loads_it(tmp_path: Path)
     with pytest.raises(DataError, match="there is no table 'asof/holidays'") as refused:
         load(empty, pipeline)
     assert "sluice tables load priced holidays FILE" in str(refused.value)
+    file = str(priced.__file__)
+    with pytest.raises(DataError) as refused:
+        load(empty, load_pipeline(file))
+    assert f"sluice tables load {file} holidays FILE" in str(refused.value)
 
 
 def test_a_version_that_is_not_there_is_named(lake: Lake) -> None:

@@ -73,6 +73,19 @@ def test_what_cannot_be_made_of_holidays_is_refused(ask: Callable[[], Any], mess
         list(ask())
 
 
+@pytest.mark.parametrize(
+    ("country", "nearest"),
+    [("GERMANY", "DE"), ("FRANC", "FR"), ("FX", "XK, WF, TF, SX, PF"), ("??", "")],
+)
+def test_an_unknown_country_is_told_with_the_nearest_codes_and_how_to_list_them(country: str, nearest: str) -> None:
+    with pytest.raises(UserError) as refused:
+        list(holiday_rows(table(), [country], [2026]))
+    first, allowed, step = str(refused.value).splitlines()
+    assert first == f"holidays: unknown country {country!r}"
+    assert allowed.startswith(f"  allowed: ISO 3166 codes; the nearest are {nearest}")
+    assert "holidays.list_supported_countries" in step
+
+
 def test_the_source_names_the_library_and_its_version() -> None:
     assert source(["FR", "DE"], [2024, 2025]).endswith(": FR, DE, 2024 to 2025")
     assert source(["FR"], [2024]).startswith("holidays 0.")
