@@ -1,4 +1,4 @@
-"""Computing on Spark: the job in a process of its own, and what it says it did."""
+"""Computing for files: the job on Spark in a process of its own, and what was done, in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from sluice.errors import DataError
@@ -13,6 +14,16 @@ from sluice.lake.computing import Computed
 from sluice.local.environment import engine_environment
 from sluice.local.spark import last_words, spark_command
 from sluice.settings import settings
+
+_WORDS = {
+    "events": "events",
+    "refused": "refused",
+    "deleted": "deleted",
+    "replaced": "replaced by a higher revision",
+    "conflicts": "conflicts, settled by hash (same id and revision, other bytes)",
+    "copies": "copies",
+}
+"""What became of rows, as the sum says it."""
 
 
 def on_spark(pipeline: str, events: Path, out: Path) -> Computed:
@@ -28,3 +39,20 @@ def on_spark(pipeline: str, events: Path, out: Path) -> Computed:
             words = last_words(done.stdout) or last_words(done.stderr) or done.stderr[-2000:]
             raise DataError(words, where="spark_jobs/compute.py")
         return Computed(**json.loads(summary.read_text()))
+
+
+def report(done: Computed, out: Path, seconds: float) -> Iterator[str]:
+    """What was done, line by line; a stream of which not every row is an event gets a sum that closes."""
+    read = ", ".join(f"{rows:,} rows of {name}" for name, rows in done.rows.items())
+    yield f"{read}: values of {done.events:,} events in {out}, {seconds:.1f} s"
+    for name, fates in done.fates.items():
+        counts = {"events": fates["events"], "refused": sum(done.refused.get(name, {}).values()), **fates}
+        rows = sum(counts.values())
+        if rows != counts["events"]:
+            terms = [f"{count:,} {_WORDS[fate]}" for fate, count in counts.items() if count]
+            yield f"{name}: {rows:,} rows = {' + '.join(terms)}"
+    for name, reasons in done.refused.items():
+        for reason, rows in reasons.items():
+            yield f"refused: {rows:,} rows of {name}, {reason}"
+    if done.refused_file:
+        yield f"the refused rows with their reasons: {done.refused_file}"

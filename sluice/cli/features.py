@@ -29,9 +29,20 @@ Values = Annotated[list[str], typer.Argument(help="Entity keys, and columns of a
 At = Annotated[str | None, typer.Option(help="The moment, RFC 3339; the event clock's by default.")]
 Most = Annotated[int, typer.Option("--events", min=0, help="How many of the newest events of each view to show.")]
 Input = Annotated[
-    Path, typer.Option("--events", help="A parquet file of the scored events, or a folder: <stream>.parquet.")
+    Path,
+    typer.Option(
+        "--events",
+        help="A parquet file or a Delta table of the scored events, or a folder with <stream>.parquet of each stream.",
+    ),
 ]
-Output = Annotated[Path, typer.Option("--out", help="The parquet file to write.")]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        help="A .parquet file, written anew if it is there; or a folder for a Delta table: a new one, an empty one, or "
+        "a Delta table, which gets a new version with these values alone. Never what is read.",
+    ),
+]
 Engine = Annotated[Literal["local", "spark"], typer.Option(help="Where: in this process, or on a worker of Spark.")]
 Largest = Annotated[int, typer.Option(min=0, help="How many of the largest entities of each view to show.")]
 _WIDE = 240
@@ -134,8 +145,21 @@ def sizes(pipeline: Pipeline, largest: Largest = 3) -> None:
 
 @features.command()
 def compute(pipeline: Pipeline, events: Input, out: Output, engine: Engine = "local") -> None:
-    """Write the values of every event of some files, each as of its own moment: one row per event, id first."""
-    from sluice.cli.computing import on_spark
+    """Write the values of every event of some files, each as of its own moment: one row per event, in their order.
+
+    `sluice features compute fraud --events lake/today --out values.parquet`
+
+    The columns are the event's id (`event_id` where it is not one column), then
+    one for each feature, `<view>__<feature>` as `sluice features explain` names it.
+
+    Rows that break a rule of the declaration have no values; they go with the
+    reason to `<out>.refused.parquet`, which is `values.refused.parquet` here. Of an
+    earlier run that file is replaced, or removed when nothing is refused.
+
+    What is printed accounts for every row: refused ones, copies, versions below a
+    higher revision and deleted events too.
+    """
+    from sluice.cli.computing import on_spark, report
     from sluice.lake import computing
     from sluice.lake.workers import Here
 
@@ -143,13 +167,8 @@ def compute(pipeline: Pipeline, events: Input, out: Output, engine: Engine = "lo
     asked = computing.request(pipeline, events, out, settings().places.lake_uri)
     with Console(stderr=True).status(f"computing {load_pipeline(pipeline).name} on {engine}"):
         done = computing.compute(Here(), asked) if engine == "local" else on_spark(pipeline, events, out)
-    read = ", ".join(f"{rows:,} rows of {name}" for name, rows in done.rows.items())
-    typer.echo(f"{read}: values of {done.events:,} events in {out}, {time.monotonic() - begun:.1f} s")
-    for name, reasons in done.refused.items():
-        for reason, rows in reasons.items():
-            typer.echo(f"refused: {rows:,} rows of {name}, {reason}")
-    if done.refused_file:
-        typer.echo(f"the refused rows with their reasons: {done.refused_file}")
+    for line in report(done, out, time.monotonic() - begun):
+        typer.echo(line)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

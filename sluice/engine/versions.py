@@ -15,6 +15,9 @@ from sluice.declare.views import Windows
 from sluice.engine.encode import Ints, Mask, integers
 
 PUT, DELETE = 0, 1
+FATES = ("events", "deleted", "replaced", "conflicts", "copies")
+"""What a row that entered can be: an event that stands, or the delete of one; a version below a higher revision; other
+bytes under an id and revision, where the greatest hash stands; the same version again."""
 
 
 def settled(events: pa.Table) -> pa.Table:
@@ -28,6 +31,16 @@ def settled(events: pa.Table) -> pa.Table:
         events = events.take(pa.array(np.sort(order[last_of(ids[order])])))
     put = integers(events.column("_op"))[0] == PUT
     return events if put.all() else events.filter(pa.array(put))
+
+
+def fates(events: pa.Table, standing: pa.Table) -> dict[str, int]:
+    """How many versions met each fate; `standing` is what `settled` leaves of them. Together they are all rows."""
+    count, stand = len(events), len(standing)
+    if stand == count:  # nobody met another version
+        return dict.fromkeys(FATES, 0) | {"events": stand}
+    version = (*rank_of(events), id_codes(events.column("_id")))
+    ids, revisions, versions = (different(*version[first:]) for first in (3, 2, 0))
+    return dict(zip(FATES, (stand, ids - stand, revisions - ids, versions - revisions, count - versions), strict=True))
 
 
 def originals(events: pa.Table) -> pa.Table:
@@ -80,6 +93,12 @@ def once(codes: Ints) -> Mask:
     found = np.empty(len(codes), bool)
     found[order] = ends & np.append(True, ends[:-1])
     return found
+
+
+def different(*codes: np.ndarray) -> int:
+    """How many different rows some columns of codes have."""
+    order = np.lexsort(codes)
+    return int(last_of(*(column[order] for column in codes)).sum()) if len(order) else 0
 
 
 def last_of(*sorted_codes: Ints) -> Mask:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from sluice.decisions import Verdict
 from sluice.engine.encode import integers
-from sluice.engine.versions import id_codes
+from sluice.engine.versions import different, id_codes
 from sluice.lake.tables import Lake
 
 
@@ -73,17 +72,9 @@ def _versions(lake: Lake, stream: str) -> tuple[int, int, int, int]:
         *(integers(rows.column(name))[0] for name in ("_partition", "_position")),
     ]
     ids, revisions, versions, copies = (
-        _distinct(*columns) for columns in (identity[:1], identity[:2], identity, [*identity, *place])
+        different(*columns) for columns in (identity[:1], identity[:2], identity, [*identity, *place])
     )
     return len(rows), versions - revisions, revisions - ids, copies - versions
-
-
-def _distinct(*columns: np.ndarray) -> int:
-    if not len(columns[0]):
-        return 0
-    order = np.lexsort(columns)
-    changes = np.logical_or.reduce([column[order][1:] != column[order][:-1] for column in columns])
-    return int(changes.sum()) + 1
 
 
 def _held(lake: Lake, stream: str, shown: set[str]) -> int:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import functools
 import shutil
-import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import deltalake
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,14 +24,16 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.asof import NOTHING
 from sluice.engine.cores import cores
+from sluice.engine.facts import encoded_schema
 from sluice.engine.vectors import vectors
 from sluice.engine.versions import settled
-from sluice.errors import UserError
+from sluice.errors import DataError, UserError
 from sluice.lake import slices
 from sluice.lake.asof import load, newest
 from sluice.lake.dealing import relate
-from sluice.lake.event_tables import enter_all
-from sluice.lake.files import create_table, handed_over, replace_files, staged_files, write_parquet
+from sluice.lake.event_tables import check_columns, enter_all
+from sluice.lake.files import handed_over, is_delta, open_delta, write_parquet
+from sluice.lake.outputs import REFUSED, check_output, is_file, refused_file, staged
 from sluice.lake.pieces import pieces
 from sluice.lake.slices import Job, Slice, as_values_table, refusals
 from sluice.lake.tables import Lake
@@ -63,38 +63,43 @@ class Request:
 
 @dataclass(frozen=True)
 class Computed:
-    """What was done: rows read by stream, events with values, and how many rows were refused for which reason."""
+    """What was done: every row that was read is told once, as one of `refused` or of `fates`."""
 
     rows: Mapping[str, int]
+    """Rows read, by stream."""
     events: int
+    """Events with values."""
     refused: Mapping[str, Mapping[str, int]]
+    """How many rows of a stream were refused for which reason."""
+    fates: Mapping[str, Mapping[str, int]]
+    """How many of the others met which of `engine.versions.FATES`; of a label in a row, by the label's stream too."""
     refused_file: str | None
 
 
 def request(pipeline: str, events: Path, out: Path, lake: str) -> Request:
     """The request for a file or a Delta table of the scored events, or for a folder with `<stream>.parquet` of each."""
-    declared = load_pipeline(pipeline)
+    declared, out = load_pipeline(pipeline), out.resolve()
     reference = str(Path(pipeline).resolve()) if pipeline.endswith(".py") else pipeline
-    files = tuple((name, _parquet_files(declared, name, path)) for name, path in _places(declared, events).items())
+    places = {name: path.resolve() for name, path in _places(declared, events).items()}
+    check_output(out, list(places.values()))
+    files = {name: _parquet_files(declared, name, path) for name, path in places.items()}
+    for name, paths in files.items():
+        label = declared.label.column if name == declared.events.name else None
+        for path in paths:
+            check_columns(declared.stream(name), slices.columns_of(path), label=label, where=path)
     versions = newest(Lake(lake, declared.name), declared) if declared.lookups else {}
-    return Request(reference, files, str(out.resolve()), lake, tuple(versions.items()))
+    return Request(reference, tuple(files.items()), str(out), lake, tuple(versions.items()))
 
 
 def compute(workers: Workers, request: Request, *, at_once: int = AT_ONCE, size: int = SLICE) -> Computed:
     """Compute and write the values; they are there when they are whole."""
     found = sliced(request, size)
     rows = sum(piece.rows for piece in found)
-    staged = _staging(Path(request.out))
-    try:
-        if rows <= at_once:
-            (done,) = workers.each(functools.partial(_at_once, request, found), [str(staged)], rows=rows)
-        else:
-            done = _in_slices(workers, request, found, staged, size)
-        _publish(Path(request.out), staged)
-    finally:
-        if staged.name.startswith("."):
-            shutil.rmtree(staged, ignore_errors=True)
-    return done
+    with staged(Path(request.out)) as folder:
+        if rows > at_once:
+            return _in_slices(workers, request, found, folder, size)
+        (done,) = workers.each(functools.partial(_at_once, request, found), [str(folder)], rows=rows)
+        return done
 
 
 def sliced(request: Request, size: int) -> list[Slice]:
@@ -109,26 +114,36 @@ def sliced(request: Request, size: int) -> list[Slice]:
                 chosen = tuple((path, group) for path, group, _ in groups[begin:end])
                 found.append(Slice(len(found), stream, first, rows, chosen))
                 first, begin = first + rows, end
+    scored = load_pipeline(request.pipeline).events.name
+    if all(piece.stream != scored for piece in found):
+        raise DataError(
+            f"there are no rows of {scored}",
+            where=", ".join(dict(request.files)[scored]) or "--events",
+            next_step="name a parquet file or a Delta table that has some",
+        )
     return found
 
 
 def _at_once(request: Request, files: Sequence[Slice], folder: str) -> Computed:
     pipeline = load_pipeline(request.pipeline)
+    streams = dict.fromkeys(piece.stream for piece in files)
     tables = {
         name: pa.concat_tables([slices.read_slice(piece) for piece in files if piece.stream == name])
-        for name, _ in request.files
+        for name in streams
     }
     found = enter_all(pipeline, tables)
-    events = {name: one.events for name, one in found.items()}
+    events = {stream.name: encoded_schema(stream).empty_table() for stream in pipeline.streams}
+    events |= {name: one.events for name, one in found.items()}
     scored = settled(events[pipeline.events.name])
     lookups = load(Lake(request.lake, pipeline.name), pipeline, dict(request.tables)) if request.tables else NOTHING
     values = as_values_table(pipeline, scored, vectors(pipeline, events, scored, lookups))
-    _write(values, folder, 1 if request.out.endswith(".parquet") else cores(len(values)))
+    _write(values, folder, 1 if is_file(Path(request.out)) else cores(len(values)))
     of_label = tables[pipeline.events.name]
     told = [refusals(pipeline.stream(name), one.refused, tables.get(name, of_label)) for name, one in found.items()]
     refused = {name: dict(one.reasons) for name, one in found.items() if one.refused}
-    file = _write_refused(request, pa.concat_tables(told)) if refused else None
-    return Computed({name: len(table) for name, table in tables.items()}, len(scored), refused, file)
+    file = _write_refused(request, folder, pa.concat_tables(told)) if refused else None
+    rows = {name: len(tables.get(name, ())) for name, _ in request.files}
+    return Computed(rows, len(scored), refused, slices.fates_of(pipeline, events, scored), file)
 
 
 def _write(values: pa.Table, folder: str, parts: int) -> None:
@@ -143,33 +158,36 @@ def _write_piece(folder: str, number: int, values: pa.Table) -> None:
     write_parquet(f"{folder}/{number:06}.parquet", [values], values.schema, repeated=[])
 
 
-def _in_slices(workers: Workers, request: Request, found: Sequence[Slice], staged: Path, size: int) -> Computed:
+def _in_slices(workers: Workers, request: Request, found: Sequence[Slice], folder: Path, size: int) -> Computed:
     pipeline = load_pipeline(request.pipeline)
     rows = {name: sum(piece.rows for piece in found if piece.stream == name) for name, _ in request.files}
-    folder = staged.parent / f".work-{uuid.uuid4().hex}"
+    work = folder / "work"
     each: Callable[..., list[Any]] = functools.partial(workers.each, rows=sum(rows.values()))
     ids = tuple(pipeline.events.source(name) for name in pipeline.events.id_columns)
     direct = len(rows) == 1 and _one_version_each(each(functools.partial(slices.ascending, ids=ids), found))
     parts = -(-max(rows.values()) // size)
-    job = Job(request.pipeline, request.lake, request.tables, str(folder), tuple(found), parts, direct)
-    try:
-        entered = each(functools.partial(slices.enter_slice, job), found)
-        counts = [sizes for _, sizes in entered]
-        if not direct:
-            told = [stream.name for stream in pipeline.streams if stream.parent]
-            each(functools.partial(relate, job), [(name, part) for name in told for part in range(parts)])
-            counts = each(functools.partial(slices.count_part, job), range(parts))
-        each(functools.partial(slices.value_piece, job), pieces(workers, job, counts, 2 * size))
-        events = sum(each(functools.partial(slices.gather_slice, job, str(staged)), job.scored))
-        refused = handed_over(job.work("refused"))
-        file = _write_refused(request, refused) if refused is not None else None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    job = Job(request.pipeline, request.lake, request.tables, str(work), tuple(found), parts, direct)
+    entered = each(functools.partial(slices.enter_slice, job), found)
+    counts = [counted for _, counted in entered]
+    if not direct:
+        told = [stream.name for stream in pipeline.streams if stream.parent]
+        each(functools.partial(relate, job), [(name, part) for name in told for part in range(parts)])
+        counts = each(functools.partial(slices.count_part, job), range(parts))
+    each(functools.partial(slices.value_piece, job), pieces(workers, job, [one.rows for one in counts], 2 * size))
+    events = sum(each(functools.partial(slices.gather_slice, job, str(folder)), job.scored))
+    refused = handed_over(job.work("refused"))
+    file = _write_refused(request, str(folder), refused) if refused is not None else None
+    shutil.rmtree(work)
+    return Computed(rows, events, _sums(one for one, _ in entered), _sums(one.fates for one in counts), file)
+
+
+def _sums(found: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """What several tasks counted, by stream."""
     summed: dict[str, Counter[str]] = {}
-    for one, _ in entered:
-        for name, reasons in one.items():
-            summed.setdefault(name, Counter()).update(reasons)
-    return Computed(rows, events, {name: dict(counts) for name, counts in summed.items()}, file)
+    for one in found:
+        for name, counts in one.items():
+            summed.setdefault(name, Counter()).update(counts)
+    return {name: dict(counts) for name, counts in summed.items()}
 
 
 def _one_version_each(found: Sequence[tuple[bool, int, int]]) -> bool:
@@ -181,7 +199,7 @@ def _one_version_each(found: Sequence[tuple[bool, int, int]]) -> bool:
 def _places(pipeline: Pipeline, path: Path) -> dict[str, Path]:
     inside = pipeline.label.told_by.name if pipeline.label.column is not None else None
     needed = [stream.name for stream in pipeline.streams if stream.name != inside]
-    if _is_delta(path) or path.is_file():
+    if is_delta(path) or path.is_file():
         if len(needed) > 1:
             wanted = ", ".join(f"{name}.parquet" for name in needed)
             raise UserError("one file is not enough", where=str(path), next_step=f"name a folder with {wanted}")
@@ -195,53 +213,19 @@ def _places(pipeline: Pipeline, path: Path) -> dict[str, Path]:
     return files
 
 
-def _is_delta(path: Path) -> bool:
-    return (path / "_delta_log").is_dir()
-
-
 def _parquet_files(pipeline: Pipeline, stream: str, path: Path) -> tuple[str, ...]:
-    if not _is_delta(path):
-        return (str(path.resolve()),)
-    table = deltalake.DeltaTable(str(path.resolve()))
-    if table.metadata().partition_columns:
-        raise UserError("the Delta table is partitioned", where=str(path), next_step="name one without partitions")
+    if not is_delta(path):
+        return (str(path),)
+    table = open_delta(path)
     # files have no order of their own; by the first id in each, events that were written in their order keep it
     ids = pipeline.stream(stream).id_columns
     least = f"min.{pipeline.stream(stream).source(ids[0])}" if ids else ""
     files = pa.table(table.get_add_actions(flatten=True))
     by = least if least in files.column_names else "path"
-    return tuple(f"{path.resolve()}/{name}" for name in files.sort_by(by).column("path").to_pylist())
+    return tuple(f"{path}/{name}" for name in files.sort_by(by).column("path").to_pylist())
 
 
-def _staging(out: Path) -> Path:
-    """Where files are written before they are named: below a Delta table, or beside a file."""
-    run = uuid.uuid4().hex
-    staged = out.with_name(f".{out.name}.{run}") if out.suffix == ".parquet" else out / run
-    staged.mkdir(parents=True)
-    return staged
-
-
-def _publish(out: Path, staged: Path) -> None:
-    if out.suffix != ".parquet":
-        actions, schema = staged_files(str(out), staged.name)
-        held = deltalake.DeltaTable(str(out)) if _is_delta(out) else None
-        if held is None:
-            create_table(str(out), schema or pa.schema([]), actions, [])
-        else:
-            replace_files(held, schema or pa.schema([]), actions, [])
-        return
-    files = sorted(staged.glob("*.parquet"))
-    if len(files) > 1:
-        whole = staged / "whole.parquet"
-        with pq.ParquetWriter(whole, pq.read_schema(files[0]), use_dictionary=False) as writer:
-            for file in files:
-                writer.write_table(pq.read_table(file))
-        files = [whole]
-    files[0].replace(out)
-
-
-def _write_refused(request: Request, rows: pa.Table) -> str:
-    """The refused rows with their reasons, in a file beside the values."""
-    path = Path(request.out).with_name(f"{Path(request.out).stem}.refused.parquet")
-    pq.write_table(rows.sort_by([("stream", "ascending"), ("row", "ascending")]), path)
-    return str(path)
+def _write_refused(request: Request, folder: str, rows: pa.Table) -> str:
+    """Leave the refused rows with their reasons for the file beside the values; what that will be called."""
+    pq.write_table(rows.sort_by([("stream", "ascending"), ("row", "ascending")]), f"{folder}/{REFUSED}")
+    return str(refused_file(Path(request.out)))

@@ -17,7 +17,8 @@ from sluice.declare.pipeline import hash_of
 from sluice.declare.streams import Stream
 from sluice.engine.encode import integers, row_hashes
 from sluice.engine.facts import id_type
-from sluice.lake.rules import CONTROL, Problem, problems_of
+from sluice.lake.control import CONTROL
+from sluice.lake.rules import Problem, problems_of
 from sluice.lake.typing import Typed, id_of, silver_type, type_columns
 
 BRONZE = pa.schema(

@@ -6,7 +6,7 @@ The same typing and the same rules as the contract's, without bronze in between:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,10 +18,11 @@ from sluice.declare.streams import Label, Stream
 from sluice.engine.cores import cores
 from sluice.engine.encode import Ints, encode_column, integers, invalid, row_hashes
 from sluice.engine.facts import encoded_schema, id_type
-from sluice.engine.versions import PUT, are_distinct
+from sluice.engine.versions import DELETE, PUT, are_distinct
 from sluice.errors import DataError
+from sluice.lake.control import control_column
 from sluice.lake.rules import Problem, problems_of
-from sluice.lake.typing import Typed, flags, id_of, type_column
+from sluice.lake.typing import Typed, flags, id_of, in_words, type_column
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,17 @@ class Entered:
         return Counter(f"{problem.rule} {problem.column}".strip() for problem in self.refused)
 
 
-def enter(stream: Stream, rows: pa.Table, *, alone: bool = True) -> Entered:
-    """The events of a table whose columns are called as at the stream's source.
+def enter(stream: Stream, rows: pa.Table, *, alone: bool = True, first: int = 0) -> Entered:
+    """The events of a table whose columns are called as at the stream's source; `first` is its first row's number.
 
     What is not `alone` may have versions elsewhere, so that the hashes which decide between them are needed.
     """
-    _check_columns(stream, rows)
+    check_columns(stream, rows.column_names)
     with ThreadPoolExecutor(cores(len(rows))) as threads:
         names = stream.all_columns
         read = threads.map(lambda name: type_column(stream, name, _column(rows, stream.source(name))), names)
         typed = dict(zip(names, read, strict=True))
-        own = _own(stream, rows, typed, alone=alone)
+        own = _own(stream, rows, typed, np.arange(first, first + len(rows)), alone=alone)
         waiting = threads.submit(problems_of, stream, typed, own, [])
         values = threads.map(lambda item: encode_column(typed[item[0]].values, item[1]), stream.columns.items())
         encoded = dict(zip(stream.columns, values, strict=True))
@@ -61,17 +62,24 @@ def enter(stream: Stream, rows: pa.Table, *, alone: bool = True) -> Entered:
 
 
 def enter_labels(label: Label, rows: pa.Table, entered: Entered, *, alone: bool = True) -> Entered:
-    """The events that tell a label which is a column of the rows; rows that were refused, or without it, tell none."""
-    refused = np.zeros(len(rows), bool)
-    refused[[problem.index for problem in entered.refused]] = True
+    """The events that tell a label which is a column of the rows; rows that were refused, or without it, tell none.
+
+    A deleted event takes its label with it, whatever its row says.
+    """
+    check_columns(label.of, rows.column_names, label=label.column)
+    kept = np.ones(len(rows), bool)
+    kept[[problem.index for problem in entered.refused]] = False
+    deleted = np.zeros(len(rows), bool)
+    deleted[kept] = integers(entered.events.column("_op"))[0] == DELETE
     told = flags(_column(rows, str(label.column)))
     values, valid = integers(told.values)
-    strange = ~refused & (told.wrong | (valid & (values != 0) & (values != 1)))
-    problems = [Problem(int(index), "type", label.name, "0 or 1") for index in np.flatnonzero(strange)]
-    here = (valid & ~strange)[~refused]
-    events = entered.events if here.all() else entered.events.filter(pa.array(here))
+    strange = kept & ~deleted & (told.wrong | (valid & (values != 0) & (values != 1)))
+    allowed = in_words(label.told_by, label.name)
+    problems = [Problem(int(index), "type", label.name, allowed) for index in np.flatnonzero(strange)]
+    here = kept & (deleted | (valid & ~strange))
+    events = entered.events if here[kept].all() else entered.events.filter(pa.array(here[kept]))
     ids = events.column("_id").combine_chunks()
-    flag = pa.array(values[~refused][here])
+    flag = pa.array(values[here], mask=~valid[here])
     known = pa.array(integers(events.column("_time"))[0] + int(label.known_after))
     digest = pa.array(_digest([ids], [flag], alone=alone))
     own = {"_revision": events.column("_revision"), "_op": events.column("_op"), "_hash": digest}
@@ -81,10 +89,12 @@ def enter_labels(label: Label, rows: pa.Table, entered: Entered, *, alone: bool 
     return Entered(pa.table(columns, schema=encoded_schema(label.told_by)), problems)
 
 
-def enter_all(pipeline: Pipeline, tables: Mapping[str, pa.Table], *, alone: bool = True) -> dict[str, Entered]:
+def enter_all(
+    pipeline: Pipeline, tables: Mapping[str, pa.Table], *, alone: bool = True, first: int = 0
+) -> dict[str, Entered]:
     """The events of the streams in some tables; a label that is a column comes out of the scored events' rows."""
     label, scored = pipeline.label, pipeline.events.name
-    found = {name: enter(pipeline.stream(name), table, alone=alone) for name, table in tables.items()}
+    found = {name: enter(pipeline.stream(name), table, alone=alone, first=first) for name, table in tables.items()}
     if label.column is not None and scored in tables:
         found[label.told_by.name] = enter_labels(label, tables[scored], found[scored], alone=alone)
     return found
@@ -98,7 +108,9 @@ def _digest(ids: list[pa.Array], payload: list[pa.Array], *, alone: bool) -> Int
     return row_hashes(payload)
 
 
-def _own(stream: Stream, rows: pa.Table, typed: Mapping[str, Typed], *, alone: bool) -> dict[str, pa.Array]:
+def _own(
+    stream: Stream, rows: pa.Table, typed: Mapping[str, Typed], positions: Ints, *, alone: bool
+) -> dict[str, pa.Array]:
     count = len(rows)
     ids = [typed[name].values for name in stream.id_columns]
     digest = _digest(ids, [typed[name].values for name in stream.all_columns], alone=alone)
@@ -108,11 +120,11 @@ def _own(stream: Stream, rows: pa.Table, typed: Mapping[str, Typed], *, alone: b
         "_op": (pa.int8(), np.full(count, PUT, np.int8)),
     }
     given = {
-        name: _column(rows, name).cast(kind) if name in rows.column_names else pa.array(usual, kind)
+        name: control_column(name, _column(rows, name)) if name in rows.column_names else pa.array(usual, kind)
         for name, (kind, usual) in control.items()
     }
     return {
-        "_id": id_of(stream, dict(typed), digest, np.arange(count)).cast(id_type(stream)),
+        "_id": id_of(stream, dict(typed), digest, positions).cast(id_type(stream)),
         "_time": time,
         **given,
         "_hash": pa.array(digest),
@@ -125,12 +137,29 @@ def _column(rows: pa.Table, name: str) -> pa.Array:
     return rows.column(name).combine_chunks()
 
 
-def _check_columns(stream: Stream, rows: pa.Table) -> None:
-    missing = [stream.source(name) for name in stream.all_columns if stream.source(name) not in rows.column_names]
+def check_columns(stream: Stream, names: Sequence[str], *, label: str | None = None, where: str | None = None) -> None:
+    """DataError unless a table with these columns tells a stream's events, and the label that is one of its columns."""
+    where = where or f"rows of {stream}"
+    missing = [name for name in map(stream.source, stream.all_columns) if name not in names]
     if missing:
         raise DataError(
             f"no column {', '.join(missing)}",
-            where=f"rows of {stream}",
-            allowed=rows.column_names,
+            where=where,
+            allowed=names,
             next_step=f"say in `sources` of stream {stream.name} what its columns are called",
+        )
+    if label is not None and label not in names:
+        raise DataError(
+            f"no column {label}, which tells the label",
+            where=where,
+            allowed=names,
+            next_step="say in `column` of the label what it is called; it may hold nulls where nothing is known yet",
+        )
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise DataError(
+            f"more than one column is called {', '.join(twice)}",
+            where=where,
+            allowed="each name once",
+            next_step="leave out all of them but one",
         )

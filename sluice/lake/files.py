@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from sluice.errors import DataError, Outage
+from sluice.errors import DataError, Outage, UserError
 
 _ROW_GROUP = 65_536
 _LONGEST = 128
@@ -113,6 +114,23 @@ def remove(uri: str) -> None:
         filesystem.delete_dir(root)
     elif kind == pyarrow.fs.FileType.File:
         filesystem.delete_file(root)
+
+
+def is_delta(path: Path) -> bool:
+    """Whether a folder says that it is a Delta table."""
+    return (path / "_delta_log").is_dir()
+
+
+def open_delta(path: Path) -> deltalake.DeltaTable:
+    """The Delta table in a folder, which must not be partitioned; UserError for another."""
+    try:
+        table = deltalake.DeltaTable(str(path))
+        partitions = table.metadata().partition_columns
+    except DeltaError as error:
+        raise UserError(f"the Delta table cannot be read: {error}", where=str(path)) from error
+    if partitions:
+        raise UserError("the Delta table is partitioned", where=str(path), next_step="name one without partitions")
+    return table
 
 
 def create_table(uri: str, schema: pa.Schema, actions: list[AddAction], marks: list[deltalake.Transaction]) -> None:

@@ -17,12 +17,10 @@ from sluice.declare.streams import Label, Stream
 from sluice.engine.versions import DELETE, PUT
 from sluice.errors import DataError
 from sluice.lake.contract import BRONZE
+from sluice.lake.control import CONTROL, operation, revision
 from sluice.lake.rowfiles import Row, columns_of, groups, read
-from sluice.lake.typing import integer, times
+from sluice.lake.typing import times
 
-_OPERATIONS = {"put": PUT, "0": PUT, "delete": DELETE, "1": DELETE}
-_GREATEST_REVISION = 2**31 - 1
-_CONTROL = ("_revision", "_op")
 Renamed = Mapping[str, Mapping[str, str]]
 """By stream: declared column → its name in this delivery."""
 
@@ -75,7 +73,7 @@ def land(pipeline: Pipeline, stream: Stream, part: Part, *, batch: str, renamed:
     """
     split = _split(pipeline, renamed)
     told = told_in(pipeline, stream) is not None
-    columns = [*split, *_CONTROL] if split is not None and told else None
+    columns = [*split, *CONTROL] if split is not None and told else None
     for first, rows in read(Path(part.path), part.group, part.first, columns=columns):
         numbered: Iterable[tuple[int, Row]] = enumerate(rows)
         if split is not None and told:
@@ -109,7 +107,7 @@ def _check_label(pipeline: Pipeline, stream: Stream, path: Path, renamed: Rename
 
 
 def _told(label: Label, split: _Split, rows: Iterable[Row]) -> Iterator[tuple[int, Row]]:
-    """The label's events: the id, the label, and when it is known."""
+    """The label's events: the id, the label, and when it is known; a deleted event takes its label with it."""
     told_by = label.told_by
     identity, time = told_by.source(told_by.id_columns[0]), told_by.source(told_by.time)
     found = [_parsed(row) for row in rows]
@@ -118,9 +116,9 @@ def _told(label: Label, split: _Split, rows: Iterable[Row]) -> Iterator[tuple[in
     for index, (row, moment) in enumerate(zip(found, known.to_pylist(), strict=True)):
         if not isinstance(row, dict):
             yield index, row
-        elif row.get(split.label) is not None or row.get("_op") is not None:
+        elif row.get(split.label) is not None or operation(row.get("_op")) == DELETE:
             own = {identity: row.get(split.identity), time: moment, split.label: row.get(split.label)}
-            yield index, own | {name: row[name] for name in _CONTROL if name in row} if _controlled(row) else own
+            yield index, own | {name: row[name] for name in CONTROL if name in row} if _controlled(row) else own
 
 
 def _without(row: Row, label: str) -> Row:
@@ -139,8 +137,8 @@ def _bronze(rows: list[tuple[int, Row]], source: str, batch: str) -> pa.Table:
             "partition": [0] * len(rows),
             "position": [position for position, _ in rows],
             "known": pa.nulls(len(rows), pa.int64()),
-            "revision": [revision for _, revision, _ in events],
-            "op": [operation for _, _, operation in events],
+            "revision": [number for _, number, _ in events],
+            "op": [done for _, _, done in events],
             "batch": [batch] * len(rows),
         },
         schema=BRONZE,
@@ -149,26 +147,21 @@ def _bronze(rows: list[tuple[int, Row]], source: str, batch: str) -> pa.Table:
 
 def _event(row: Row) -> tuple[bytes, int | None, int | None]:
     """Payload, revision and operation; what cannot be read is null, and stays in the payload for all to see."""
-    if isinstance(row, bytes) and not any(f'"{name}"'.encode() in row for name in _CONTROL):
+    if isinstance(row, bytes) and not any(f'"{name}"'.encode() in row for name in CONTROL):
         return row, 0, PUT
     found = _parsed(row)
     if not isinstance(found, dict):
         return found, 0, PUT
     if not _controlled(found):
         return orjson.dumps(found), 0, PUT
-    revision, operation = _revision(found.get("_revision")), _OPERATIONS.get(str(found.get("_op") or "put"))
-    if revision is None or operation is None:
-        return orjson.dumps(found), revision, operation
-    return orjson.dumps({name: value for name, value in found.items() if name not in _CONTROL}), revision, operation
+    number, done = revision(found.get("_revision")), operation(found.get("_op"))
+    if number is None or done is None:
+        return orjson.dumps(found), number, done
+    return orjson.dumps({name: value for name, value in found.items() if name not in CONTROL}), number, done
 
 
 def _controlled(row: dict[str, Any]) -> bool:
     return "_revision" in row or "_op" in row
-
-
-def _revision(value: Any) -> int | None:
-    number = 0 if value is None else integer(value)
-    return number if number is not None and 0 <= number <= _GREATEST_REVISION else None
 
 
 def _parsed(row: Row) -> Row:

@@ -87,8 +87,14 @@ def _check_text(path: Path) -> None:
         beginning = file.read(4096).lstrip()
     if not beginning:
         raise DataError("the file is empty", where=str(path), next_step="deliver it again")
-    if path.suffix != ".csv" and beginning.startswith(b"["):
+    if path.suffix != ".csv" and _is_array(beginning):
         raise DataError("a JSON array", where=str(path), allowed="JSON lines: one object on each line")
+
+
+def _is_array(beginning: bytes) -> bool:
+    """Whether a file is one array; a list on a line of its own, with others to follow, is a row to be refused."""
+    line, _, others = beginning.partition(b"\n")
+    return line.startswith(b"[") and not (line.rstrip().endswith(b"]") and others.strip())
 
 
 def _check_names(path: Path) -> None:

@@ -21,12 +21,12 @@ from sluice.declare.durations import duration_text
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Mask, integers, scaled
 from sluice.engine.versions import DELETE, PUT
-from sluice.lake.typing import Typed, silver_type
+from sluice.lake.control import CONTROL, GREATEST_REVISION
+from sluice.lake.typing import Typed, in_words
 
 RULES = ("json", "type", "scale", "missing", "category", "range", "future")
 """The row rules, in the order in which one column's problems are told."""
 
-CONTROL = ("_revision", "_op")
 _AHEAD = "_ahead"
 """By how much an event lies after the moment it is known, as a column beside the declared ones."""
 
@@ -62,7 +62,7 @@ def _control_problems(own: dict[str, pa.Array]) -> list[Problem]:
     revision, numbered = integers(own["_revision"])
     operation, named = integers(own["_op"])
     wrong = {
-        "_revision": (~numbered | (revision < 0), "a whole number from 0 to 2147483647"),
+        "_revision": (~numbered | (revision < 0), f"a whole number from 0 to {GREATEST_REVISION}"),
         "_op": (~named | ((operation != PUT) & (operation != DELETE)), "put, delete"),
     }
     return [
@@ -164,9 +164,7 @@ def _allowed(stream: Stream, name: str, rule: str) -> str:
         return f"{column.bounds[0]} to {column.bounds[1]}"
     if rule == "category" and column is not None:
         return ", ".join(column.categories)
-    if rule == "scale" and isinstance(column, Decimal):
-        return f"{column.scale} digits after the point"
-    return str(silver_type(stream, name))
+    return in_words(stream, name)
 
 
 def _steps(column: Column, bound: float) -> float:

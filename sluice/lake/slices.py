@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,14 +25,16 @@ from sluice.declare.streams import Stream
 from sluice.engine.asof import NOTHING
 from sluice.engine.batch import Column
 from sluice.engine.encode import Ints, integers
+from sluice.engine.facts import encoded_schema
 from sluice.engine.vectors import as_table, complete
-from sluice.engine.versions import settled
-from sluice.errors import DataError
+from sluice.engine.versions import fates, settled
+from sluice.errors import DataError, UserError
 from sluice.lake import dealing, pieces
 from sluice.lake.asof import load
 from sluice.lake.event_tables import Entered, enter_all
 from sluice.lake.files import handed_over, write_parquet
 from sluice.lake.pieces import Piece, Rows
+from sluice.lake.rowfiles import plain_values
 from sluice.lake.rules import Problem
 from sluice.lake.tables import Lake
 
@@ -91,21 +93,29 @@ class Job:
         return [one for one in self.slices if one.stream == name]
 
 
-def enter_slice(job: Job, piece: Slice) -> tuple[dict[str, Mapping[str, int]], Rows]:
+class Counts(NamedTuple):
+    """What a task counted: rows of each view in each bucket, and what became of the rows of each stream."""
+
+    rows: Rows
+    fates: dict[str, dict[str, int]]
+
+
+def enter_slice(job: Job, piece: Slice) -> tuple[dict[str, Mapping[str, int]], Counts]:
     """Type and judge the rows of a slice, and deal what enters; why how many of each stream do not.
 
-    And how many rows of each view lie in each bucket, as far as they are counted.
+    And the counts of what enters, as far as it is counted here.
     """
-    sizes: Rows = {}
+    counts = Counts({}, {})
     pipeline, table = job.declared(), read_slice(piece)
-    found = enter_all(pipeline, {piece.stream: table}, alone=job.direct)
+    found = enter_all(pipeline, {piece.stream: table}, alone=job.direct, first=piece.first)
     events = {name: one.events for name, one in found.items()}
     if piece.stream == pipeline.events.name:
         events[piece.stream] = _placed(found[piece.stream], piece)
     if job.direct:
         scored = settled(events[pipeline.events.name])
         about = {name: one for name, one in events.items() if pipeline.stream(name).parent is not None}
-        sizes = dealing.count_views(job, events, about, scored, piece.number)
+        rows = dealing.count_views(job, events, about, scored, piece.number)
+        counts = Counts(rows, fates_of(pipeline, events, scored))
         dealing.hand(job, scored, "scored", piece.number, 0)
     else:
         for name, one in events.items():
@@ -113,23 +123,27 @@ def enter_slice(job: Job, piece: Slice) -> tuple[dict[str, Mapping[str, int]], R
     for name, one in found.items():
         told = refusals(pipeline.stream(name), one.refused, table, piece.first)
         dealing.hand(job, told, "refused", f"{piece.number:06}-{name}")
-    return {name: one.reasons for name, one in found.items() if one.refused}, sizes
+    return {name: one.reasons for name, one in found.items() if one.refused}, counts
 
 
-def count_part(job: Job, part: int) -> Rows:
-    """The rows and requests of every view from the versions of some events; the events that stand, by slice.
-
-    How many rows of each view lie in each bucket.
-    """
+def count_part(job: Job, part: int) -> Counts:
+    """The rows and requests of every view from the versions of some events; the events that stand, by slice."""
     by_id, about = dealing.related(job, part)
-    scored = settled(by_id[job.declared().events.name])
-    sizes = dealing.count_views(job, by_id, about, scored, part)
+    pipeline = job.declared()
+    scored = settled(by_id[pipeline.events.name])
+    counts = Counts(dealing.count_views(job, by_id, about, scored, part), fates_of(pipeline, by_id, scored))
     if not len(scored):
-        return sizes
+        return counts
     slices = _slice_of(job, scored.column(_PLACE))
     for number in np.unique(slices).tolist():
         dealing.hand(job, scored.filter(pa.array(slices == number)), "scored", number, part)
-    return sizes
+    return counts
+
+
+def fates_of(pipeline: Pipeline, events: Mapping[str, pa.Table], scored: pa.Table) -> dict[str, dict[str, int]]:
+    """What became of the rows of each stream; `scored` are the scored events that stand."""
+    told = {name: fates(one, settled(one)) for name, one in events.items() if name != pipeline.events.name}
+    return {pipeline.events.name: fates(events[pipeline.events.name], scored), **told}
 
 
 def value_piece(job: Job, piece: Piece) -> None:
@@ -152,7 +166,7 @@ def gather_slice(job: Job, folder: str, piece: Slice) -> int:
     pipeline = job.declared()
     scored = handed_over(job.work("scored", piece.number))
     if scored is None:
-        return 0
+        scored = encoded_schema(pipeline.events).append(pa.field(_PLACE, pa.int64())).empty_table()
     if not job.direct:
         scored = scored.sort_by(_PLACE)
     windowed: dict[str, Column] = {}
@@ -169,7 +183,8 @@ def gather_slice(job: Job, folder: str, piece: Slice) -> int:
 def ascending(piece: Slice, ids: tuple[str, ...]) -> tuple[bool, int, int]:
     """Whether the ids of a slice ascend, as whole numbers do that name each event once; the first and the last."""
     column = read_slice(piece, list(ids)).column(0) if len(ids) == 1 else None
-    if column is None or not pa.types.is_integer(column.type) or column.null_count or not len(column):
+    signed = column is not None and pa.types.is_signed_integer(column.type)
+    if column is None or not signed or column.null_count or not len(column):
         return False, 0, 0
     values = integers(column)[0]
     return bool((np.diff(values) > 0).all()), int(values[0]), int(values[-1])
@@ -182,6 +197,12 @@ def read_slice(piece: Slice, columns: list[str] | None = None) -> pa.Table:
         with _opened(path) as file:
             tables.append(file.read_row_group(group, columns=columns))
     return pa.concat_tables(tables)
+
+
+def columns_of(path: str) -> list[str]:
+    """What the columns of a parquet file are called; DataError for another file."""
+    with _opened(path) as file:
+        return list(file.schema_arrow.names)
 
 
 def row_groups(path: str) -> list[int]:
@@ -202,9 +223,13 @@ def refusals(stream: Stream, problems: Sequence[Problem], table: pa.Table, first
     rows = []
     for problem in problems:
         column = stream.source(problem.column) if problem.column else ""
-        value = table.column(column)[problem.index].as_py() if column in table.column_names else None
+        there = (
+            table.column(column).slice(problem.index, 1) if column in table.column_names else pa.chunked_array([[None]])
+        )
+        (value,) = plain_values(there.combine_chunks())
         where = {"stream": stream.name, "row": problem.index + first, "column": column}
-        rows.append({**where, "rule": problem.rule, "value": str(value), "allowed": problem.allowed})
+        seen = None if value is None else str(value)
+        rows.append({**where, "rule": problem.rule, "value": seen, "allowed": problem.allowed})
     return pa.Table.from_pylist(rows, schema=_REFUSED)
 
 
@@ -213,6 +238,10 @@ def _opened(path: str) -> Any:
         return pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
         raise DataError(f"it is no parquet file ({error})", where=path) from None
+    except OSError as error:
+        raise UserError(
+            f"it cannot be read ({error.strerror})", where=path, next_step="name one you may read"
+        ) from None
 
 
 def _placed(found: Entered, piece: Slice) -> pa.Table:

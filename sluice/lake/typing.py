@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from sluice.clock import from_datetime
 from sluice.declare.columns import Category, Decimal, Flag, ForeignKey, Integer, Key
 from sluice.declare.streams import Stream
-from sluice.engine.encode import Ints, Mask, decimals
+from sluice.engine.encode import Ints, Mask, decimals, integers, invalid
+from sluice.lake.rowfiles import plain_values
 
 Raw: TypeAlias = Sequence[Any]
 """Raw values one by one, or a column of a table as an Arrow array."""
@@ -27,6 +28,8 @@ TIME = pa.timestamp("us", "UTC")
 _TOLERANCE = 1e-6
 _EXACT = 2**53
 """Below it every whole number is a float64 of its own."""
+_LATEST = {"s": (2**63 - 1) // 10**6, "ms": (2**63 - 1) // 10**3}
+"""How far from 1970 a time in such a unit may lie to be one in microseconds."""
 
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
 _LOCAL = rf"^[12][0-9]{{3}}-[01][0-9]-[0-3][0-9][T ]{_CLOCK}$"
@@ -71,6 +74,22 @@ def silver_type(stream: Stream, name: str) -> pa.DataType:
     return type_column(stream, name, []).values.type
 
 
+def in_words(stream: Stream, name: str) -> str:
+    """What a value of a declared column is, as a person says it."""
+    column = stream.columns.get(name)
+    if name == stream.time:
+        return "a time such as 2024-01-01T13:00:00Z"
+    if isinstance(column, Flag):
+        return "0 or 1"
+    if isinstance(column, Decimal):
+        return f"a number with {column.scale} decimal{'' if column.scale == 1 else 's'}"
+    if isinstance(column, Integer):
+        return f"a whole number from {column.min} to {column.max}"
+    if pa.types.is_integer(silver_type(stream, name)):
+        return "a whole number below 2^63"
+    return "a text"
+
+
 def times(values: Raw) -> Typed:
     """Instants in UTC microseconds from dates, RFC 3339 text (without a zone: UTC) or datetimes.
 
@@ -78,8 +97,7 @@ def times(values: Raw) -> Typed:
     """
     array = _uniform(values)
     if isinstance(values, pa.Array) and pa.types.is_timestamp(values.type):
-        instants = pc.floor_temporal(values, unit="microsecond") if values.type.unit == "ns" else values
-        return _good(instants.cast(pa.timestamp("us", values.type.tz)).cast(TIME))
+        return _instants(values)
     if array is not None and pa.types.is_string(array.type):
         for zone, pattern in ((TIME, _ZONED), (pa.timestamp("us"), _LOCAL)):
             if pc.all(pc.match_substring_regex(array, pattern)).as_py():
@@ -90,11 +108,20 @@ def times(values: Raw) -> Typed:
     return _slowly(values, _instant, TIME)
 
 
+def _instants(values: pa.Array) -> Typed:
+    """Timestamps of any unit, of which those that microseconds in 64 bits do not hold are wrong."""
+    if values.type.unit == "ns":
+        values = pc.floor_temporal(values, unit="microsecond")
+    wrong = np.abs(integers(values)[0]) > _LATEST.get(values.type.unit, 2**63 - 1)
+    held = pc.if_else(pa.array(wrong), pa.scalar(None, values.type), values) if wrong.any() else values
+    return Typed(held.cast(pa.timestamp("us", values.type.tz)).cast(TIME), wrong, np.zeros(len(wrong), bool))
+
+
 def whole(values: Raw) -> Typed:
     """Whole numbers of 64 bits; 3.0 and "3" are 3, and a float from 2^53 on is no exact one."""
     array = _uniform(values)
     if array is not None and pa.types.is_integer(array.type):
-        return _good(array)
+        return _signed(array)
     return _slowly(values, integer, pa.int64())
 
 
@@ -112,7 +139,7 @@ def flags(values: Raw) -> Typed:
     if array is not None and pa.types.is_boolean(array.type):
         return _good(array.cast(pa.int64()))
     if array is not None and pa.types.is_integer(array.type):
-        return _good(array)
+        return _signed(array)
     return _slowly(values, _flag, pa.int64())
 
 
@@ -156,6 +183,15 @@ _TYPES: dict[type, Callable[[Raw, Any], Typed]] = {
 }
 
 
+def _signed(numbers: pa.Array) -> Typed:
+    """Whole numbers of any Arrow type, of which those that 64 bits with a sign do not hold are wrong."""
+    if not pa.types.is_uint64(numbers.type):
+        return _good(numbers)
+    words = numbers.fill_null(0).to_numpy(zero_copy_only=False)
+    wrong = np.asarray(words >= 2**63, bool)
+    return Typed(pa.array(words.astype(np.int64), mask=wrong | invalid(numbers)), wrong, np.zeros(len(wrong), bool))
+
+
 def _finite(numbers: pa.Array) -> Typed:
     """Floats, of which those that are no finite number are wrong."""
     wrong = np.asarray(~np.isfinite(numbers.fill_null(0).to_numpy(zero_copy_only=False)), bool)
@@ -181,7 +217,8 @@ def _good(array: pa.Array) -> Typed:
 
 
 def _slowly(values: Raw, read: Callable[[Any], Any], kind: pa.DataType) -> Typed:
-    values = values.to_pylist() if isinstance(values, pa.Array) else values
+    # as landing reads them, so that a date, a decimal or bytes of a table are what they are in a file of the lake
+    values = plain_values(values) if isinstance(values, pa.Array) else values
     found = [None if value is None else read(value) for value in values]
     wrong = np.array([value is not None and item is None for value, item in zip(values, found, strict=True)], bool)
     return Typed(pa.array(found, kind), wrong, np.zeros(len(values), bool))

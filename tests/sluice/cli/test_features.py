@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,7 @@ def test_values_of_a_file_are_computed_here_and_on_spark_alike(tmp_path: Path, m
     told = sluice("features", "compute", "handbook", "--events", str(events), "--out", str(here))
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.startswith("260,000 rows of transactions: values of 259,999 events in ")
+    assert "transactions: 260,000 rows = 259,999 events + 1 refused" in told.stdout
     assert "refused: 1 rows of transactions, range amount" in told.stdout
     assert "the refused rows with their reasons: " in told.stdout
 
@@ -94,6 +96,59 @@ def test_a_computation_that_cannot_be_says_why(tmp_path: Path) -> None:
         "features", "compute", "handbook", "--events", str(tmp_path / "x.parquet"), "--out", str(tmp_path / "y")
     )
     assert (other.returncode, "no column TX_AMOUNT" in other.stderr) == (3, True)
+
+
+def test_what_became_of_every_row_is_printed_as_a_sum(tmp_path: Path) -> None:
+    rows = handbook_rows(9)
+    more = pa.concat_tables([rows, rows.slice(2, 3)])
+    control = {"_revision": [0] * 9 + [0, 1, 1], "_op": ["put"] * 11 + ["delete"]}
+    table = pa.table({**dict(zip(more.column_names, more.columns, strict=True)), **control})
+    pq.write_table(table, tmp_path / "x.parquet")
+
+    told = computed(tmp_path / "x.parquet", tmp_path / "y")
+
+    assert told.returncode == 0, told.stderr
+    assert "transactions: 12 rows = 7 events + 1 refused + 1 deleted + 2 replaced by a higher revision + 1 copies" in (
+        told.stdout.splitlines()
+    )
+    assert pq.read_table(tmp_path / "y.refused.parquet").column("row").to_pylist() == [7]
+    assert (tmp_path / "y" / "_delta_log").is_dir()
+
+
+def test_a_place_that_would_be_harmed_is_refused_without_a_traceback(tmp_path: Path) -> None:
+    events = tmp_path / "x.parquet"
+    pq.write_table(handbook_rows(5), events)
+    before = events.read_bytes()
+    for out, said in (
+        (events, "would destroy the events"),
+        (tmp_path, "would destroy the events"),
+        (tmp_path / "values.csv", "values are not written as '.csv'"),
+        (Path("/proc/x.parquet"), "it cannot be written"),
+    ):
+        refused = computed(events, out)
+        assert (refused.returncode, refused.stdout, "Traceback" in refused.stderr) == (2, "", False)
+        assert said in refused.stderr
+        assert "allowed: " in refused.stderr
+        assert "next: " in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
+    assert events.read_bytes() == before
+
+
+def test_the_help_of_compute_says_what_goes_in_and_what_comes_out() -> None:
+    told = " ".join(sluice("features", "compute", "--help").stdout.replace("│", " ").split())
+    for words in (
+        "sluice features compute fraud --events lake/today --out values.parquet",
+        "A parquet file or a Delta table of the scored events, or a folder with <stream>.parquet of each stream.",
+        "<view>__<feature>",
+        "<out>.refused.parquet",
+        "A .parquet file, written anew if it is there",
+        "a Delta table, which gets a new version",
+    ):
+        assert words in told
+
+
+def computed(events: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    return sluice("features", "compute", "handbook", "--events", str(events), "--out", str(out))
 
 
 def test_every_feature_is_explained_with_its_cost() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from sluice.engine.vectors import vectors
 from sluice.engine.versions import settled
 from sluice.errors import DataError, UserError
-from sluice.lake.computing import compute, request
+from sluice.lake.computing import Computed, compute, request
 from sluice.lake.event_tables import enter_all
 from sluice.lake.pieces import Piece
 from sluice.lake.workers import Here
@@ -115,7 +117,8 @@ def test_what_is_computed_in_slices_is_what_is_computed_at_once(folder: Path) ->
 
     written = pq.read_table(folder / "dealt.parquet")
     assert written.equals(pq.read_table(folder / "whole.parquet"))
-    assert (dealt.rows, dealt.events, dealt.refused) == (whole.rows, whole.events, whole.refused)
+    assert replace(dealt, refused_file=None) == replace(whole, refused_file=None)
+    assert min(whole.fates["payments"][fate] for fate in ("conflicts", "copies")) > 0
     refused = [pq.read_table(folder / f"{name}.refused.parquet") for name in ("whole", "dealt")]
     assert refused[0].equals(refused[1])
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
@@ -151,6 +154,179 @@ def test_an_entity_with_more_rows_than_a_task_holds_is_computed_by_spans_of_time
     assert done.events == 899
     spans = [piece for piece in workers.work if isinstance(piece, Piece) and piece.number]
     assert [piece.number for piece in spans if piece.view == "customer"] == [1, 2, 3, 4]
+
+
+CORNER = """
+from sluice import Decimal, Integer, Key, Label, Pipeline, Stream, Windows, count, mean, position
+
+sales = Stream(
+    "sales", id="sale", time="at", columns={"shop": Key(), "price": Decimal(), "pieces": Integer(max=9, nullable=True)}
+)
+returned = Label("returned", of=sales, column="RET", known_after="1d")
+spend = Windows("spend", of="shop", over=sales, features=[count("7d"), mean("price", "7d")])
+pipeline = Pipeline("corner", views=[spend], label=returned)
+"""
+"""A shop whose rows hold the label."""
+MORNING = dt.datetime(2024, 1, 1, 9, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def corner(tmp_path: Path) -> Path:
+    """The declaration of the corner shop, in an empty folder."""
+    (tmp_path / "corner.py").write_text(CORNER)
+    return tmp_path
+
+
+def sales(count: int = 4, **columns: Any) -> pa.Table:
+    usual = {
+        "sale": list(range(count)),
+        "at": [MORNING + dt.timedelta(hours=number) for number in range(count)],
+        "shop": [7] * count,
+        "price": [number + 0.5 for number in range(count)],
+        "pieces": [1] * count,
+        "RET": [number % 2 for number in range(count)],
+    }
+    return pa.table({**usual, **columns})
+
+
+def computed(folder: Path, rows: pa.Table, **sizes: int) -> Computed:
+    pq.write_table(rows, folder / "sales.parquet", row_group_size=3)
+    asked = request(str(folder / "corner.py"), folder / "sales.parquet", folder / "out.parquet", str(folder / "lake"))
+    return compute(Here(), asked, **sizes)
+
+
+SLICED = {"at_once": 0, "size": 3}
+engines = pytest.mark.parametrize("sizes", [{}, SLICED], ids=["at once", "in slices"])
+
+
+@engines
+def test_every_row_that_is_read_is_told_once(corner: Path, sizes: dict[str, int]) -> None:
+    chance = random.Random(11)
+    for _ in range(4):
+        count = chance.randrange(1, 30)
+        some = [chance.randrange(12) for _ in range(count)] if chance.random() < 0.8 else list(range(count))
+        rows = sales(
+            count,
+            sale=some,
+            at=[MORNING] * count,
+            price=[chance.choice([1.5, 2.5, -1.0]) for _ in range(count)],
+            RET=[chance.choice([0, 1, None, 7]) for _ in range(count)],
+            _revision=[chance.choice([None, 0, 1, -1]) for _ in range(count)],
+            _op=[chance.choice([None, "put", "put", "delete"]) for _ in range(count)],
+        )
+        done = computed(corner, rows, **sizes)
+        told = done.fates["sales"], done.refused.get("sales", {})
+        assert sum(sum(counts.values()) for counts in told) == done.rows["sales"] == count
+        assert done.fates["sales"]["events"] == done.events == len(pq.read_table(corner / "out.parquet"))
+
+
+def test_what_became_of_rows_is_the_same_at_once_and_in_slices(corner: Path) -> None:
+    rows = sales(6, sale=[1, 1, 1, 2, 1, 3], _revision=[0, 1, 0, 0, 0, 0], _op=["put"] * 5 + ["delete"])
+    once = pa.concat_tables([rows, rows.slice(3, 1)])
+    expected = {"events": 2, "deleted": 1, "replaced": 1, "conflicts": 2, "copies": 1}
+    for sizes in ({}, SLICED):
+        done = computed(corner, once, **sizes)
+        assert done.fates == {"sales": expected, "sales_returned": expected | {"conflicts": 0, "copies": 3}}
+
+
+@engines
+def test_a_deleted_event_is_gone_and_its_label_with_it(corner: Path, sizes: dict[str, int]) -> None:
+    rows = sales(5, sale=[0, 1, 2, 3, 1], RET=[0, 1, 0, 1, None], _revision=[0] * 4 + [1], _op=["put"] * 4 + ["delete"])
+    done = computed(corner, rows, **sizes)
+    assert pq.read_table(corner / "out.parquet").column("sale").to_pylist() == [0, 2, 3]
+    gone = {"events": 3, "deleted": 1, "replaced": 1, "conflicts": 0, "copies": 0}
+    assert done.fates == {"sales": gone, "sales_returned": gone}
+
+
+@engines
+@pytest.mark.parametrize("name", ["sale", "shop", "pieces"])
+def test_a_whole_number_beyond_63_bits_is_refused_and_the_others_are_not(
+    corner: Path, name: str, sizes: dict[str, int]
+) -> None:
+    done = computed(corner, sales(**{name: pa.array([1, 2**63, 3, 4], pa.uint64())}), **sizes)
+    assert (done.events, done.refused) == (3, {"sales": {f"type {name}": 1}})
+    (row,) = pq.read_table(corner / "out.refused.parquet").to_pylist()
+    assert (row["row"], row["value"]) == (1, "9223372036854775808")
+    assert row["allowed"] == ("a whole number from 0 to 9" if name == "pieces" else "a whole number below 2^63")
+
+
+@engines
+def test_refused_rows_say_in_the_words_of_the_declaration_what_is_allowed(corner: Path, sizes: dict[str, int]) -> None:
+    rows = sales(at=["2024-01-01", "soon", None, "2024-01-02"], price=["x", "1", "2", "3.5"])
+    computed(corner, rows, **sizes)
+    told = pq.read_table(corner / "out.refused.parquet").to_pylist()
+    assert [(row["column"], row["value"], row["allowed"]) for row in told] == [
+        ("price", "x", "a number with 2 decimals"),
+        ("at", "soon", "a time such as 2024-01-01T13:00:00Z"),
+        ("at", None, "a value"),
+    ]
+
+
+@engines
+def test_revisions_that_are_texts_are_read_and_those_that_are_none_are_refused(
+    corner: Path, sizes: dict[str, int]
+) -> None:
+    done = computed(corner, sales(_revision=["0", "new", None, "2"]), **sizes)
+    assert (done.events, done.refused) == (3, {"sales": {"type _revision": 1}})
+
+
+def test_a_file_without_a_column_or_with_two_of_a_name_is_told_before_anything_is_computed(corner: Path) -> None:
+    rows = sales()
+    for table, said in (
+        (rows.drop(["RET"]), r"sales\.parquet: no column RET, which tells the label(.|\n)*allowed: sale, at"),
+        (rows.drop(["sale"]), r"sales\.parquet: no column sale\n(.|\n)*in `sources` of stream sales"),
+        (rows.append_column("price", rows["price"]), r"sales\.parquet: more than one column is called price"),
+    ):
+        with pytest.raises(DataError, match=said):
+            computed(corner, table)
+
+
+def test_no_rows_at_all_are_told_and_no_rows_that_tell_about_others_are_none(folder: Path) -> None:
+    nothing = pq.read_schema(folder / "disputes.parquet")
+    pq.ParquetWriter(folder / "disputes.parquet", nothing).close()
+    done = compute(Here(), request(str(FILE), folder, folder / "out.parquet", "lake"))
+    assert (done.rows["disputes"], done.events > 0) == (0, True)
+    pq.ParquetWriter(folder / "payments.parquet", pq.read_schema(folder / "payments.parquet")).close()
+    with pytest.raises(DataError, match="there are no rows of payments"):
+        compute(Here(), request(str(FILE), folder, folder / "out.parquet", "lake"))
+
+
+@engines
+def test_when_every_row_is_refused_there_are_no_values(corner: Path, sizes: dict[str, int]) -> None:
+    done = computed(corner, sales(price=[-1.0] * 4), **sizes)
+    assert (done.events, done.refused) == (0, {"sales": {"range price": 4}})
+    assert pq.read_table(corner / "out.parquet").column_names == ["sale", "spend__count_7d", "spend__mean_price_7d"]
+
+
+def test_equal_rows_without_ids_are_events_of_their_own_in_slices_as_at_once(corner: Path) -> None:
+    visits = 'visits = Stream("visits", id=position, time="at", columns={"shop": Key()})'
+    busy = 'busy = Windows("busy", of="shop", over=visits, features=[count("7d")])'
+    views = "views=[spend, busy]"
+    declared = CORNER.replace("pipeline =", f"{visits}\n{busy}\npipeline =").replace("views=[spend]", views)
+    (corner / "corner.py").write_text(declared)
+    pq.write_table(sales(), corner / "sales.parquet")
+    same = pa.table({"at": [MORNING - dt.timedelta(hours=1)] * 8, "shop": [7] * 8})
+    pq.write_table(same, corner / "visits.parquet", row_group_size=3)
+
+    whole, dealt = (
+        compute(Here(), request(str(corner / "corner.py"), corner, corner / f"{name}.parquet", "lake"), **sizes)
+        for name, sizes in (("whole", {}), ("dealt", SLICED))
+    )
+
+    assert whole.fates["visits"]["events"] == 8
+    assert dealt.fates == whole.fates
+    written = pq.read_table(corner / "dealt.parquet")
+    assert written.column("busy__count_7d").to_pylist() == [8.0] * 4
+    assert written.equals(pq.read_table(corner / "whole.parquet"))
+
+
+def test_the_input_is_never_the_output(corner: Path) -> None:
+    pq.write_table(sales(), corner / "sales.parquet")
+    before = (corner / "sales.parquet").read_bytes()
+    for events in (corner / "sales.parquet", corner):
+        with pytest.raises(UserError, match=r"would destroy the events in .*sales\.parquet"):
+            request(str(corner / "corner.py"), events, corner / "sales.parquet", "lake")
+    assert (corner / "sales.parquet").read_bytes() == before
 
 
 class Counting(Here):

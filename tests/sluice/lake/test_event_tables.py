@@ -86,6 +86,9 @@ def test_an_event_enters_as_whole_numbers() -> None:
         {"sale": pa.float64()},
         {"paid": pa.bool_()},
         {"PRICE": pa.decimal128(5, 1)},
+        {"PRICE": pa.decimal128(38, 18)},
+        {"sale": pa.decimal128(20, 0)},
+        {"shop": pa.binary()},
         {"PRICE": pa.float32()},
     ],
     ids=str,
@@ -101,6 +104,15 @@ def test_nanoseconds_beyond_the_microsecond_are_cut_off_also_before_1970() -> No
     assert found.events.column("_time").to_pylist() == [MICROS, -1]
 
 
+def test_a_date_is_its_first_moment_and_a_time_that_microseconds_do_not_hold_is_refused() -> None:
+    table = pa.Table.from_pylist([row(), row(sale=2)])
+    dates = enter(SALES, table.set_column(1, "at", pa.array([dt.date(1970, 1, 2)] * 2)))
+    assert dates.events.column("_time").to_pylist() == [DAY, DAY]
+    far = enter(SALES, table.set_column(1, "at", pa.array([10**15, 86_400], pa.timestamp("s"))))
+    assert far.events.column("_time").to_pylist() == [DAY]
+    assert far.refused == [Problem(0, "type", "at", "a time such as 2024-01-01T13:00:00Z")]
+
+
 @pytest.mark.parametrize(
     ("changes", "rule", "column"),
     [
@@ -113,12 +125,15 @@ def test_nanoseconds_beyond_the_microsecond_are_cut_off_also_before_1970() -> No
         ({"pieces": 11}, "range", "pieces"),
         ({"kind": "c"}, "category", "kind"),
         ({"paid": 2}, "range", "paid"),
+        ({"_revision": -1}, "type", "_revision"),
+        ({"_op": "drop"}, "type", "_op"),
     ],
 )
 def test_a_row_that_breaks_a_rule_is_refused_with_its_place_and_the_others_enter(
     changes: dict[str, object], rule: str, column: str
 ) -> None:
-    events, refused = entered(row(sale=5), row(**changes), row(sale=6))
+    more = {name: None for name in changes if name.startswith("_")}
+    events, refused = entered(row(sale=5, **more), row(**changes), row(sale=6, **more))
     assert [event["_id"] for event in events] == [5, 6]
     assert [(problem.index, problem.rule, problem.column) for problem in refused] == [(1, rule, column)]
 
@@ -148,6 +163,19 @@ def test_a_label_inside_the_row_comes_out_as_an_event_of_its_own_when_it_is_know
     assert kept == [(1, 1, 1, MICROS + DAY, MICROS + DAY), (3, 3, 0, MICROS + DAY, MICROS + DAY)]
     assert told.refused == [Problem(4, "type", "returned", "0 or 1")]
     assert found["sales"].reasons == {"category kind": 1}
+
+
+def test_a_deleted_event_deletes_its_label_whatever_its_row_says() -> None:
+    rows = [row(RET=None, _op="delete"), row(sale=2, RET=7, _op="delete"), row(sale=3, RET=None, _op="put")]
+    found = enter_all(PIPELINE, {"sales": pa.Table.from_pylist(rows)})
+    told = found["sales_returned"]
+    assert [(one["_id"], one["_op"]) for one in told.events.to_pylist()] == [(1, 1), (2, 1)]
+    assert told.refused == []
+
+
+def test_a_missing_label_is_named_with_the_columns_that_are_there() -> None:
+    with pytest.raises(DataError, match=r"no column RET, which tells the label(.|\n)*allowed: sale, at, shop"):
+        enter_all(PIPELINE, {"sales": pa.Table.from_pylist([row()])})
 
 
 def test_a_missing_column_is_named_with_those_that_are_there() -> None:

@@ -144,6 +144,12 @@ def test_a_deleted_event_takes_its_label_with_it(tmp_path: Path) -> None:
     assert (told.column("revision").to_pylist(), told.column("op").to_pylist()) == ([1], [1])
 
 
+def test_an_event_that_is_put_without_its_label_tells_none(tmp_path: Path) -> None:
+    untold = {**TRANSACTION, "TX_FRAUD": None, "_op": "put"}
+    told = landed(HANDBOOK, "transactions_is_fraud", write(tmp_path / "a.jsonl", [untold]), "transactions")
+    assert len(told) == 0
+
+
 def test_a_torn_line_is_refused_in_both_streams(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(orjson.dumps(TRANSACTION)[:40])

@@ -93,6 +93,10 @@ def test_json_lines_stay_the_bytes_they_are(tmp_path: Path) -> None:
     assert rows_of(path) == [b'{"a": 1}', b'{"a" :2}', b'{"a":', b"\xff"]
 
 
+def test_a_list_among_json_lines_is_a_row_like_any_other_even_the_first(tmp_path: Path) -> None:
+    assert rows_of(text(tmp_path / "a.jsonl", b'[]\n{"a": 1}\n')) == [b"[]", b'{"a": 1}']
+
+
 def test_columns_are_known_without_reading_the_rows(tmp_path: Path) -> None:
     assert columns_of(parquet(tmp_path / "a.parquet", pa.table({"x": [1], "y": [2]}))) == ["x", "y"]
     assert columns_of(text(tmp_path / "a.csv", "x,y\n")) == ["x", "y"]
@@ -115,6 +119,8 @@ def test_a_file_that_is_not_there_is_the_callers_mistake(tmp_path: Path) -> None
         ("a.csv", b"\xff\xfe\n1\n", "not a readable csv file"),
         ("a.json", b"", "the file is empty"),
         ("a.json", b'[{"a": 1}]', "a JSON array"),
+        ("a.json", b'[{"a": 1},\n {"a": 2}]\n', "a JSON array"),
+        ("a.json", b'[\n{"a": 1}\n]\n', "a JSON array"),
         ("a.xlsx", b"PK", "no reader for '.xlsx'"),
     ],
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal as Exact
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from sluice.clock import from_datetime, to_datetime
 from sluice.declare.columns import Category, Decimal, Flag, Integer, Key
 from sluice.declare.streams import Stream
-from sluice.lake.typing import Typed, exact, flags, integer, texts, times, type_column, whole
+from sluice.lake.typing import Typed, exact, flags, in_words, integer, texts, times, type_column, whole
 from tests.properties import examples
 
 pytestmark = pytest.mark.unit
@@ -126,6 +128,31 @@ def test_times_of_one_shape_are_read_to_the_microsecond(instants: list[int]) -> 
 def test_a_whole_number(value: Any, number: int | None) -> None:
     assert integer(value) == number
     assert seen(whole([value])) == [(number, number is None, False)]
+
+
+def test_whole_numbers_of_a_table_are_those_that_63_bits_and_a_sign_hold() -> None:
+    unsigned = pa.array([1, None, 2**63 - 1, 2**63], pa.uint64())
+    for typed in (whole(unsigned), flags(unsigned)):
+        assert seen(typed)[:2] == [(1, False, False), (None, False, False)]
+        assert seen(typed)[2:] == [(2**63 - 1, False, False), (None, True, False)]
+        assert typed.values.type == pa.int64()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("id", "a whole number below 2^63"),
+        ("at", "a time such as 2024-01-01T13:00:00Z"),
+        ("amount", "a number with 2 decimals"),
+        ("rate", "a number with 1 decimal"),
+        ("kind", "a text"),
+        ("size", "a whole number from 0 to 1000000000"),
+        ("flag", "0 or 1"),
+    ],
+)
+def test_what_is_allowed_is_said_in_the_words_of_the_declaration(name: str, words: str) -> None:
+    stream = replace(STREAM, columns={**STREAM.columns, "rate": Decimal(scale=1)})
+    assert in_words(stream, name) == words
 
 
 def test_a_flag_is_0_or_1_however_it_is_written() -> None:
