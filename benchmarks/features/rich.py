@@ -80,7 +80,10 @@ def run(_folder: Path, count_: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, features in FUNCTIONS.items():
         view = Windows("one", of="customer_id", over=STREAM, features=[features])
-        found[name] = {"batch CPU s": statistics.median(seconds[name]), "read µs": read_cost(view, features[-1], 100, 200)}
+        found[name] = {
+            "batch CPU s": statistics.median(seconds[name]),
+            "read µs": read_cost(view, features[-1], 100, 200),
+        }
     for told in found.values():
         told["batch against count"] = told["batch CPU s"] / found["count"]["batch CPU s"]
         told["read against count"] = told["read µs"] / found["count"]["read µs"]

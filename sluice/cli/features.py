@@ -125,21 +125,26 @@ def get(pipeline: Pipeline, values: Values, at: At = None, most: Most = 10) -> N
 
 @features.command()
 def sizes(pipeline: Pipeline, largest: Largest = 3) -> None:
-    """Tell how much the online store keeps of each view, and of its largest entities."""
+    """Tell how much the online store keeps of each view, and of its largest entities.
+
+    An entity's events are kept as long as a value or a late event can ask for them: the view's longest window, its
+    `delay` and `accept_late` together. What bounds an entity is how many events it has in that time.
+    """
+    from sluice.declare.durations import duration_text
     from sluice.engine.shards import open_shards
     from sluice.engine.sizes import sizes as measured
 
     declared = load_pipeline(pipeline)
-    table = Table(
-        "view", *(Column(name, justify="right") for name in ("entities", "events", "bytes", "tiles")), box=None
-    )
+    names = ("kept for", "entities", "events", "bytes", "tiles")
+    table = Table("view", *(Column(name, justify="right") for name in names), box=None)
     with ExitStack() as stack:
         stores = [stack.enter_context(closing(store)) for store in open_shards(settings().online_uri, declared.name)]
         for view in declared.windows:
             found = measured(view, stores, largest)
-            table.add_row(found.view, f"{found.entities:,}", f"{found.events:,}", f"{found.bytes:,}", "")
+            kept = duration_text(view.horizon)
+            table.add_row(found.view, kept, f"{found.entities:,}", f"{found.events:,}", f"{found.bytes:,}", "")
             for one in found.largest:
-                table.add_row(f"  {view.of} {one.key}", "", f"{one.events:,}", f"{one.bytes:,}", f"{one.tiles:,}")
+                table.add_row(f"  {view.of} {one.key}", "", "", f"{one.events:,}", f"{one.bytes:,}", f"{one.tiles:,}")
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 

@@ -24,19 +24,17 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.asof import NOTHING
 from sluice.engine.cores import cores
-from sluice.engine.facts import encoded_schema
-from sluice.engine.vectors import vectors
-from sluice.engine.versions import settled
 from sluice.errors import DataError, UserError
 from sluice.lake import slices
 from sluice.lake.asof import load, newest
 from sluice.lake.dealing import relate
-from sluice.lake.event_tables import check_columns, enter_all
+from sluice.lake.event_tables import check_columns
 from sluice.lake.files import handed_over, is_delta, open_delta, write_parquet
 from sluice.lake.outputs import REFUSED, check_output, is_file, refused_file, staged
 from sluice.lake.pieces import pieces
-from sluice.lake.slices import Job, Slice, as_values_table, refusals
+from sluice.lake.slices import Job, Slice
 from sluice.lake.tables import Lake
+from sluice.lake.values import values, wanted
 from sluice.lake.workers import Workers
 
 AT_ONCE = 2_000_000
@@ -128,34 +126,29 @@ def _at_once(request: Request, files: Sequence[Slice], folder: str) -> Computed:
     pipeline = load_pipeline(request.pipeline)
     streams = dict.fromkeys(piece.stream for piece in files)
     tables = {
-        name: pa.concat_tables([slices.read_slice(piece) for piece in files if piece.stream == name])
+        name: pa.concat_tables(
+            [slices.read_slice(piece, wanted(pipeline, name)) for piece in files if piece.stream == name]
+        )
         for name in streams
     }
-    found = enter_all(pipeline, tables)
-    events = {stream.name: encoded_schema(stream).empty_table() for stream in pipeline.streams}
-    events |= {name: one.events for name, one in found.items()}
-    scored = settled(events[pipeline.events.name])
     lookups = load(Lake(request.lake, pipeline.name), pipeline, dict(request.tables)) if request.tables else NOTHING
-    values = as_values_table(pipeline, scored, vectors(pipeline, events, scored, lookups))
-    _write(values, folder, 1 if is_file(Path(request.out)) else cores(len(values)))
-    of_label = tables[pipeline.events.name]
-    told = [refusals(pipeline.stream(name), one.refused, tables.get(name, of_label)) for name, one in found.items()]
-    refused = {name: dict(one.reasons) for name, one in found.items() if one.refused}
-    file = _write_refused(request, folder, pa.concat_tables(told)) if refused else None
+    found = values(pipeline, tables, lookups)
+    _write(found.table, folder, 1 if is_file(Path(request.out)) else cores(len(found.table)))
+    file = _write_refused(request, folder, found.refused) if len(found.refused) else None
     rows = {name: len(tables.get(name, ())) for name, _ in request.files}
-    return Computed(rows, len(scored), refused, slices.fates_of(pipeline, events, scored), file)
+    return Computed(rows, len(found.table), found.reasons, found.fates, file)
 
 
-def _write(values: pa.Table, folder: str, parts: int) -> None:
+def _write(table: pa.Table, folder: str, parts: int) -> None:
     """Write values as so many files, all at once."""
-    size = max(1, -(-len(values) // parts))
-    pieces = [(number, values.slice(number * size, size)) for number in range(max(1, -(-len(values) // size)))]
+    size = max(1, -(-len(table) // parts))
+    pieces = [(number, table.slice(number * size, size)) for number in range(max(1, -(-len(table) // size)))]
     with ThreadPoolExecutor(parts) as threads:
         list(threads.map(lambda piece: _write_piece(folder, *piece), pieces))
 
 
-def _write_piece(folder: str, number: int, values: pa.Table) -> None:
-    write_parquet(f"{folder}/{number:06}.parquet", [values], values.schema, repeated=[])
+def _write_piece(folder: str, number: int, table: pa.Table) -> None:
+    write_parquet(f"{folder}/{number:06}.parquet", [table], table.schema, repeated=[])
 
 
 def _in_slices(workers: Workers, request: Request, found: Sequence[Slice], folder: Path, size: int) -> Computed:

@@ -10,7 +10,7 @@ A task holds one slice or one bucket, whatever the size of the files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -21,34 +21,22 @@ import pyarrow.parquet as pq
 
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
-from sluice.declare.streams import Stream
 from sluice.engine.asof import NOTHING
 from sluice.engine.batch import Column
 from sluice.engine.encode import Ints, integers
 from sluice.engine.facts import encoded_schema
 from sluice.engine.vectors import as_table, complete
-from sluice.engine.versions import fates, settled
+from sluice.engine.versions import settled
 from sluice.errors import DataError, UserError
 from sluice.lake import dealing, pieces
 from sluice.lake.asof import load
 from sluice.lake.event_tables import Entered, enter_all
 from sluice.lake.files import handed_over, write_parquet
 from sluice.lake.pieces import Piece, Rows
-from sluice.lake.rowfiles import plain_values
-from sluice.lake.rules import Problem
 from sluice.lake.tables import Lake
+from sluice.lake.values import as_values_table, fates_of, refusals, wanted
 
 _PLACE = "_place"
-_REFUSED = pa.schema(
-    {
-        "stream": pa.string(),
-        "row": pa.int64(),
-        "column": pa.string(),
-        "rule": pa.string(),
-        "value": pa.string(),
-        "allowed": pa.string(),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -106,7 +94,8 @@ def enter_slice(job: Job, piece: Slice) -> tuple[dict[str, Mapping[str, int]], C
     And the counts of what enters, as far as it is counted here.
     """
     counts = Counts({}, {})
-    pipeline, table = job.declared(), read_slice(piece)
+    pipeline = job.declared()
+    table = read_slice(piece, wanted(pipeline, piece.stream))
     found = enter_all(pipeline, {piece.stream: table}, alone=job.direct, first=piece.first)
     events = {name: one.events for name, one in found.items()}
     if piece.stream == pipeline.events.name:
@@ -138,12 +127,6 @@ def count_part(job: Job, part: int) -> Counts:
     for number in np.unique(slices).tolist():
         dealing.hand(job, scored.filter(pa.array(slices == number)), "scored", number, part)
     return counts
-
-
-def fates_of(pipeline: Pipeline, events: Mapping[str, pa.Table], scored: pa.Table) -> dict[str, dict[str, int]]:
-    """What became of the rows of each stream; `scored` are the scored events that stand."""
-    told = {name: fates(one, settled(one)) for name, one in events.items() if name != pipeline.events.name}
-    return {pipeline.events.name: fates(events[pipeline.events.name], scored), **told}
 
 
 def value_piece(job: Job, piece: Piece) -> None:
@@ -190,8 +173,8 @@ def ascending(piece: Slice, ids: tuple[str, ...]) -> tuple[bool, int, int]:
     return bool((np.diff(values) > 0).all()), int(values[0]), int(values[-1])
 
 
-def read_slice(piece: Slice, columns: list[str] | None = None) -> pa.Table:
-    """The rows of a slice; DataError for a file that is no parquet."""
+def read_slice(piece: Slice, columns: list[str]) -> pa.Table:
+    """The rows of a slice, with those of the columns that are there; DataError for a file that is no parquet."""
     tables = []
     for path, group in piece.groups:
         with _opened(path) as file:
@@ -209,28 +192,6 @@ def row_groups(path: str) -> list[int]:
     """How many rows each row group of a parquet file has; DataError for another file."""
     with _opened(path) as file:
         return [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
-
-
-def as_values_table(pipeline: Pipeline, scored: pa.Table, values: pa.Table) -> pa.Table:
-    """Values beside the id of their event."""
-    ids = pipeline.events.id_columns
-    head = {ids[0] if len(ids) == 1 else "event_id": scored.column("_id")}
-    return pa.table({**head, **{name: values.column(name) for name in values.column_names}})
-
-
-def refusals(stream: Stream, problems: Sequence[Problem], table: pa.Table, first: int = 0) -> pa.Table:
-    """The refused rows of a table with the value that is at fault; rows are numbered from `first`."""
-    rows = []
-    for problem in problems:
-        column = stream.source(problem.column) if problem.column else ""
-        there = (
-            table.column(column).slice(problem.index, 1) if column in table.column_names else pa.chunked_array([[None]])
-        )
-        (value,) = plain_values(there.combine_chunks())
-        where = {"stream": stream.name, "row": problem.index + first, "column": column}
-        seen = None if value is None else str(value)
-        rows.append({**where, "rule": problem.rule, "value": seen, "allowed": problem.allowed})
-    return pa.Table.from_pylist(rows, schema=_REFUSED)
 
 
 def _opened(path: str) -> Any:
