@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import statistics
 import sys
@@ -43,19 +44,28 @@ def cost(call: Callable[[], object]) -> Cost:
 
 
 def pairs(name: str, ours: Callable[[], object], peer: Callable[[], object], count: int) -> list[tuple[Cost, Cost]]:
-    """Both sides in turn, the first of each pair by lot; one unmeasured turn of both before."""
+    """Both sides in turn, the first of each pair by lot; one unmeasured turn of both before.
+
+    The garbage of a turn is collected before the next, so that each side pays for its own and not for the other's.
+    """
     ours()
     peer()
+    gc.freeze()
     found = []
     for number in range(count):
         sides = {"ours": ours, "peer": peer}
         order = random.sample(list(sides), 2)
-        costs = {side: cost(sides[side]) for side in order}
+        costs = {side: _alone(sides[side]) for side in order}
         found.append((costs["ours"], costs["peer"]))
         print(
             f"{name} {number + 1}/{count}: {found[-1][0].wall:.3f} s, peer {found[-1][1].wall:.3f} s", file=sys.stderr
         )
     return found
+
+
+def _alone(call: Callable[[], object]) -> Cost:
+    gc.collect()
+    return cost(call)
 
 
 def ratio(measured: Sequence[tuple[float, float]]) -> Ratio:
