@@ -1,8 +1,9 @@
 """Batch: from a plain Delta table in the order of time to one Delta table with all twelve features of every event.
 
 (a) laying events out in buckets of their entity, once; (b) from that layout to the values of every view, beside a bare
-numpy kernel that reads the same files and knows nothing of ties, labels or nulls; (c) end to end beside Spark SQL,
-DuckDB and Polars, all warm.
+numpy kernel that reads the same files and knows nothing of ties, labels or nulls; (c) end to end and warm:
+on a Spark worker beside Spark SQL, and in this process, as the command does unless told otherwise, beside DuckDB and
+Polars, which run there too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sluice.lake import computing, slices
 from sluice.lake.files import handed_over, remove
 from sluice.lake.pieces import Piece
 from sluice.lake.slices import Job
+from sluice.lake.workers import Here
 from spark_jobs.workers import SparkWorkers
 
 BOOK = str(Path(__file__).with_name("book.py"))
@@ -36,15 +38,20 @@ KEYS = {"customer": ("amount", 0), "terminal": ("is_fraud", 7 * DAY)}
 def run(folder: Path, count: int) -> dict[str, Any]:
     """Every comparison of (c), the cost of (a), and (b) beside the bare kernel."""
     table = delta_table(handbook(), str(folder / "transactions"))
+    asked = request(table, folder / "ours")
+    here = functools.partial(computing.compute, Here(), asked)
     found: dict[str, Any] = {}
     with spark() as session:
         workers = SparkWorkers(lambda: session.sparkContext, little=0)
-        ours = functools.partial(computing.compute, workers, request(table, folder / "ours"))
-        peers: dict[str, Callable[[str], object]] = {"Spark SQL": Spark(session, table).write}
-        peers |= {name: functools.partial(peer, table) for name, peer in PEERS.items()}
-        for name, peer in peers.items():
-            out = str(folder / name.replace(" ", "-"))
-            found[f"(c) beside {name}"] = compared(pairs(name, ours, functools.partial(peer, out), count))
+        there = functools.partial(computing.compute, workers, asked)
+        sides: list[tuple[str, Callable[[], object], Callable[[str], object]]] = [
+            ("(c) on Spark beside Spark SQL", there, Spark(session, table).write),
+            *((f"(c) beside {name}", here, functools.partial(peer, table)) for name, peer in PEERS.items()),
+            ("(c) on Spark beside Polars", there, functools.partial(PEERS["Polars"], table)),
+        ]
+        for name, ours, peer in sides:
+            out = str(folder / "peer")
+            found[name] = compared(pairs(name, ours, functools.partial(peer, out), count))
             shutil.rmtree(out, ignore_errors=True)
     job = laid_out(table, str(folder / "layout"))
     found["(a) layout"] = _laying(job, count)
