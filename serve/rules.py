@@ -15,7 +15,8 @@ import pyarrow as pa
 from sluice.declare.columns import Column, Decimal
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Mask, integers, invalid
-from sluice.lake.typing import Typed, silver_type
+from sluice.lake.rules import allowed
+from sluice.lake.typing import Typed
 
 LONGEST = 80
 """Characters of a refused value that are told back."""
@@ -41,7 +42,7 @@ def problems(
     """
     optional = {*stream.id_columns, stream.time}
     found = [
-        Problem(index, name, rule, shown(rows[index].get(name)), _allowed(stream, name, rule))
+        Problem(index, name, rule, shown(rows[index].get(name)), allowed(stream, name, rule))
         for name, item in typed.items()
         for rule, mask in _broken(stream.columns.get(name), item, encoded.get(name), optional=name in optional)
         for index in np.flatnonzero(mask).tolist()
@@ -69,16 +70,3 @@ def _broken(
         unit = 10**column.scale if isinstance(column, Decimal) else 1
         steps, there = integers(encoded)
         yield "range", there & ((steps < column.bounds[0] * unit) | (steps > column.bounds[1] * unit))
-
-
-def _allowed(stream: Stream, name: str, rule: str) -> str:
-    column = stream.columns.get(name)
-    if rule == "missing":
-        return "a value"
-    if rule == "range" and column is not None and column.bounds is not None:
-        return f"{column.bounds[0]} to {column.bounds[1]}"
-    if rule == "category" and column is not None:
-        return ", ".join(column.categories)
-    if rule == "scale" and isinstance(column, Decimal):
-        return f"{column.scale} digits after the point"
-    return str(silver_type(stream, name))

@@ -24,8 +24,8 @@ from benchmarks.features.data import delta_table, handbook
 from benchmarks.features.pairs import compared, cost, pairs
 from benchmarks.features.peers import PEERS, Spark
 from sluice.declare.durations import DAY
-from sluice.lake import computing, slices
-from sluice.lake.files import handed_over, remove
+from sluice.lake import computing, pieces, slices
+from sluice.lake.files import remove
 from sluice.lake.pieces import Piece
 from sluice.lake.slices import Job
 from sluice.lake.workers import Here
@@ -92,8 +92,8 @@ def spark() -> Iterator[Any]:
 def laid_out(table: str, folder: str) -> Job:
     """The rows and requests of both views in one bucket each."""
     asked = request(table, Path(folder) / "out")
-    pieces = tuple(computing.sliced(asked, computing.SLICE))
-    job = Job(asked.pipeline, asked.lake, (), folder, pieces, 1, direct=True)
+    sliced = tuple(computing.sliced(asked, computing.SLICE))
+    job = Job(asked.pipeline, asked.lake, (), folder, sliced, 1, direct=True)
     _lay(job)
     return job
 
@@ -119,8 +119,7 @@ def _engine(job: Job) -> None:
 
 def _bare(job: Job) -> None:
     for view, (value, lag) in KEYS.items():
-        rows = handed_over(job.work("counted", view, 0))
-        assert rows is not None
+        rows = pieces.counted(job, Piece(view, 0))
         found = bare_kernel(*(rows.column(name).to_numpy() for name in ("key", "time", value)), lag)
         for number, piece in enumerate(job.scored):
             part = slice(piece.first, piece.first + piece.rows)

@@ -12,7 +12,6 @@ import orjson
 import pyarrow as pa
 
 from serve.requests import Batch, RequestReader
-from serve.rules import Problem
 from sluice.clock import HandClock, open_clock, rfc3339
 from sluice.declare.columns import Category, Decimal
 from sluice.declare.functions import LIFETIME, window_text
@@ -31,16 +30,10 @@ from sluice.engine.tiles import Head, Id, Rows, read_chunk, read_head
 from sluice.errors import UserError
 from sluice.lake.asof import load, newest
 from sluice.lake.tables import Lake
-from sluice.lake.typing import TIME as TYPED_TIME
 from sluice.lake.typing import times, type_column
 from sluice.settings import settings
 
 _WHERE = "features get"
-_TYPES = {
-    str(pa.int64()): "a whole number",
-    str(pa.string()): "a text",
-    str(TYPED_TIME): "a time in RFC 3339, such as 2026-01-31T12:00:00Z",
-}
 
 
 @dataclass(frozen=True)
@@ -86,15 +79,10 @@ def _judged(pipeline: Pipeline, given: Mapping[str, str], at: str | None) -> _As
     lacking = [problem for problem in found.problems if problem.rule == "missing" and problem.field not in given]
     bad = [problem for problem in found.problems if problem not in lacking]
     if bad:
-        told = (f"\n    {one.field}={one.value}: {one.rule}, allowed: {_words(one)}" for one in bad)
+        told = (f"\n    {one.field}={one.value}: {one.rule}, allowed: {one.allowed}" for one in bad)
         raise UserError(f"the contract refuses the request:{''.join(told)}", where=_WHERE)
     time = _instant(given[stream.time], stream.time) if stream.time in given else now
     return _Asked(given, Moment(time, None), None, tuple(problem.field for problem in lacking))
-
-
-def _words(problem: Problem) -> str:
-    """What a rule allows; a type in words rather than as Arrow's."""
-    return _TYPES.get(problem.allowed, "a number") if problem.rule == "type" else problem.allowed
 
 
 def _vector(pipeline: Pipeline, asked: _Asked, store: TileReader) -> Iterator[str]:

@@ -38,7 +38,7 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Colu
     asked_places = places if asked.same_as(history) else asked.places()
     matrix, own = matrix_of(view, rows, history.tie, places), nobody(view)
     if view.include_request:
-        own = matrix if _are_rows(view, rows, requests) else matrix_of(view, requests, asked.tie, asked_places)
+        own = matrix if are_rows(view, rows, requests) else matrix_of(view, requests, asked.tie, asked_places)
     # rows of nobody come first, and are seen by nobody
     somebodys = slice(np.count_nonzero(history.key < 0), None)
     keys, known = turned(history.key, places)[somebodys], _known(rows, places, somebodys)
@@ -114,7 +114,7 @@ def _ids_decide(view: Windows) -> bool:
     return picks or (view.lag == 0 and view.slot is None)
 
 
-def _are_rows(view: Windows, rows: pa.Table, requests: pa.Table) -> bool:
+def are_rows(view: Windows, rows: pa.Table, requests: pa.Table) -> bool:
     """Whether the requests are those of the rows themselves, in their order, as when all of history is computed."""
     names = ["key", "time", "id", "flags", *view.value_columns]
     return len(rows) == len(requests) and all(rows.column(name).equals(requests.column(name)) for name in names)

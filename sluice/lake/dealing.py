@@ -15,7 +15,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
 from sluice.engine.arrivals import counted
-from sluice.engine.batch import Column, compute
+from sluice.engine.batch import Column, are_rows, compute
 from sluice.engine.encode import integers, invalid
 from sluice.engine.facts import encoded_schema
 from sluice.engine.history import keep
@@ -25,6 +25,8 @@ from sluice.engine.versions import id_codes
 from sluice.lake.buckets import dealt
 from sluice.lake.files import hand_over, handed_over
 
+COUNTED, REQUESTS, BOTH = "counted", "requests", "both"
+"""Where rows and requests of a view are left; where each request is a row and each row a request, once for both."""
 _SPREAD = 4
 """Whole numbers lie close together that span at most this many times as many."""
 
@@ -47,9 +49,10 @@ class Dealing(Protocol):
 
 
 def hand(job: Dealing, table: pa.Table, *names: object) -> None:
-    """Leave a table in a place; nothing if it has no rows."""
+    """Leave a table in a place; nothing if it has no rows. What numbered tasks leave is read in their order."""
+    *folder, last = names
     if len(table):
-        hand_over(f"{job.work(*names)}.arrow", table)
+        hand_over(f"{job.work(*folder, f'{last:06}' if isinstance(last, int) else last)}.arrow", table)
 
 
 def deal(job: Dealing, table: pa.Table, by: pa.ChunkedArray, kind: tuple[str, ...], task: int | str) -> dict[int, int]:
@@ -108,9 +111,11 @@ def count_views(
         rows, asked = counted(view, events, kept=keep(pipeline), knowledge=knowledge), requests_of(view, scored)
         if "_place" in scored.column_names:
             asked = asked.append_column("_place", scored.column("_place"))
-        sizes = deal(job, rows, rows.column("key"), ("counted", view.name), number)
+        alike = "_place" in asked.column_names and view.include_request and are_rows(view, rows, asked)
+        sizes = deal(job, asked if alike else rows, rows.column("key"), (BOTH if alike else COUNTED, view.name), number)
         found |= {(view.name, part): size for part, size in sizes.items()}
-        deal(job, asked, asked.column("key"), ("requests", view.name), number)
+        if not alike:
+            deal(job, asked, asked.column("key"), (REQUESTS, view.name), number)
     return found
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ from sluice.engine import arrivals
 from sluice.engine.encode import integers
 from sluice.engine.forget import lifelong
 from sluice.engine.history import no_events
-from sluice.lake.dealing import Dealing
+from sluice.lake.dealing import BOTH, COUNTED, REQUESTS, Dealing
 from sluice.lake.files import handed_over
 from sluice.lake.workers import Workers
 
@@ -77,7 +78,7 @@ def pieces(workers: Workers, job: Dealing, counts: Sequence[Rows], most: int) ->
 
 def spans(job: Dealing, most: int, place: tuple[str, int]) -> list[Piece]:
     """The pieces of one bucket, each with about as many rows."""
-    found = handed_over(job.work("counted", *place), columns=["time"])
+    found = _left(job, COUNTED, *place, columns=["time"])
     if found is None:
         raise AssertionError(f"nothing was counted for {place}")
     times = np.sort(integers(found.column("time"))[0])
@@ -88,7 +89,7 @@ def spans(job: Dealing, most: int, place: tuple[str, int]) -> list[Piece]:
 
 def requests(job: Dealing, piece: Piece) -> pa.Table | None:
     """The requests of a piece; None when there are none."""
-    return handed_over(job.work("requests", piece.view, piece.part), since=piece.begin, before=piece.end) or None
+    return _left(job, REQUESTS, piece.view, piece.part, since=piece.begin, before=piece.end) or None
 
 
 def counted(job: Dealing, piece: Piece, *, since: int | None = None, knowledge: KnowledgeTime = EVENT_TIME) -> pa.Table:
@@ -97,9 +98,17 @@ def counted(job: Dealing, piece: Piece, *, since: int | None = None, knowledge: 
     first = None if piece.begin is None else piece.begin - reach(view)
     if first is not None and since is not None:
         first = min(first, since)
-    place = job.work("counted", piece.view, piece.part)
-    found = handed_over(place, since=first, before=piece.end)
+    found = _left(job, COUNTED, piece.view, piece.part, since=first, before=piece.end)
     return found or arrivals.counted(view, no_events(view), kept=0, knowledge=knowledge)
+
+
+def _left(job: Dealing, kind: str, view: str, part: int, **limits: Any) -> pa.Table | None:
+    """What was left of a kind for a bucket, by itself and as what is both."""
+    alone, both = (handed_over(job.work(place, view, part), **limits) for place in (kind, BOTH))
+    if both is not None and kind == COUNTED and "_place" in both.column_names:
+        both = both.drop(["_place"])
+    found = [one for one in (alone, both) if one is not None]
+    return pa.concat_tables(found) if found else None
 
 
 def own(piece: Piece, rows: pa.Table) -> pa.Table:

@@ -74,7 +74,7 @@ def _control_problems(own: dict[str, pa.Array]) -> list[Problem]:
 
 def _type_problems(stream: Stream, typed: dict[str, Typed]) -> list[Problem]:
     return [
-        Problem(int(index), rule, name, _allowed(stream, name, rule))
+        Problem(int(index), rule, name, allowed(stream, name, rule))
         for name, item in typed.items()
         for rule, mask in (("type", item.wrong), ("scale", item.inexact))
         for index in np.flatnonzero(mask)
@@ -85,7 +85,7 @@ def _rule_problems(stream: Stream, typed: dict[str, Typed], own: dict[str, pa.Ar
     columns = {name: _checkable(stream, name, item.values) for name, item in typed.items()}
     columns[_AHEAD] = integers(own["_time"])[0] - integers(own["_known"])[0]
     return [
-        Problem(int(index), rule, stream.time if name == _AHEAD else name, _allowed(stream, name, rule))
+        Problem(int(index), rule, stream.time if name == _AHEAD else name, allowed(stream, name, rule))
         for name, values in columns.items()
         for rule, mask in _broken(_checks(stream)[name], pd.Series(values))
         for index in np.flatnonzero(mask)
@@ -154,7 +154,8 @@ def _first(stream: Stream, own: dict[str, pa.Array], problems: list[Problem]) ->
     return [first[index] for index in sorted(first)]
 
 
-def _allowed(stream: Stream, name: str, rule: str) -> str:
+def allowed(stream: Stream, name: str, rule: str) -> str:
+    """What a rule asks of a column, as a person says it; ingest and serving say the same."""
     column = stream.columns.get(name)
     if rule == "future":
         return f"at most {duration_text(stream.micros('max_skew'))} after it is known"

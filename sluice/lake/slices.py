@@ -136,12 +136,13 @@ def value_piece(job: Job, piece: Piece) -> None:
         return
     found = dealing.values_of(view, pieces.counted(job, piece), asked)
     values = pa.table({_PLACE: asked.column(_PLACE), **found})
-    slices = _slice_of(job, values.column(_PLACE))
-    order = np.argsort(slices, kind="stable")
-    dealt, numbers = values.take(pa.array(order)), slices[order]
+    numbers = _slice_of(job, values.column(_PLACE))
+    if (np.diff(numbers) < 0).any():
+        order = np.argsort(numbers, kind="stable")
+        values, numbers = values.take(pa.array(order)), numbers[order]
     bounds = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
     for begin, end in pairwise(bounds):
-        dealing.hand(job, dealt.slice(begin, end - begin), "values", view.name, int(numbers[begin]), piece.name)
+        dealing.hand(job, values.slice(begin, end - begin), "values", view.name, int(numbers[begin]), piece.name)
 
 
 def gather_slice(job: Job, folder: str, piece: Slice) -> int:

@@ -164,7 +164,8 @@ sales = Stream(
 )
 returned = Label("returned", of=sales, column="RET", known_after="1d")
 spend = Windows("spend", of="shop", over=sales, features=[count("7d"), mean("price", "7d")])
-pipeline = Pipeline("corner", views=[spend], label=returned)
+basket = Windows("basket", of="shop", over=sales, include_request=True, features=[count("7d"), mean("pieces", "7d")])
+pipeline = Pipeline("corner", views=[spend, basket], label=returned)
 """
 """A shop whose rows hold the label."""
 MORNING = dt.datetime(2024, 1, 1, 9, tzinfo=dt.UTC)
@@ -197,6 +198,17 @@ def computed(folder: Path, rows: pa.Table, **sizes: int) -> Computed:
 
 SLICED = {"at_once": 0, "size": 3}
 engines = pytest.mark.parametrize("sizes", [{}, SLICED], ids=["at once", "in slices"])
+
+
+def test_rows_that_are_requests_too_count_the_same_beside_slices_where_they_are_not(corner: Path) -> None:
+    """A sale of no shop is a request that is no row: its slice leaves both, the others leave one for both."""
+    shops = [7, 8, 7, 8, None, 7, 7, 8, None, 8, 7]
+    rows = sales(11, shop=shops, pieces=[2, None, 3, 1, 5, 9, None, 4, 4, 1, 6])
+    computed(corner, rows)
+    once = pq.read_table(corner / "out.parquet")
+    computed(corner, rows, **SLICED)
+    assert pq.read_table(corner / "out.parquet") == once
+    assert once.column("basket__count_7d").to_pylist() == [1, 1, 2, 2, 0, 3, 4, 3, 0, 4, 5]
 
 
 @engines
