@@ -307,14 +307,15 @@ def test_no_rows_at_all_are_told_and_no_rows_that_tell_about_others_are_none(fol
 def test_when_every_row_is_refused_there_are_no_values(corner: Path, sizes: dict[str, int]) -> None:
     done = computed(corner, sales(price=[-1.0] * 4), **sizes)
     assert (done.events, done.refused) == (0, {"sales": {"range price": 4}})
-    assert pq.read_table(corner / "out.parquet").column_names == ["sale", "spend__count_7d", "spend__mean_price_7d"]
+    expected = ["sale", "spend__count_7d", "spend__mean_price_7d", "basket__count_7d", "basket__mean_pieces_7d"]
+    assert pq.read_table(corner / "out.parquet").column_names == expected
 
 
 def test_equal_rows_without_ids_are_events_of_their_own_in_slices_as_at_once(corner: Path) -> None:
     visits = 'visits = Stream("visits", id=position, time="at", columns={"shop": Key()})'
     busy = 'busy = Windows("busy", of="shop", over=visits, features=[count("7d")])'
-    views = "views=[spend, busy]"
-    declared = CORNER.replace("pipeline =", f"{visits}\n{busy}\npipeline =").replace("views=[spend]", views)
+    views = "views=[spend, basket, busy]"
+    declared = CORNER.replace("pipeline =", f"{visits}\n{busy}\npipeline =").replace("views=[spend, basket]", views)
     (corner / "corner.py").write_text(declared)
     pq.write_table(sales(), corner / "sales.parquet")
     same = pa.table({"at": [MORNING - dt.timedelta(hours=1)] * 8, "shop": [7] * 8})
