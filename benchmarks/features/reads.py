@@ -53,21 +53,23 @@ def run(folder: Path, count: int) -> dict[str, Any]:
         return lambda: feast.get_online_features(_FEAST, [row])
 
     beside, larger = [], []
-    for _ in range(count):
-        ours, peer = _latencies(ask(store), 1), _latencies(sdk, 1, CALLS // 4)
-        beside.append((statistics.median(ours), statistics.median(peer)))
-        larger.append((statistics.median(ours), statistics.median(_latencies(ask(many, 10), 1))))
+    sqlite, redis, hundred = [], [], []
     with redis_server(folder) as uri:
         held = _filled(functools.partial(RedisStore, uri, "bench"), events, end)
-        on_redis = _latencies(ask(held), 1, 5 * CALLS)
+        for _ in range(count):
+            sqlite.append(_latencies(ask(store), 1))
+            ours, peer = statistics.median(sqlite[-1]), statistics.median(_latencies(sdk, 1, CALLS // 4))
+            beside.append((ours, peer))
+            larger.append((ours, statistics.median(_latencies(ask(many, 10), 1))))
+            redis.append(_latencies(ask(held), 1))
+            hundred.append(_latencies(ask(store), 100, CALLS // 10))
         held.close()
-    ours, hundred = _latencies(ask(store), 1, 5 * CALLS), _latencies(ask(store), 100, CALLS // 4)
     return {
         "read beside the Feast SDK": {"ratio": vars(ratio(beside)), "pairs": beside},
         "ten times the entities": {"ratio": vars(_inverse(larger)), "pairs": larger},
-        "one request, SQLite": _percentiles(ours),
-        "one request, Redis": _percentiles(on_redis),
-        "a hundred requests": _percentiles(hundred),
+        "one request, SQLite": _percentiles(*sqlite),
+        "one request, Redis": _percentiles(*redis),
+        "a hundred requests": _percentiles(*hundred),
         "events of an entity": {
             str(number): _percentiles(_latencies(_busy(folder, number, end), 1)) for number in (10, 1_000, 100_000)
         },
@@ -154,9 +156,12 @@ def _latencies(prepared: Callable[[int], Callable[[], object]], size: int, calls
     return found
 
 
-def _percentiles(latencies: list[float]) -> dict[str, float]:
-    ordered = sorted(latencies)
-    return {"p50 µs": ordered[len(ordered) // 2], "p99 µs": ordered[int(len(ordered) * 0.99)]}
+def _percentiles(*rounds: list[float]) -> dict[str, Any]:
+    """Over all rounds, which saw the machine at faster and slower times; and the least and greatest median of one."""
+    ordered = sorted(call for one in rounds for call in one)
+    medians = [statistics.median(one) for one in rounds]
+    ends = {"p50 of a round, least and greatest": [min(medians), max(medians)]}
+    return {"p50 µs": ordered[len(ordered) // 2], "p99 µs": ordered[int(len(ordered) * 0.99)], **ends}
 
 
 def _inverse(measured: list[tuple[float, float]]) -> Ratio:

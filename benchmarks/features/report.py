@@ -78,10 +78,10 @@ def _ratio(what: str, found: Found, kind: str, target: float | None) -> Line:
     return Line(f"{what}, {kind}", f"≥ {target:g}×", measured, verdict, ends)
 
 
-def _limit(what: str, value: float, limit: float, unit: str, *, most: bool = True) -> Line:
+def _limit(what: str, value: float, limit: float, unit: str, *, most: bool = True, more: str = "") -> Line:
     holds = value <= limit if most else value >= limit
     sign = "≤" if most else "≥"
-    return Line(what, f"{sign} {limit:,g} {unit}", f"{value:,.4g} {unit}", SHOWN if holds else NOT_SHOWN)
+    return Line(what, f"{sign} {limit:,g} {unit}", f"{value:,.4g} {unit}{more}", SHOWN if holds else NOT_SHOWN)
 
 
 def _batch(found: Found) -> Iterator[Line]:
@@ -128,7 +128,9 @@ def _reads(found: Found) -> Iterator[Line]:
     for store, p50, p99 in (("SQLite", 60, 200), ("Redis", 250, None)):
         latency = found.get(f"one request, {store}")
         if latency is not None:
-            yield _limit(f"one request, {store}, p50", latency["p50 µs"], p50, "µs")
+            least, greatest = latency["p50 of a round, least and greatest"]
+            rounds = f"; of a round {least:.0f} to {greatest:.0f}"
+            yield _limit(f"one request, {store}, p50", latency["p50 µs"], p50, "µs", more=rounds)
             if p99 is not None:
                 yield _limit(f"one request, {store}, p99", latency["p99 µs"], p99, "µs")
     yield _limit("a hundred requests, p50", found["a hundred requests"]["p50 µs"], 3_000, "µs")

@@ -108,7 +108,8 @@ def _left(job: Dealing, kind: str, view: str, part: int, **limits: Any) -> pa.Ta
     if both is not None and kind == COUNTED and "_place" in both.column_names:
         both = both.drop(["_place"])
     found = [one for one in (alone, both) if one is not None]
-    return pa.concat_tables(found) if found else None
+    # in one stretch, or every step would put the same columns together anew
+    return pa.concat_tables(found).combine_chunks() if found else None
 
 
 def own(piece: Piece, rows: pa.Table) -> pa.Table:
