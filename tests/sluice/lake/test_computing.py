@@ -25,7 +25,7 @@ from tests.sluice.stream.feeds import feed
 from tests.sluice.stream.histories import FILE
 from tests.sluice.stream.payments import pipeline
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

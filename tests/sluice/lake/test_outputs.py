@@ -12,7 +12,7 @@ import pytest
 from sluice.errors import UserError
 from sluice.lake.outputs import REFUSED, check_output, staged
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 VALUES = pa.table({"id": [1, 2], "v__count_1d": [0.5, None]})
 

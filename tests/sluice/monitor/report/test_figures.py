@@ -17,7 +17,7 @@ from sluice.monitor.report.figures import ModelFigures, Step, figures, write_fig
 from sluice.monitor.report.sections.section import Run
 from tests.sluice.monitor.report.lakes import LIVE
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 DOCS = Path(__file__).parents[4] / "docs"
 SCHEMA = json.loads((DOCS / "reference" / "report.schema.json").read_text())

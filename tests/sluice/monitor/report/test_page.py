@@ -17,7 +17,7 @@ from sluice.monitor.report.page import page, write_page
 from sluice.monitor.report.sections.section import Run
 from tests.sluice.monitor.report.lakes import END, LIVE, move
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 SECTIONS = [
     "events",

@@ -13,7 +13,7 @@ from sluice.monitor.report.plots.scores import score_plot
 from sluice.monitor.report.plots.timeline import timeline_plot
 from sluice.monitor.report.rollout import Span
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 def drifted(column: str, distance: float, threshold: float, kind: str = "feature") -> dict[str, Any]:
