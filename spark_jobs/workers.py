@@ -48,12 +48,18 @@ class SparkWorkers:
 
 def _tidily(task: Callable[[W], R], piece: W) -> R:
     """The result of a task; its worker lives on, so what it needed is given back and does not add up."""
+    import ctypes
+
     import pyarrow as pa
 
     try:
         return task(piece)
     finally:
         pa.default_memory_pool().release_unused()
+        # numpy's arrays come from the C library, which keeps what is freed in pieces; only glibc can be asked for it
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def told(error: Exception) -> SluiceError | None:
