@@ -34,7 +34,7 @@ from sluice.lake.outputs import REFUSED, check_output, is_file, refused_file, st
 from sluice.lake.pieces import pieces
 from sluice.lake.slices import Job, Slice
 from sluice.lake.tables import Lake
-from sluice.lake.values import values, wanted
+from sluice.lake.values import label_column, values, wanted
 from sluice.lake.workers import Workers
 
 AT_ONCE = 2_000_000
@@ -82,9 +82,9 @@ def request(pipeline: str, events: Path, out: Path, lake: str) -> Request:
     check_output(out, list(places.values()))
     files = {name: _parquet_files(declared, name, path) for name, path in places.items()}
     for name, paths in files.items():
-        label = declared.label.column if name == declared.events.name else None
         for path in paths:
-            check_columns(declared.stream(name), slices.columns_of(path), label=label, where=path)
+            told = label_column(declared, name)
+            check_columns(declared.stream(name), slices.columns_of(path), label=told, where=path)
     versions = newest(Lake(lake, declared.name), declared) if declared.lookups else {}
     return Request(reference, tuple(files.items()), str(out), lake, tuple(versions.items()))
 

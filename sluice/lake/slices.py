@@ -214,6 +214,7 @@ def _placed(found: Entered, piece: Slice) -> pa.Table:
 
 def _slice_of(job: Job, places: pa.ChunkedArray) -> Ints:
     """The number of the slice that each row of the scored stream lies in."""
-    firsts = np.array([piece.first for piece in job.scored], np.int64)
-    numbers = np.array([piece.number for piece in job.scored], np.int64)
+    scored = job.scored
+    firsts = np.array([piece.first for piece in scored], np.int64)
+    numbers = np.array([piece.number for piece in scored], np.int64)
     return numbers[np.searchsorted(firsts, integers(places)[0], "right") - 1]

@@ -57,7 +57,7 @@ def values(pipeline: Pipeline, tables: Mapping[str, pa.Table], lookups: Lookups 
     column.
     """
     for name, table in tables.items():
-        check_columns(pipeline.stream(name), table.column_names, label=_label(pipeline, name))
+        check_columns(pipeline.stream(name), table.column_names, label=label_column(pipeline, name))
     found = enter_all(pipeline, tables)
     events = {stream.name: encoded_schema(stream).empty_table() for stream in pipeline.streams}
     events |= {name: one.events for name, one in found.items()}
@@ -74,11 +74,12 @@ def values(pipeline: Pipeline, tables: Mapping[str, pa.Table], lookups: Lookups 
 
 def wanted(pipeline: Pipeline, stream: str) -> list[str]:
     """The columns of a stream's files that are read, as far as they are there."""
-    declared, label = pipeline.stream(stream), _label(pipeline, stream)
+    declared, label = pipeline.stream(stream), label_column(pipeline, stream)
     return [*map(declared.source, declared.all_columns), *CONTROL, *([label] if label else [])]
 
 
-def _label(pipeline: Pipeline, stream: str) -> str | None:
+def label_column(pipeline: Pipeline, stream: str) -> str | None:
+    """The column of a stream's rows that tells the label, if it is one of theirs."""
     return pipeline.label.column if stream == pipeline.events.name else None
 
 
