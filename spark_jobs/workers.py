@@ -18,6 +18,8 @@ W = TypeVar("W")
 R = TypeVar("R")
 LITTLE = 250_000
 """Rows below which starting Spark takes longer than the work."""
+_TURNS = 4
+"""Tasks for each core: enough that one which is done early does not wait long for the others."""
 _TOLD = re.compile(r"sluice\.errors\.(\w+): (.*?)\n(?=\n|\s+at |Traceback|Driver stacktrace|\Z)", re.DOTALL)
 
 
@@ -41,20 +43,34 @@ class SparkWorkers:
             return Here().each(task, work, rows=rows)
         self._context = self._context or self._start()
         try:
-            return list(self._context.parallelize(work, len(work)).map(partial(_tidily, task)).collect())
+            return list(self._context.parallelize(work, self._tasks(len(work))).map(partial(_tidily, task)).collect())
         except Exception as error:
             raise told(error) or error from error
+
+    def _tasks(self, pieces: int) -> int:
+        """How many tasks of Spark do the pieces: few for each core, as a task costs about 50 ms of it.
+
+        Where executors come as they are needed, nobody knows how many cores there will be, and each piece is a task.
+        """
+        if self._context is None or self._context.getConf().get("spark.dynamicAllocation.enabled") == "true":
+            return pieces
+        return min(pieces, _TURNS * int(self._context.defaultParallelism))
 
 
 def _tidily(task: Callable[[W], R], piece: W) -> R:
     """The result of a task; its worker lives on, so what it needed is given back and does not add up."""
     import ctypes
+    import gc
 
     import pyarrow as pa
 
     try:
         return task(piece)
     finally:
+        # Spark collects garbage after each task, and would look through all that was imported, for a tenth of a second
+        if not gc.get_freeze_count():
+            gc.collect()
+            gc.freeze()
         pa.default_memory_pool().release_unused()
         # numpy's arrays come from the C library, which keeps what is freed in pieces; only glibc can be asked for it
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -27,6 +27,8 @@ from sluice.engine.sqlite import SqliteStore
 from sluice.engine.store import TileStore
 
 CALLS = 400
+_TURNS = 20
+_UNMEASURED = 5
 CUSTOMERS, TERMINALS = 4_990, 10_000
 
 
@@ -57,10 +59,10 @@ def run(folder: Path, count: int) -> dict[str, Any]:
     with redis_server(folder) as uri:
         held = _filled(functools.partial(RedisStore, uri, "bench"), events, end)
         for _ in range(count):
-            sqlite.append(_latencies(ask(store), 1))
-            ours, peer = statistics.median(sqlite[-1]), statistics.median(_latencies(sdk, 1, CALLS // 4))
-            beside.append((ours, peer))
-            larger.append((ours, statistics.median(_latencies(ask(many, 10), 1))))
+            one, ten, peer = _in_turn((ask(store), CALLS), (ask(many, 10), CALLS), (sdk, CALLS // 4))
+            sqlite.append(one)
+            beside.append((statistics.median(one), statistics.median(peer)))
+            larger.append((statistics.median(one), statistics.median(ten)))
             redis.append(_latencies(ask(held), 1))
             hundred.append(_latencies(ask(store), 100, CALLS // 10))
         held.close()
@@ -143,10 +145,19 @@ def _busy(folder: Path, number: int, end: int) -> Callable[[int], Callable[[], o
     return prepared
 
 
+def _in_turn(*sides: tuple[Callable[[int], Callable[[], object]], int]) -> list[list[float]]:
+    """Microseconds of each call of every side, a few of each in turn: the machine's speed changes within a second."""
+    found: list[list[float]] = [[] for _ in sides]
+    for _ in range(_TURNS):
+        for number, (prepared, calls) in enumerate(sides):
+            found[number] += _latencies(prepared, 1, calls // _TURNS)
+    return found
+
+
 def _latencies(prepared: Callable[[int], Callable[[], object]], size: int, calls: int = CALLS) -> list[float]:
     """Microseconds of each of some calls, on requests made before."""
     waiting = [prepared(size) for _ in range(calls)]
-    for call in waiting[:20]:
+    for call in waiting[:_UNMEASURED]:
         call()
     found = []
     for call in waiting:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,15 +32,15 @@ from sluice.lake.event_tables import check_columns
 from sluice.lake.files import handed_over, is_delta, open_delta, write_parquet
 from sluice.lake.outputs import REFUSED, check_output, is_file, refused_file, staged
 from sluice.lake.pieces import pieces
-from sluice.lake.slices import Job, Slice
+from sluice.lake.slices import Job, Slice, Stretch
 from sluice.lake.tables import Lake
 from sluice.lake.values import label_column, values, wanted
 from sluice.lake.workers import Workers
 
 AT_ONCE = 2_000_000
 """Rows that one worker computes at once; more are dealt."""
-SLICE = 750_000
-"""Rows of a slice, or of a bucket, about."""
+SLICE = 500_000
+"""Rows of a slice at most, and of a bucket about."""
 
 
 @dataclass(frozen=True)
@@ -96,22 +96,20 @@ def compute(workers: Workers, request: Request, *, at_once: int = AT_ONCE, size:
     with staged(Path(request.out)) as folder:
         if rows > at_once:
             return _in_slices(workers, request, found, folder, size)
-        (done,) = workers.each(functools.partial(_at_once, request, found), [str(folder)], rows=rows)
+        whole = sliced(request, max(1, rows))
+        (done,) = workers.each(functools.partial(_at_once, request, whole), [str(folder)], rows=rows)
         return done
 
 
 def sliced(request: Request, size: int) -> list[Slice]:
-    """The row groups of all files in slices of about a size."""
+    """The rows of all files in slices of at most a size."""
     found: list[Slice] = []
     for stream, paths in request.files:
-        groups = [(path, group, rows) for path in paths for group, rows in enumerate(slices.row_groups(path))]
-        first = begin = 0
-        for end, (_, _, _) in enumerate(groups, 1):
-            rows = sum(count for _, _, count in groups[begin:end])
-            if rows >= size or end == len(groups):
-                chosen = tuple((path, group) for path, group, _ in groups[begin:end])
-                found.append(Slice(len(found), stream, first, rows, chosen))
-                first, begin = first + rows, end
+        first = 0
+        for chosen in _together([one for path in paths for one in slices.stretches(path, size)], size):
+            rows = sum(one.rows for one in chosen)
+            found.append(Slice(len(found), stream, first, rows, tuple(chosen)))
+            first += rows
     scored = load_pipeline(request.pipeline).events.name
     if all(piece.stream != scored for piece in found):
         raise DataError(
@@ -120,6 +118,18 @@ def sliced(request: Request, size: int) -> list[Slice]:
             next_step="name a parquet file or a Delta table that has some",
         )
     return found
+
+
+def _together(stretches: Sequence[Stretch], size: int) -> Iterator[list[Stretch]]:
+    """Stretches that follow each other, as many as have at most so many rows together."""
+    chosen: list[Stretch] = []
+    for stretch in stretches:
+        if chosen and sum(one.rows for one in chosen) + stretch.rows > size:
+            yield chosen
+            chosen = []
+        chosen.append(stretch)
+    if chosen:
+        yield chosen
 
 
 def _at_once(request: Request, files: Sequence[Slice], folder: str) -> Computed:

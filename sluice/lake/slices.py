@@ -39,17 +39,25 @@ from sluice.lake.values import as_values_table, fates_of, refusals, wanted
 _PLACE = "_place"
 
 
+class Stretch(NamedTuple):
+    """Rows of a row group of a parquet file that follow each other."""
+
+    path: str
+    group: int
+    begin: int
+    rows: int
+
+
 @dataclass(frozen=True)
 class Slice:
-    """Some rows of a stream's files: row groups that follow each other."""
+    """Some rows of a stream's files that follow each other."""
 
     number: int
     stream: str
     first: int
     """The number of its first row among all of the stream's."""
     rows: int
-    groups: tuple[tuple[str, int], ...]
-    """Path of a parquet file, and one of its row groups."""
+    stretches: tuple[Stretch, ...]
 
 
 @dataclass(frozen=True)
@@ -177,9 +185,9 @@ def ascending(piece: Slice, ids: tuple[str, ...]) -> tuple[bool, int, int]:
 def read_slice(piece: Slice, columns: list[str]) -> pa.Table:
     """The rows of a slice, with those of the columns that are there; DataError for a file that is no parquet."""
     tables = []
-    for path, group in piece.groups:
+    for path, group, begin, rows in piece.stretches:
         with _opened(path) as file:
-            tables.append(file.read_row_group(group, columns=columns))
+            tables.append(file.read_row_group(group, columns=columns).slice(begin, rows))
     return pa.concat_tables(tables)
 
 
@@ -189,10 +197,15 @@ def columns_of(path: str) -> list[str]:
         return list(file.schema_arrow.names)
 
 
-def row_groups(path: str) -> list[int]:
-    """How many rows each row group of a parquet file has; DataError for another file."""
+def stretches(path: str, most: int) -> list[Stretch]:
+    """The row groups of a parquet file, those with more than `most` rows in equal parts; DataError for another file."""
     with _opened(path) as file:
-        return [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+    return [
+        Stretch(path, group, begin, end - begin)
+        for group, rows in enumerate(sizes)
+        for begin, end in pairwise(rows * part // -(-rows // most) for part in range(-(-rows // most) + 1))
+    ]
 
 
 def _opened(path: str) -> Any:

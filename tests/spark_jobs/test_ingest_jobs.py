@@ -66,6 +66,12 @@ def test_spark_and_one_process_leave_the_same(tmp_path: Path, spark: SparkWorker
     assert story(shops[0]) == story(shops[1])
 
 
+def test_the_results_come_in_the_order_of_the_work_however_much_there_is(spark: SparkWorkers) -> None:
+    assert spark.each(str, range(50), rows=50) == [str(number) for number in range(50)]
+    assert spark.each(str, range(3), rows=50) == ["0", "1", "2"]
+    assert spark.each(str, [], rows=50) == []
+
+
 def test_what_a_worker_finds_wrong_is_told_in_its_own_words(tmp_path: Path, spark: SparkWorkers) -> None:
     shop = Shop(tmp_path, spark)
     path = shop.file("a", orders(1, 4))

@@ -17,7 +17,8 @@ import pytest
 from sluice.engine.vectors import vectors
 from sluice.engine.versions import settled
 from sluice.errors import DataError, UserError
-from sluice.lake.computing import Computed, compute, request
+from sluice.lake import slices
+from sluice.lake.computing import Computed, compute, request, sliced
 from sluice.lake.event_tables import enter_all
 from sluice.lake.pieces import Piece
 from sluice.lake.workers import Here
@@ -122,6 +123,17 @@ def test_what_is_computed_in_slices_is_what_is_computed_at_once(folder: Path) ->
     refused = [pq.read_table(folder / f"{name}.refused.parquet") for name in ("whole", "dealt")]
     assert refused[0].equals(refused[1])
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_slices_hold_so_many_rows_at_most_whatever_the_row_groups(tmp_path: Path) -> None:
+    rows = cards(900)
+    pq.write_table(rows.slice(0, 700), tmp_path / "cards.parquet", row_group_size=350)
+    asked = request("handbook", tmp_path / "cards.parquet", tmp_path / "out.parquet", "lake")
+    assert [(piece.first, piece.rows) for piece in sliced(asked, 250)] == [(0, 175), (175, 175), (350, 175), (525, 175)]
+    assert [(piece.first, piece.rows) for piece in sliced(asked, 400)] == [(0, 350), (350, 350)]
+    assert [(piece.first, piece.rows) for piece in sliced(asked, 700)] == [(0, 700)]
+    ids = [slices.read_slice(piece, ["TRANSACTION_ID"]) for piece in sliced(asked, 99)]
+    assert pa.concat_tables(ids).equals(rows.slice(0, 700).select(["TRANSACTION_ID"]))
 
 
 def test_a_delta_table_with_the_label_inside_is_computed_in_slices_to_a_delta_table(tmp_path: Path) -> None:
