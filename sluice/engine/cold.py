@@ -42,10 +42,9 @@ def _rows(plan: Plan, heads: Sequence[bytes | None]) -> tuple[Matrix, Ints]:
     """The rows of some heads one after another, and where those of each begin."""
     size = plan.width * _WORD
     counts = [0 if head is None else int.from_bytes(head[2 * _WORD : 3 * _WORD], "little") for head in heads]
-    body = bytearray()  # because compiled loops are made for arrays that can be written to
-    for head, count in zip(heads, counts, strict=True):
-        if head is not None:
-            body += memoryview(head)[3 * _WORD : 3 * _WORD + count * size]
+    # a bytearray, because compiled loops are made for arrays that can be written to
+    held = zip(heads, counts, strict=True)
+    body = bytearray().join([head[3 * _WORD : 3 * _WORD + count * size] for head, count in held if head is not None])
     return np.frombuffer(body, np.int64).reshape(-1, plan.width), np.array([0, *accumulate(counts)], np.int64)
 
 
