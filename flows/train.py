@@ -54,8 +54,8 @@ def training_request(here: Place, segments: list[str], variants: tuple[Variant, 
     """What the models room is asked for: rows with mature labels, split in time order, the label delay between."""
     declared = here.pipeline
     plan, delay = declared.training, declared.label.settled_after
-    end = at - delay
-    table = mature_vectors(here, end - int(plan.history), end)
+    end, version = at - delay, here.lake.version(vectors_of(declared))
+    table = mature_vectors(here, end - int(plan.history), end, version)
     first = int(pa.compute.min(table.column("event_time")).as_py())
     return TrainingRequest(
         pipeline=declared.name,
@@ -70,7 +70,7 @@ def training_request(here: Place, segments: list[str], variants: tuple[Variant, 
         ),
         card=declared.card_key,
         segments=tuple(segments),
-        data_version=f"{vectors_of(declared)}@{here.lake.version(vectors_of(declared))}",
+        data_version=f"{vectors_of(declared)}@{version}",
         knowledge=plan.knowledge,
         definition_hash=declared.definition,
         code_version=code_version(),
@@ -90,10 +90,13 @@ def vectors_of(pipeline: Pipeline) -> str:
     return VECTORS[pipeline.training.knowledge]
 
 
-def mature_vectors(here: Place, start: int, end: int) -> pa.Table:
-    """The vectors of a span of event time whose labels are known, in time order."""
+def mature_vectors(here: Place, start: int, end: int, version: int) -> pa.Table:
+    """The vectors of a span of event time whose labels are known, in time order, as a version of their table has them.
+
+    The version is what a model says it was trained on; a backfill may make another one meanwhile.
+    """
     span = (ds.field("event_time") >= start) & (ds.field("event_time") < end) & ds.field("label").is_valid()
-    return here.lake.read(vectors_of(here.pipeline), where=span).sort_by(
+    return here.lake.read(vectors_of(here.pipeline), where=span, version=version).sort_by(
         [("event_time", "ascending"), ("event_id", "ascending")]
     )
 

@@ -32,6 +32,7 @@ from sluice.lake.dealing import relate
 from sluice.lake.files import create_table, exchange_files, remove, replace_files, staged_files
 from sluice.lake.pieces import Piece, pieces
 from sluice.lake.plan import Plan, parts_for, sources
+from sluice.lake.properties import properties
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
 from spark_jobs.arguments import run
@@ -113,7 +114,7 @@ def _named(
     if schema is None and removed is None:
         raise DataError("the backfill has left no files", where=lake.uri(table), next_step="run it again")
     if held is None:
-        create_table(lake.uri(table), schema or pa.schema([]), actions, marks)
+        create_table(lake.uri(table), schema or pa.schema([]), actions, marks, properties(table))
     elif removed is None:
         replace_files(held, schema or pa.schema([]), actions, marks)
     else:

@@ -21,16 +21,12 @@ from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream, position
 from sluice.engine.asof import Lookup, Lookups, encode_table
 from sluice.errors import DataError
+from sluice.lake.properties import properties
 from sluice.lake.tables import Lake
 from sluice.lake.typing import silver_type
 
 _LOAD = "sluice.load"
 """The entry of a commit that tells where its rows are from."""
-_FOR_EVER = {
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
-}
-"""Neither a checkpoint nor a vacuum may take away a version that some vector names."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +101,16 @@ def _write(
 ) -> tuple[int, bool]:
     name = place(table.name)
     # a commit that lost a race is judged anew by `Lake.commit`, on what is there then
-    properties = deltalake.CommitProperties(custom_metadata=dict(told), max_commit_retries=0)
+    commit = deltalake.CommitProperties(custom_metadata=dict(told), max_commit_retries=0)
     if held is None:
         deltalake.write_deltalake(
-            lake.uri(name), rows, mode="error", configuration=_FOR_EVER, commit_properties=properties
+            lake.uri(name), rows, mode="error", configuration=properties(name), commit_properties=commit
         )
         return 0, True
     version = int(held.version())
     if lake.read(name, version=version).equals(rows):
         return version, False
-    deltalake.write_deltalake(held, rows, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
+    deltalake.write_deltalake(held, rows, mode="overwrite", schema_mode="overwrite", commit_properties=commit)
     return version + 1, True
 
 

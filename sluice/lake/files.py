@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +133,22 @@ def open_delta(path: Path) -> deltalake.DeltaTable:
     return table
 
 
-def create_table(uri: str, schema: pa.Schema, actions: list[AddAction], marks: list[deltalake.Transaction]) -> None:
+def create_table(
+    uri: str,
+    schema: pa.Schema,
+    actions: list[AddAction],
+    marks: list[deltalake.Transaction],
+    configuration: Mapping[str, str],
+) -> None:
     """Create a table of these files; a deltalake error when another process was faster."""
-    # a creation that is tried again would append, whoever was faster and whatever it marked
-    properties = deltalake.CommitProperties(app_transactions=marks, max_commit_retries=0)
     create_table_with_add_actions(
-        uri, deltalake.Schema.from_arrow(schema), actions, mode="error", commit_properties=properties
+        uri,
+        deltalake.Schema.from_arrow(schema),
+        actions,
+        mode="error",
+        configuration=configuration,
+        # a creation that is tried again would append, whoever was faster and whatever it marked
+        commit_properties=deltalake.CommitProperties(app_transactions=marks, max_commit_retries=0),
     )
 
 

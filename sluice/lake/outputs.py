@@ -113,7 +113,7 @@ def _commit(out: Path, folder: Path) -> None:
         if is_delta(out):
             replace_files(open_delta(out), schema or pa.schema([]), actions, [])
         else:
-            create_table(str(out), schema or pa.schema([]), actions, [])
+            create_table(str(out), schema or pa.schema([]), actions, [], {})
     except BaseException:
         shutil.rmtree(inside, ignore_errors=True)
         raise

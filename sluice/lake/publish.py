@@ -20,6 +20,7 @@ from sluice.decisions import Finding, Verdict, worst
 from sluice.declare.pipeline import hash_of
 from sluice.errors import Outage
 from sluice.lake.files import append_files, create_table, replace_files, staged_files
+from sluice.lake.properties import properties
 from sluice.lake.tables import Lake
 
 VERDICTS = pa.schema(
@@ -177,7 +178,7 @@ def _name_files(
         return False
     marks = [deltalake.Transaction(marker, 1) for marker in markers]
     if held is None:
-        create_table(lake.uri(table), schema, actions, marks)
+        create_table(lake.uri(table), schema, actions, marks, properties(table))
     elif replace:
         replace_files(held, schema, actions, marks)
     else:

@@ -30,6 +30,7 @@ import pyarrow.fs
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from sluice.errors import DataError, Outage
+from sluice.lake.properties import properties
 
 BATCHED = ("silver/", "quarantine/", "conflicts/", "late/")
 """Tables whose rows belong to a batch and are visible with it."""
@@ -50,7 +51,9 @@ class Lake:
         return f"{self.root}/{table}"
 
     def open(self, table: str, version: int | None = None) -> deltalake.DeltaTable | None:
-        """The Delta table, or None while nobody has written it."""
+        """The Delta table, or None while nobody has written it, which is its version -1."""
+        if version == -1:
+            return None
         try:
             return deltalake.DeltaTable(self.uri(table), version=version)
         except TableNotFoundError:
@@ -72,8 +75,9 @@ class Lake:
         """The published rows of a table; DataError when nobody has written it."""
         found = self.open(table, version)
         if found is None:
+            name = table if version in (None, -1) else f"{table}@{version}"
             raise DataError(
-                f"there is no table {table!r}", where=self.root, next_step="run the step that writes it first"
+                f"there is no table {name!r}", where=self.root, next_step="run the step that writes it first"
             )
         condition = _both(where, self._published(table))
         return pa.table(self.dataset(found).to_table(columns=columns, filter=condition))
@@ -208,8 +212,13 @@ class Lake:
         commit = partial(deltalake.CommitProperties, app_transactions=marks)
         if found is None:
             # a creation that is tried again would append, whoever was faster and whatever it marked
-            properties = commit(max_commit_retries=0)
-            deltalake.write_deltalake(self.uri(table), rows, mode="error", commit_properties=properties)
+            deltalake.write_deltalake(
+                self.uri(table),
+                rows,
+                mode="error",
+                configuration=properties(table),
+                commit_properties=commit(max_commit_retries=0),
+            )
         else:
             deltalake.write_deltalake(found, rows, mode="append", schema_mode="merge", commit_properties=commit())
 

@@ -32,8 +32,9 @@ def test_models_are_trained_on_the_vectors_that_know_what_is_declared(
     for name in ("vectors", "vectors_as_served"):
         rows = pa.table({"event_id": [3, 2, 1], "event_time": [5, 5, 9], "label": [1, 0, 1], "table": [name] * 3})
         place.lake.append(name, rows)
+        place.lake.append(name, rows.set_column(0, "event_id", pa.array([6, 5, 4])))
 
-    found = mature_vectors(place, 0, 9)
+    found = mature_vectors(place, 0, 9, version=0)
 
     assert vectors_of(declared) == table
     assert (found["event_id"].to_pylist(), found["table"].to_pylist()) == ([2, 3], [table] * 2)

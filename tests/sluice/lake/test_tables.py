@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from sluice.errors import DataError, Outage
 from sluice.lake.publish import BATCHES
@@ -59,8 +61,37 @@ def test_nothing_is_there_before_somebody_writes(lake: Lake) -> None:
         0,
         [],
     )
-    with pytest.raises(DataError, match="there is no table 'x'"):
-        lake.read("x")
+    for version in (None, -1):
+        with pytest.raises(DataError, match="there is no table 'x'"):
+            lake.read("x", version=version)
+
+
+def tidied_years_later(lake: Lake, table: str) -> None:
+    """What any writer of Delta does by itself: a checkpoint, and commits that are too old go."""
+    found = DeltaTable(lake.uri(table))
+    found.create_checkpoint()
+    for commit in Path(lake.uri(table), "_delta_log").iterdir():
+        os.utime(commit, (0, 10**9))
+    found.cleanup_metadata()
+
+
+@pytest.mark.parametrize("table", ["batches", "vectors", "vectors_as_served", "asof/holidays"])
+def test_a_version_that_others_name_can_be_read_for_ever(lake: Lake, table: str) -> None:
+    for number in range(3):
+        lake.append(table, pa.table({"n": [number]}))
+    tidied_years_later(lake, table)
+    assert lake.read(table, version=0).to_pylist() == [{"n": 0}]
+    with pytest.raises(DeltaError, match="retention"):
+        DeltaTable(lake.uri(table)).vacuum(retention_hours=24 * 365 * 50)
+
+
+def test_of_other_tables_only_the_newest_versions_stay(lake: Lake) -> None:
+    for number in range(3):
+        lake.append("drift", pa.table({"n": [number]}))
+    tidied_years_later(lake, "drift")
+    assert lake.read("drift").num_rows == 3
+    with pytest.raises(DataError, match="there is no table 'drift@0'"):
+        lake.read("drift", version=0)
 
 
 @pytest.mark.parametrize("table", ["silver/orders", "quarantine/orders", "conflicts/orders", "late/orders"])
