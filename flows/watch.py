@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pyarrow.dataset as ds
 from prefect import flow, task
@@ -29,7 +30,7 @@ from sluice.monitor.evidence import Audited, gather
 from sluice.monitor.performance import Scored, outlook_rows, performance_rows
 from sluice.monitor.served import history_columns, labelled, score_column, served, served_columns
 from sluice.monitor.staleness import CAUSES
-from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_row, drift_rows, stamped
+from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_of, decision_row, drift_rows, stamped
 
 REFERENCE = 30 * DAY
 """How much history before a champion took over its traffic is compared with."""
@@ -40,10 +41,11 @@ def watch(pipeline: str, at: int | None = None) -> list[str]:
     """Everything from the last watch to `at`: ingest, audit, drift, quality, decisions; `<segment>: <action>` of each.
 
     What has arrived since `at` is ingested too, and not looked at. A decision to retrain is emitted as the event
-    `sluice.decision.retrain`, which starts the flow `retrain`.
+    `sluice.decision.retrain`, which starts the flow `retrain`. A watch of a moment that was watched before, because it
+    died, say, goes on where that one ended and decides nothing anew.
     """
     here, now = place(pipeline), moment(at)
-    since = last_watch(here.lake)
+    since = last_watch(here.lake, now)
     wait_for_archive(pipeline)
     ingest(pipeline, at=now)
     audited = audit_served(pipeline, since, now)
@@ -54,9 +56,14 @@ def watch(pipeline: str, at: int | None = None) -> list[str]:
     return [f"{decision.segment}: {decision.action.value}" for decision in decisions]
 
 
-def last_watch(lake: Lake) -> int:
-    """The event time of the last watch; 0 before the first."""
-    return max((row["at"] for row in lake.rows("decisions")), default=0)
+def last_watch(lake: Lake, at: int) -> int:
+    """The event time of the last watch before a moment; 0 before the first."""
+    return max((row["at"] for row in lake.rows("decisions", where=ds.field("at") < at)), default=0)
+
+
+def once(at: int) -> str:
+    """What marks the rows of one watch, so that it leaves them once however often it is run."""
+    return f"watch:{at}"
 
 
 @task(name="audit served vectors")
@@ -64,7 +71,7 @@ def audit_served(pipeline: str, since: int, at: int) -> dict[str, int]:
     """Compute every vector served since the last watch again from bronze; DataError names the first that differ."""
     here = place(pipeline)
     found = audit(here.lake, here.pipeline, served_rows(served(here.lake, None, since, at).to_pylist()))
-    here.lake.append_rows("audits", audit_rows(found, at), AUDITS)
+    here.lake.append_rows("audits", audit_rows(found, at), AUDITS, once=once(at))
     wrong = [item for item in found if item.differences]
     text = f"{len(found):,} vectors computed again from bronze, {len(wrong):,} differ; {how_stale(found)}"
     listed = "".join(f"\n- {item.served.event_id}: {', '.join(item.differences)}" for item in wrong[:20])
@@ -89,7 +96,8 @@ def look_for_drift(pipeline: str, since: int, at: int) -> int:
         asked = served(here.lake, champion.segment, since, at)
         if rule is None or champion.segment == ALL != here.pipeline.segments[0] or len(asked) == 0:
             continue
-        before = drift_rows(here.lake.rows("drift", where=ds.field("segment") == champion.segment))
+        earlier = (ds.field("segment") == champion.segment) & (ds.field("at") < at)
+        before = drift_rows(here.lake.rows("drift", where=earlier))
         columns, scores = reference_of(here, champion)
         fitted = fit_watch(
             champion.segment,
@@ -100,7 +108,7 @@ def look_for_drift(pipeline: str, since: int, at: int) -> int:
             engine=here.settings.engines.detector,
         )
         rows += fitted.check(*served_columns(here.pipeline, asked), history=before)
-    here.lake.append_rows("drift", stamped(rows, at), DRIFT)
+    here.lake.append_rows("drift", stamped(rows, at), DRIFT, once=once(at))
     show([asdict(row) for row in rows if row.alarm], "drift", "Columns whose drift has persisted")
     return sum(row.alarm for row in rows)
 
@@ -114,14 +122,16 @@ def measure_quality(pipeline: str, at: int) -> None:
         mature, newest = answered(here, champion, at)
         rows += [*performance_rows(champion.segment, champion.model, mature)]
         rows += [*outlook_rows(champion.segment, champion.model, newest)]
-    here.lake.append_rows("performance", stamped(rows, at), PERFORMANCE)
+    here.lake.append_rows("performance", stamped(rows, at), PERFORMANCE, once=once(at))
     show([asdict(row) for row in rows], "quality", "Quality of the champions")
 
 
 @task(name="decide")
 def decide(pipeline: str, audited: dict[str, int], at: int) -> list[Decision]:
-    """One decision for each segment, also when it is to hold; each is a row of `decisions`."""
+    """One decision for each segment, also when it is to hold; each is a row of `decisions`, once for a moment."""
     here = place(pipeline)
+    if taken := here.lake.rows("decisions", where=ds.field("at") == at):
+        return [decision_of(row) for row in taken]
     policy = here.pipeline.retraining
     decisions = []
     for champion in champions(here):
@@ -138,7 +148,7 @@ def decide(pipeline: str, audited: dict[str, int], at: int) -> list[Decision]:
             audited=Audited(**audited),
         )
         decisions.append(policy.decide(evidence, at))
-    here.lake.append_rows("decisions", map(decision_row, decisions), DECISIONS)
+    here.lake.append_rows("decisions", map(decision_row, decisions), DECISIONS, once=once(at))
     rows = [{"segment": each.segment, "action": each.action.value, "reason": each.reason} for each in decisions]
     show(rows, "decisions", "What was decided, and why")
     return decisions
@@ -159,6 +169,8 @@ def announce(here: Place, decisions: Sequence[Decision], at: int) -> None:
             event="sluice.decision.retrain",
             resource={"prefect.resource.id": f"sluice.pipeline.{here.pipeline.name}"},
             payload={"pipeline": here.reference, "segments": ",".join(segments), "at": at},
+            # the same event however often it is told: Prefect keeps one of an id
+            id=uuid5(NAMESPACE_URL, f"sluice:{here.lake.root}:{once(at)}:retrain"),
         )
 
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from sluice.errors import DataError, SluiceError, UserError
 
 EXIT_USER, EXIT_STOPPED, EXIT_OUTAGE = 2, 3, 4
+
+
+def pipeline(text: str) -> str:
+    """A registered name as it is, the path of a .py file as one that means the same to a worker in another folder."""
+    return _absolute(text) if text.endswith(".py") else text
+
+
+def lake(text: str) -> str:
+    """A URI as it is, a path as one that means the same to a worker in another folder."""
+    return text if "://" in text else _absolute(text)
 
 
 def run(main: Callable[[], None]) -> None:
@@ -22,3 +33,7 @@ def run(main: Callable[[], None]) -> None:
         elif isinstance(error, DataError):
             code = EXIT_STOPPED
         sys.exit(code)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).resolve())

@@ -15,7 +15,6 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import deltalake
@@ -35,6 +34,7 @@ from sluice.lake.plan import Plan, parts_for, sources
 from sluice.lake.properties import properties
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
+from spark_jobs import arguments
 from spark_jobs.arguments import run
 from spark_jobs.workers import spark_workers
 
@@ -129,8 +129,10 @@ def _arguments() -> tuple[list[Plan], bool]:
     parser = argparse.ArgumentParser(
         prog="backfill", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pipeline", required=True, help="a registered name or the path of a .py file")
-    parser.add_argument("--lake", required=True, help="URI of the lake")
+    parser.add_argument(
+        "--pipeline", required=True, type=arguments.pipeline, help="a registered name or the path of a .py file"
+    )
+    parser.add_argument("--lake", required=True, type=arguments.lake, help="path or URI of the lake")
     parser.add_argument("--base", type=int, help="version of the table `batches` to take as history (the newest)")
     parser.add_argument("--at", required=True, type=int, help="event clock in microseconds: labels known by then")
     parser.add_argument("--parts", type=int, help="how many buckets to deal into (one for a million rows, 4 or more)")
@@ -140,13 +142,12 @@ def _arguments() -> tuple[list[Plan], bool]:
     parser.add_argument("--as-served", action="store_true", help="compute vectors as they were served, too")
     parser.add_argument("--whole", action="store_true", help="compute everything, and go on from no earlier backfill")
     given = parser.parse_args()
-    pipeline = str(Path(given.pipeline).resolve()) if given.pipeline.endswith(".py") else given.pipeline
-    declared = load_pipeline(pipeline)
+    declared = load_pipeline(given.pipeline)
     lake = Lake(given.lake, declared.name)
     base = lake.version("batches") if given.base is None else given.base
     tables = newest(lake, declared) | dict(given.table or ())
     parts = given.parts or parts_for(lake, base)
-    plan = Plan(pipeline, given.lake, base, given.at, parts, asof=tuple(tables.items()))
+    plan = Plan(given.pipeline, given.lake, base, given.at, parts, asof=tuple(tables.items()))
     return [plan, plan.as_served()] if given.as_served else [plan], given.whole
 
 

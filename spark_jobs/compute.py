@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sluice.lake.computing import compute, request
 from sluice.settings import settings
+from spark_jobs import arguments
 from spark_jobs.arguments import run
 from spark_jobs.workers import spark_workers
 
@@ -23,7 +24,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="compute", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pipeline", required=True, help="a registered name or the path of a .py file")
+    parser.add_argument(
+        "--pipeline", required=True, type=arguments.pipeline, help="a registered name or the path of a .py file"
+    )
     parser.add_argument(
         "--events",
         required=True,
@@ -31,7 +34,12 @@ def _arguments() -> argparse.Namespace:
         help="parquet file, Delta table, or a folder with a file per stream",
     )
     parser.add_argument("--out", required=True, type=Path, help="a .parquet file, or the folder of a Delta table")
-    parser.add_argument("--lake", default=settings().places.lake_uri, help="URI of the lake, for as-of tables")
+    parser.add_argument(
+        "--lake",
+        type=arguments.lake,
+        default=settings().places.lake_uri,
+        help="path or URI of the lake, for as-of tables",
+    )
     parser.add_argument("--summary", type=Path, help="where to write what was done, as JSON")
     return parser.parse_args()
 

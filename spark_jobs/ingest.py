@@ -27,6 +27,7 @@ from sluice.lake.gates import judge, waive
 from sluice.lake.judging import judged
 from sluice.lake.publish import publish, record_verdict, recover
 from sluice.lake.workers import Workers
+from spark_jobs import arguments
 from spark_jobs.arguments import run
 from spark_jobs.workers import spark_workers
 
@@ -107,8 +108,10 @@ def _arguments() -> Delivery:
     parser = argparse.ArgumentParser(
         prog="ingest", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pipeline", required=True, help="a registered name or the path of a .py file")
-    parser.add_argument("--lake", required=True, help="URI of the lake")
+    parser.add_argument(
+        "--pipeline", required=True, type=arguments.pipeline, help="a registered name or the path of a .py file"
+    )
+    parser.add_argument("--lake", required=True, type=arguments.lake, help="path or URI of the lake")
     parser.add_argument("--batch", required=True, help="the delivery's name")
     parser.add_argument(
         "--at", required=True, type=int, help="event clock in microseconds: freshness is measured from it"
@@ -124,8 +127,8 @@ def _arguments() -> Delivery:
     given = parser.parse_args()
     files = [_pair(text, "=", "--file") for text in given.file]
     return Delivery(
-        _absolute(given.pipeline) if given.pipeline.endswith(".py") else given.pipeline,
-        given.lake if "://" in given.lake else _absolute(given.lake),
+        given.pipeline,
+        given.lake,
         given.batch,
         given.at,
         files=[(stream, Path(path)) for stream, path in files],
@@ -133,11 +136,6 @@ def _arguments() -> Delivery:
         renamed=_renamed(given.rename),
         waived=frozenset(_pair(text, ":", "--waive") for text in given.waive),
     )
-
-
-def _absolute(path: str) -> str:
-    """A path that means the same to a worker elsewhere."""
-    return str(Path(path).absolute())
 
 
 def _renamed(texts: Sequence[str]) -> dict[str, dict[str, str]]:

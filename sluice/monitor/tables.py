@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
-from sluice.decisions import Decision
+from sluice.decisions import Action, Decision
 from sluice.monitor.drift.checks import DriftRow
 from sluice.monitor.performance import PerformanceRow
 
@@ -68,3 +68,8 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "evidence": json.dumps(dict(decision.evidence), sort_keys=True),
         "at": decision.at,
     }
+
+
+def decision_of(row: Mapping[str, Any]) -> Decision:
+    """A row of the table `decisions` as the value it was."""
+    return Decision(Action(row["action"]), row["reason"], row["segment"], row["at"], json.loads(row["evidence"]))

@@ -12,7 +12,7 @@ from sluice.decisions import Action, Decision
 from sluice.lake.tables import Lake
 from sluice.monitor.drift.checks import DriftRow
 from sluice.monitor.performance import PerformanceRow
-from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_row, drift_rows, stamped
+from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_of, decision_row, drift_rows, stamped
 
 pytestmark = pytest.mark.unit
 
@@ -55,6 +55,7 @@ def test_a_decision_keeps_its_evidence(lake: Lake) -> None:
     row = lake.rows("decisions")[0]
     assert (row["segment"], row["action"], row["reason"], row["at"]) == ("atm", "roll_back", "worse by 0.1", 17)
     assert json.loads(row["evidence"]) == {"gap": 0.1, "rows": 5, "mature": True, "p": None}
+    assert decision_of(row) == decision
 
 
 def test_the_schemas_hold_every_field() -> None:
