@@ -17,6 +17,7 @@ from tests.properties import register
 
 if TYPE_CHECKING:
     from tests.redis_server import RedisServer
+    from tests.s3_server import S3Server
 
 register()
 
@@ -61,6 +62,24 @@ def redis_server(running_redis: RedisServer) -> RedisServer:
     """The same, with nothing in it yet; its `url` is what `SLUICE_ONLINE` would say."""
     running_redis.empty()
     return running_redis
+
+
+@pytest.fixture(scope="session")
+def running_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 service for all tests that ask for it; each keeps to keys that no other has. For integration tests."""
+    from tests.s3_server import s3_server
+
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def s3(running_s3: S3Server) -> Iterator[S3Server]:
+    """The same, and the environment names it."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in running_s3.environment.items():
+            environment.setenv(name, value)
+        yield running_s3
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -22,6 +22,7 @@ from sluice.declare.streams import Stream, position
 from sluice.engine.asof import Lookup, Lookups, encode_table
 from sluice.errors import DataError
 from sluice.lake.properties import properties
+from sluice.lake.storage import options
 from sluice.lake.tables import Lake
 from sluice.lake.typing import silver_type
 
@@ -104,7 +105,12 @@ def _write(
     commit = deltalake.CommitProperties(custom_metadata=dict(told), max_commit_retries=0)
     if held is None:
         deltalake.write_deltalake(
-            lake.uri(name), rows, mode="error", configuration=properties(name), commit_properties=commit
+            lake.uri(name),
+            rows,
+            mode="error",
+            configuration=properties(name),
+            storage_options=options(lake.uri(name)),
+            commit_properties=commit,
         )
         return 0, True
     version = int(held.version())

@@ -35,7 +35,8 @@ from sluice.lake.contract import silver_schema
 from sluice.lake.daily import days_of, grown_rows
 from sluice.lake.files import handed_over, write_parquet
 from sluice.lake.pieces import Piece, Rows
-from sluice.lake.plan import Plan, Source, below
+from sluice.lake.plan import Plan, Source
+from sluice.lake.storage import below
 
 
 def deal(plan: Plan, source: Source) -> None:

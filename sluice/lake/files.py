@@ -16,6 +16,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from sluice.errors import DataError, Outage, UserError
+from sluice.lake.storage import options, place
 
 _ROW_GROUP = 65_536
 _LONGEST = 128
@@ -24,7 +25,7 @@ _LONGEST = 128
 
 def staged_files(table_uri: str, folder: str) -> tuple[list[AddAction], pa.Schema | None]:
     """The parquet files of a folder below a table that hold rows, and their schema; None when nothing was written."""
-    filesystem, root = _place(f"{table_uri}/{folder}")
+    filesystem, root = place(f"{table_uri}/{folder}")
     selector = pyarrow.fs.FileSelector(root, allow_not_found=True)
     found = [info for info in filesystem.get_file_info(selector) if info.base_name.endswith(".parquet")]
     read = [(info, pq.ParquetFile(filesystem.open_input_file(info.path))) for info in found]
@@ -36,7 +37,7 @@ def write_parquet(
     uri: str, tables: Iterable[pa.Table], schema: pa.Schema, *, repeated: Sequence[str] | None = None
 ) -> None:
     """Write tables of one schema as a parquet file; values of the `repeated` columns are kept in a dictionary."""
-    filesystem, path = _place(uri)
+    filesystem, path = place(uri)
     filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     # numbers hardly repeat: a dictionary of them would be made and thrown away
     if repeated is None:
@@ -62,13 +63,13 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 def read_file(uri: str) -> pa.Table:
     """A parquet file as a table."""
-    filesystem, path = _place(uri)
+    filesystem, path = place(uri)
     return pq.read_table(path, filesystem=filesystem)
 
 
 def hand_over(uri: str, table: pa.Table) -> None:
     """Write what one task leaves for another: an Arrow file, which costs hardly more than its bytes."""
-    filesystem, path = _place(uri)
+    filesystem, path = place(uri)
     filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     with filesystem.open_output_stream(path) as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
@@ -81,7 +82,7 @@ def handed_over(
 
     Only some columns, or rows of a `time` from a moment on and before another, file by file.
     """
-    filesystem, root = _place(uri)
+    filesystem, root = place(uri)
     found = filesystem.get_file_info(pyarrow.fs.FileSelector(root, allow_not_found=True))
     paths = sorted(info.path for info in found if info.base_name.endswith(".arrow"))
     tables = [_within(_arrow_file(filesystem, path, columns), since, before) for path in paths]
@@ -108,7 +109,7 @@ def _within(table: pa.Table, since: int | None, before: int | None) -> pa.Table:
 
 def remove(uri: str) -> None:
     """Remove a file, or a folder with all that is in it; one that is not there is no matter."""
-    filesystem, root = _place(uri)
+    filesystem, root = place(uri)
     kind = filesystem.get_file_info(root).type
     if kind == pyarrow.fs.FileType.Directory:
         filesystem.delete_dir(root)
@@ -147,6 +148,7 @@ def create_table(
         actions,
         mode="error",
         configuration=configuration,
+        storage_options=options(uri),
         # a creation that is tried again would append, whoever was faster and whatever it marked
         commit_properties=deltalake.CommitProperties(app_transactions=marks, max_commit_retries=0),
     )
@@ -198,13 +200,6 @@ def exchange_files(
         # what is removed was read at this version: a commit in between is judged anew
         commit_properties=deltalake.CommitProperties(app_transactions=marks, max_commit_retries=0),
     )
-
-
-def _place(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    if "://" not in uri:
-        return pyarrow.fs.LocalFileSystem(), str(Path(uri).absolute())
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(uri)
-    return filesystem, str(path)
 
 
 def _widen(held: deltalake.DeltaTable, wanted: deltalake.Schema) -> None:

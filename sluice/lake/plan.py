@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pyarrow.fs
-
 from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED, EVENT_TIME, KnowledgeTime
 from sluice.declare.pipeline import Pipeline, hash_of
 from sluice.declare.views import Windows
+from sluice.lake.storage import below
 from sluice.lake.tables import Lake
 from sluice.version import code_version
 
@@ -131,9 +130,3 @@ def sources(plan: Plan) -> tuple[list[Source], int]:
             mine = [(stream.name, silver.table_uri, file.path, batches) for file in files]
             found += [Source(len(found) + index, *one) for index, one in enumerate(mine)]
     return found, sum(row["accepted"] for row in published)
-
-
-def below(table: str) -> pyarrow.fs.FileSystem:
-    """A file system whose paths are those below a table."""
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(table)
-    return pyarrow.fs.SubTreeFileSystem(path, filesystem)

@@ -26,11 +26,11 @@ from typing import Any, TypeVar
 import deltalake
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.fs
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from sluice.errors import DataError, Outage
 from sluice.lake.properties import properties
+from sluice.lake.storage import below, options
 
 BATCHED = ("silver/", "quarantine/", "conflicts/", "late/")
 """Tables whose rows belong to a batch and are visible with it."""
@@ -55,7 +55,7 @@ class Lake:
         if version == -1:
             return None
         try:
-            return deltalake.DeltaTable(self.uri(table), version=version)
+            return deltalake.DeltaTable(self.uri(table), version=version, storage_options=options(self.uri(table)))
         except TableNotFoundError:
             return None
 
@@ -170,9 +170,7 @@ class Lake:
 
     def dataset(self, found: deltalake.DeltaTable, schema: pa.Schema | None = None) -> ds.Dataset:
         """The rows of a table, with null in columns of `schema` that it does not have."""
-        # Arrow's own file system: with the one that delta-rs brings, processes abort at their end more often than not
-        filesystem, path = pyarrow.fs.FileSystem.from_uri(found.table_uri)
-        return found.to_pyarrow_dataset(filesystem=pyarrow.fs.SubTreeFileSystem(path, filesystem), schema=schema)
+        return found.to_pyarrow_dataset(filesystem=below(found.table_uri), schema=schema)
 
     def published(self, stream: str | None = None) -> list[dict[str, Any]]:
         """The batches that readers may see, oldest first."""
@@ -217,6 +215,7 @@ class Lake:
                 rows,
                 mode="error",
                 configuration=properties(table),
+                storage_options=options(self.uri(table)),
                 commit_properties=commit(max_commit_retries=0),
             )
         else:

@@ -60,9 +60,10 @@ def returned(number: int, **changes: Any) -> dict[str, Any]:
 class Shop:
     """A lake of its own, and how things are delivered to it."""
 
-    def __init__(self, folder: Path, workers: Workers | None = None) -> None:
+    def __init__(self, folder: Path, workers: Workers | None = None, lake: str | None = None) -> None:
         self.folder, self.workers = folder, workers or Here()
-        self.lake = Lake(str(folder / "lake"), "shop")
+        self.uri = lake or str(folder / "lake")
+        self.lake = Lake(self.uri, "shop")
         self._offsets: dict[tuple[str, int], int] = {}
 
     def file(self, name: str, rows: list[dict[str, Any]]) -> Path:
@@ -84,7 +85,7 @@ class Shop:
             for name, content in files
         ]
         try:
-            ingest(self.workers, Delivery(str(FILE), str(self.folder / "lake"), batch, at, files=paths, **how))
+            ingest(self.workers, Delivery(str(FILE), self.uri, batch, at, files=paths, **how))
         except GateStopped as stopped:
             return stopped
         return None

@@ -21,6 +21,7 @@ from sluice.lake.publish import recover
 from sluice.lake.workers import Here
 from spark_jobs.ingest import ingest
 from spark_jobs.workers import SparkWorkers
+from tests.s3_server import BUCKET, S3Server
 from tests.spark_jobs.deliveries import AT, FILE, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
@@ -33,8 +34,8 @@ R = TypeVar("R")
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[SparkWorkers]:
-    """Workers that always work on Spark, on one session."""
+def spark(s3: S3Server) -> Iterator[SparkWorkers]:
+    """Workers that always work on Spark, on one session; they find the S3 service in the environment."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         environment.setenv("PYSPARK_PYTHON", sys.executable)
@@ -64,6 +65,19 @@ def test_spark_and_one_process_leave_the_same(tmp_path: Path, spark: SparkWorker
     for shop in shops:
         shop.folder.mkdir()
     assert story(shops[0]) == story(shops[1])
+
+
+def test_a_lake_in_a_bucket_holds_what_one_in_a_folder_holds(tmp_path: Path, spark: SparkWorkers, s3: S3Server) -> None:
+    """By workers of their own processes, too: they find the service as the job does."""
+    lakes = {name: f"s3://{BUCKET}/{tmp_path.name}-{name}" for name in ("spark", "here")} | {"folder": None}
+    shops = [Shop(tmp_path / name, spark if name == "spark" else Here(), lake) for name, lake in lakes.items()]
+    for shop in shops:
+        shop.folder.mkdir()
+    spread, alone, folder = [story(shop) for shop in shops]
+    assert spread == alone == folder
+    assert s3.keys(f"{tmp_path.name}-here/shop/silver/")
+    # an S3 service has no folders; Arrow marks them by empty keys
+    assert [key for key in s3.keys(f"{tmp_path.name}-here/shop/work/") if not key.endswith("/")] == []
 
 
 def test_the_results_come_in_the_order_of_the_work_however_much_there_is(spark: SparkWorkers) -> None:

@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.fs
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from feast import FileSource
 from feast.data_format import DeltaFormat
 from feast.feature_view import DUMMY_ENTITY_ID
 
 from sluice.errors import DataError, UserError
+from sluice.lake.storage import below, options
 
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
@@ -143,11 +143,9 @@ def _between(field: pa.Field, first: int | None, last: int | None) -> ds.Express
 
 
 def _delta(place: str) -> ds.Dataset:
-    table = deltalake.DeltaTable(place)
-    # Arrow's own file system, as in the lake: with delta-rs's, processes abort at their end
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(table.table_uri)
+    table = deltalake.DeltaTable(place, storage_options=options(place))
     try:
-        dataset = table.to_pyarrow_dataset(filesystem=pyarrow.fs.SubTreeFileSystem(path, filesystem))
+        dataset = table.to_pyarrow_dataset(filesystem=below(table.table_uri))
     except DeltaError as error:
         raise DataError(
             f"the table uses what Arrow does not read: {error}",

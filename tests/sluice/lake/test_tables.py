@@ -17,6 +17,7 @@ from deltalake.exceptions import DeltaError
 
 from sluice.errors import DataError, Outage
 from sluice.lake.publish import BATCHES
+from sluice.lake.storage import options
 from sluice.lake.tables import Lake
 
 pytestmark = pytest.mark.unit
@@ -119,7 +120,7 @@ def test_other_tables_are_read_whole_and_as_of_a_version(lake: Lake) -> None:
 
 def test_any_delta_reader_reads_the_same_files(lake: Lake) -> None:
     lake.append("predictions", NUMBERS)
-    assert DeltaTable(lake.uri("predictions")).count() == 2
+    assert DeltaTable(lake.uri("predictions"), storage_options=options(lake.root)).count() == 2
 
 
 def test_a_marked_append_happens_once(lake: Lake) -> None:

@@ -1,0 +1,95 @@
+"""A lake in a bucket is a lake: what holds of tables in a folder holds there, and of two writers one wins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from botocore.exceptions import ClientError
+
+from sluice.lake.tables import Lake
+from tests.s3_server import BUCKET, S3Server
+from tests.sluice.lake import test_bronze, test_files, test_publish, test_tables
+
+pytestmark = pytest.mark.integration
+
+HELD = {
+    name: test
+    for suite in (test_tables, test_files, test_publish, test_bronze)
+    for name, test in vars(suite).items()
+    if name.startswith("test_")
+}
+"""The tests of a lake in a folder."""
+IN_A_FOLDER = (
+    "test_a_version_that_others_name_can_be_read_for_ever",
+    "test_of_other_tables_only_the_newest_versions_stay",
+)
+"""They make files older than they are."""
+globals().update({name: test for name, test in HELD.items() if name not in IN_A_FOLDER})
+
+WRITER = """
+import sys
+import pyarrow as pa
+from sluice.errors import Outage
+from sluice.lake.tables import Lake
+
+uri, me = sys.argv[1:]
+lake = Lake(uri, "shop")
+for number in range(8):
+    lake.append("appended", pa.table({"by": [me], "n": [number]}), once=f"{me}:{number}")
+    try:
+        lake.append_moving("moved", pa.table({"by": [me]}), "turn", lake.reached_by("moved", "turn"), number)
+    except Outage:
+        continue
+"""
+
+
+@pytest.fixture
+def lake(s3: S3Server) -> Lake:
+    """A lake of its own in the bucket, in place of the folder's."""
+    return Lake(f"s3://{BUCKET}/{uuid.uuid4().hex}", "shop")
+
+
+def test_no_suite_is_hidden_by_another(s3: S3Server) -> None:
+    suites = (test_tables, test_files, test_publish, test_bronze)
+    assert len(HELD) == sum(name.startswith("test_") for suite in suites for name in vars(suite)) > 30
+
+
+def test_the_service_lets_one_of_two_create_a_key(s3: S3Server) -> None:
+    """What commits rely on; a service that does not know it would lose one of two commits without a word."""
+    client, key = s3.client(), uuid.uuid4().hex
+    client.put_object(Bucket=BUCKET, Key=key, Body=b"first", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"second", IfNoneMatch="*")
+
+
+def test_two_processes_that_write_at_once_lose_nothing_and_double_nothing(lake: Lake) -> None:
+    uri = lake.root.removesuffix("/shop")
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, uri, name], env=dict(os.environ)) for name in ("one", "two")
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    found = sorted((row["by"], row["n"]) for row in lake.rows("appended"))
+    assert found == [(name, number) for name in ("one", "two") for number in range(8)]
+    assert lake.version("appended") == 15
+    assert lake.count("moved") == lake.version("moved") + 1
+
+
+def test_a_process_that_used_a_bucket_ends_in_peace(lake: Lake) -> None:
+    lake.append("x", pa.table({"n": [1, 2]}))
+    uri = lake.root.removesuffix("/shop")
+    script = f"from sluice.lake.tables import Lake; print(len(Lake({uri!r}, 'shop').read('x')))"
+    for _ in range(3):
+        ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        assert (ended.returncode, ended.stdout) == (0, "2\n"), ended.stderr
+
+
+def test_nothing_is_written_outside_the_bucket(lake: Lake, s3: S3Server, tmp_path: Path) -> None:
+    lake.append("x", pa.table({"n": [1]}))
+    assert any(key.endswith(".parquet") for key in s3.keys(f"{lake.root.partition(BUCKET + '/')[2]}/x/"))
+    assert list(tmp_path.iterdir()) == []
