@@ -6,8 +6,10 @@ import pyarrow.dataset as ds
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
+from flows.events import STOPPED, tell
 from flows.place import Place, moment, place
 from flows.submit import submit
+from sluice.errors import GateStopped
 from sluice.stream.archive import wait_until_archived
 
 
@@ -21,12 +23,16 @@ def ingest(
 ) -> str:
     """Bring files (stream, path) into history, or without files what the archive wrote since the last batch.
 
-    A gate that stops the batch fails the run; the verdict is the run's artifact either way. Returns the batch's name.
+    A gate that stops the batch fails the run, and the event `sluice.gate.stopped` goes out; the verdict is the run's
+    artifact either way. Returns the batch's name.
     """
     here, now = place(pipeline), moment(at)
     name = batch or f"archived-{now}"
     try:
         land_and_judge(here.reference, name, now, files or [], renamed or {})
+    except GateStopped as stopped:
+        tell(here, STOPPED, f"{name}:{now}", {"batch": name, "at": now, "verdict": str(stopped)})
+        raise
     finally:
         show_verdict(here, name, now)
     return name

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import pyarrow.dataset as ds
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.events import emit_event
 
 from flows.champions import Champion, champions, history_of
+from flows.events import RETRAIN, tell
 from flows.ingest import ingest, wait_for_archive
 from flows.place import Place, moment, place
 from sluice.decisions import Action, Decision
@@ -165,13 +164,7 @@ def announce(here: Place, decisions: Sequence[Decision], at: int) -> None:
     """Emit one event that names every segment to retrain."""
     segments = [decision.segment for decision in decisions if decision.action is Action.RETRAIN]
     if segments:
-        emit_event(
-            event="sluice.decision.retrain",
-            resource={"prefect.resource.id": f"sluice.pipeline.{here.pipeline.name}"},
-            payload={"pipeline": here.reference, "segments": ",".join(segments), "at": at},
-            # the same event however often it is told: Prefect keeps one of an id
-            id=uuid5(NAMESPACE_URL, f"sluice:{here.lake.root}:{once(at)}:retrain"),
-        )
+        tell(here, RETRAIN, once(at), {"segments": ",".join(segments), "at": at})
 
 
 def reference_of(here: Place, champion: Champion) -> tuple[list[Any], list[Any]]:

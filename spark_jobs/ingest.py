@@ -4,9 +4,9 @@
         --file transactions=/in/a.parquet --file chargebacks=/in/b.parquet
     spark-submit spark_jobs/ingest.py … --from-bronze             what the archive has written since the last batch
     spark-submit spark_jobs/ingest.py … --rename transactions:amount=total        a batch that was stopped, repaired
-    spark-submit spark_jobs/ingest.py … --waive transactions:freshness            … or let through by a person
 
 A batch stands for one delivery of each stream. Running it again completes what a crash left, and adds nothing twice.
+What a person lets through a gate is granted by `sluice gates waive`, and the batch is ingested again.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from sluice.declare.streams import Stream
 from sluice.errors import GateStopped, UserError
 from sluice.lake.bronze import land_files
 from sluice.lake.delivery import Delivery
-from sluice.lake.gates import judge, waive
+from sluice.lake.gates import judge
 from sluice.lake.judging import judged
 from sluice.lake.publish import publish, record_verdict, recover
+from sluice.lake.waivers import holding, waive
 from sluice.lake.workers import Workers
 from spark_jobs import arguments
 from spark_jobs.arguments import run
@@ -67,7 +68,8 @@ def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, lande
         if not found.batch.rows and not landed:
             return []
         asked = dataclasses.replace(gates, min_rows=0) if delivery.from_bronze else gates
-        findings = waive(judge(stream, asked, found.evidence, delivery.at), stream, delivery.waived)
+        held = holding(lake, stream.name, delivery.batch, delivery.at)
+        findings = waive(judge(stream, asked, found.evidence, delivery.at), held)
         stopped = record_verdict(lake, found.batch, findings) is Verdict.STOP
         if delivery.from_bronze or not stopped:
             publish(lake, found.batch, found.staged, turn=turn)
@@ -99,7 +101,8 @@ def _stopped(delivery: Delivery, stops: Sequence[str]) -> GateStopped:
         next_step = "the events are history all the same; see to their source before anything is derived from them"
     else:
         next_step = (
-            "ingest it again once its cause is mended (--rename, --waive), or deliver it mended as another batch"
+            "ingest it again once its cause is mended (--rename) or a person lets it pass (sluice gates waive), "
+            "or deliver it mended as another batch"
         )
     return GateStopped("; ".join(stops), where=f"batch {delivery.batch!r}", next_step=next_step)
 
@@ -121,9 +124,6 @@ def _arguments() -> Delivery:
     parser.add_argument(
         "--rename", action="append", default=[], metavar="STREAM:COLUMN=NAME", help="a column's name in this delivery"
     )
-    parser.add_argument(
-        "--waive", action="append", default=[], metavar="STREAM:GATE", help="let this batch pass a gate that stops it"
-    )
     given = parser.parse_args()
     files = [_pair(text, "=", "--file") for text in given.file]
     return Delivery(
@@ -134,7 +134,6 @@ def _arguments() -> Delivery:
         files=[(stream, Path(path)) for stream, path in files],
         from_bronze=given.from_bronze,
         renamed=_renamed(given.rename),
-        waived=frozenset(_pair(text, ":", "--waive") for text in given.waive),
     )
 
 

@@ -39,6 +39,9 @@ COMMANDS = {
         "sluice.cli.services:env", 'Print the environment that the engines need, for `eval "$(sluice env)"`.'
     ),
     "stream": Command("sluice.cli.stream:stream", "Create a pipeline's topics; fold them; archive them."),
+    "gates": Command(
+        "sluice.cli.gates:gates", "Show what the gates found of the batches; let a batch pass a gate that stops it."
+    ),
     "tables": Command(
         "sluice.cli.tables:tables",
         "Load the tables that a pipeline looks things up in; make a calendar of holidays; show them.",

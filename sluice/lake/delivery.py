@@ -10,7 +10,6 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.errors import UserError
-from sluice.lake.gates import GATES
 from sluice.lake.tables import Lake
 
 
@@ -28,8 +27,6 @@ class Delivery:
     from_bronze: bool = False
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By stream: declared column → its name in this delivery."""
-    waived: frozenset[tuple[str, str]] = frozenset()
-    """(stream, gate) whose stop a person has waived for this batch."""
     rows_per_task: int = 250_000
     """Rows that one task holds in memory, and about how many a file of silver gets."""
 
@@ -53,11 +50,8 @@ class Delivery:
             raise UserError("a batch has a name", where="--batch")
         if self.from_bronze and self.files:
             raise UserError("files and the archive are two deliveries", where=f"batch {self.batch!r}")
-        for name in [*(name for name, _ in self.files), *self.renamed, *(name for name, _ in self.waived)]:
+        for name in [*(name for name, _ in self.files), *self.renamed]:
             pipeline.stream(name)
-        for _, gate in self.waived:
-            if gate not in GATES:
-                raise UserError.unknown("gate", gate, GATES, where="waived")
         for name, columns in self.renamed.items():
             for column in columns:
                 _check_column(pipeline.stream(name), column)

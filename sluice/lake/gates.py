@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sluice.clock import rfc3339
 from sluice.decisions import Finding, Verdict
@@ -37,16 +37,6 @@ def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> lis
         _refused(gates, evidence),
         _fresh(stream, gates, evidence, at),
         _orphans(gates, evidence),
-    ]
-
-
-def waive(findings: Sequence[Finding], stream: Stream, waived: Collection[tuple[str, str]]) -> list[Finding]:
-    """The findings, where a person has waived (stream, rule) with a warning in place of the stop."""
-    return [
-        replace(finding, verdict=Verdict.WARN, message=f"waived: {finding.message}")
-        if finding.verdict is Verdict.STOP and (stream.name, finding.rule) in waived
-        else finding
-        for finding in findings
     ]
 
 

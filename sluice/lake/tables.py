@@ -5,6 +5,7 @@
     quarantine/<stream>  refused rows with rule and value         late/<stream>  rows that came late
     conflicts/<stream>   two payloads for one version of an event: which hash stands, which was dropped
     verdicts             what the gates found of every batch      batches        the batches that readers may see
+    waivers              who lets which gate's stop pass, why, and until when
     publications         what is being published: written before the first of those tables, completed after a crash
     asof/<table>         slowly changing tables that vectors look things up in; every load is a version
     rows/<view>          what the windows of a view count, in buckets of the entity      backfills  what each was of

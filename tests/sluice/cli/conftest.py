@@ -44,6 +44,14 @@ class Loop:
         """The rows of a part of the report that have these values."""
         return [row for row in self.report[name] if all(row[key] == value for key, value in those.items())]
 
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The events of a name that the Prefect server was told of."""
+        wanted = {"filter": {"event": {"name": [name]}}}
+        answer = httpx.post(f"{settings().prefect_api}/events/filter", json=wanted, timeout=30, trust_env=False)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["events"]
+        return found
+
     def ask_prefect(self, what: str, **body: Any) -> list[dict[str, Any]]:
         """What the Prefect server says, as its UI shows it."""
         answer = httpx.post(f"{settings().prefect_api}/{what}/filter", json=body, timeout=30, trust_env=False)

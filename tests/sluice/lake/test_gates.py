@@ -11,7 +11,7 @@ from sluice.declare.columns import Key
 from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
 from sluice.lake.gates import GATES as NAMES
-from sluice.lake.gates import BatchEvidence, judge, waive
+from sluice.lake.gates import BatchEvidence, judge
 
 pytestmark = pytest.mark.unit
 
@@ -99,15 +99,3 @@ def test_orphans_stop_above_their_share(orphans: int, verdict: Verdict) -> None:
 
 def test_a_stream_without_foreign_keys_has_no_orphans() -> None:
     assert found("foreign_keys", foreign_keys=0).verdict is Verdict.PASS
-
-
-def test_a_waived_stop_is_a_warning_that_says_so_and_waives_nothing_else() -> None:
-    findings = judge(STREAM, GATES, evidence(rows=1, orphans=3, newest=0), AT)
-    waived = waive(findings, STREAM, {("s", "count"), ("other", "foreign_keys"), ("s", "quarantined")})
-    assert {one.rule: one.verdict for one in waived} == {
-        "count": Verdict.WARN,
-        "quarantined": Verdict.PASS,
-        "freshness": Verdict.STOP,
-        "foreign_keys": Verdict.STOP,
-    }
-    assert waived[0].message == "waived: 1 rows, at least 100 expected"

@@ -64,6 +64,8 @@ def test_a_gate_stopped_a_delivery_its_run_failed_with_the_verdict_and_it_was_re
     verdicts = loop.ask_prefect("artifacts", artifacts={"key": {"any_": ["verdict"]}})
     shown = [row for artifact in verdicts if artifact["flow_run_id"] == failed[0]["id"] for row in _table(artifact)]
     assert "stop" in {row["verdict"] for row in shown}
+    (told,) = loop.events("sluice.gate.stopped")
+    assert (told["payload"]["pipeline"], told["payload"]["batch"]) == ("fraud", "last-day")
 
 
 def test_drift_was_seen_decided_upon_and_retrained_by_the_event_of_the_decision(loop: Loop) -> None:
