@@ -11,7 +11,7 @@ import pytest
 from sluice.lake.tables import Lake
 from tests.sluice.cli.conftest import Loop
 
-pytestmark = [pytest.mark.scenario, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.scenario, pytest.mark.timeout(1500)]
 
 LEFT = ("audits", "drift", "performance", "decisions")
 
