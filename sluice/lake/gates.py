@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sluice.clock import rfc3339
 from sluice.decisions import Finding, Verdict
@@ -11,7 +11,9 @@ from sluice.declare.durations import duration_text
 from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
 
-GATES = ("count", "quarantined", "freshness", "foreign_keys")
+_NAMED = 8
+"""Columns that nobody declared are named up to so many, the most frequent first."""
+GATES = ("count", "quarantined", "columns", "freshness", "foreign_keys")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class BatchEvidence:
     """Foreign keys without a parent in history or in the same delivery."""
     examples: Sequence[str] = ()
     """What was refused most, in words."""
+    puts: int = 0
+    """Rows that put an event, as far as they can be read."""
+    undeclared: Mapping[str, int] = field(default_factory=dict)
+    """Columns of theirs that nobody declared, and how many rows have each."""
+    absent: Sequence[str] = ()
+    """Declared columns that none of them has, by their names in the delivery."""
 
 
 def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> list[Finding]:
@@ -35,6 +43,7 @@ def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> lis
     return [
         _count(gates, evidence),
         _refused(gates, evidence),
+        _columns(evidence),
         _fresh(stream, gates, evidence, at),
         _orphans(gates, evidence),
     ]
@@ -55,6 +64,20 @@ def _refused(gates: Gates, evidence: BatchEvidence) -> Finding:
     if evidence.examples:
         message += f"; {'; '.join(evidence.examples)}"
     return Finding("quarantined", verdict, message, {"share": share, "most": gates.max_quarantined})
+
+
+def _columns(evidence: BatchEvidence) -> Finding:
+    """A column more or less is told: rows are judged by the columns that they need, whatever else changes."""
+    often = sorted(evidence.undeclared, key=lambda name: (-evidence.undeclared[name], name))
+    more = [f"{name!r} (in {evidence.undeclared[name] / evidence.puts:.2%} of the rows)" for name in often[:_NAMED]]
+    others = f" and {len(often) - _NAMED:,} more" if len(often) > _NAMED else ""
+    told = [f"nobody declared {', '.join(more)}{others}"] if more else []
+    if evidence.absent and evidence.puts:
+        told.append(f"no row has {', '.join(map(repr, evidence.absent))}")
+    verdict = Verdict.WARN if told else Verdict.PASS
+    found: dict[str, float | int | str | None] = {"undeclared": ", ".join(often[:_NAMED])}
+    found["absent"] = ", ".join(evidence.absent) if evidence.puts else ""
+    return Finding("columns", verdict, "; ".join(told) or "those that are declared", found)
 
 
 def _fresh(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> Finding:

@@ -100,7 +100,8 @@ def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Jud
         for index, mine in again:
             if mine is not None:
                 remove(plan.file("silver", index))
-        yield _judged(plan, checked, evidence(checked, delay=_ahead(pipeline, stream, delivery)), marks, late)
+        found = evidence(delivery.contract(stream.name), checked, delay=_ahead(pipeline, stream, delivery))
+        yield _judged(plan, checked, found, marks, late)
     finally:
         remove(plan.work())
 

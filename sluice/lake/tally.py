@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +15,12 @@ import pyarrow.dataset as ds
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Mask, integers
 from sluice.lake.contract import Checked
+from sluice.lake.control import CONTROL
 from sluice.lake.gates import BatchEvidence
 from sluice.lake.tables import Lake
 
 _EXAMPLES = 3
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Tally:
     orphans: int
     """Those whose parent is not in published history."""
     late: int
+    columns: Mapping[str, int]
+    puts: int
 
 
 def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: Checked) -> Tally:
@@ -58,6 +63,8 @@ def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: C
         linked=linked,
         orphans=orphans,
         late=int(late(contract, accepted).sum()),
+        columns=checked.columns,
+        puts=checked.puts,
     )
 
 
@@ -67,8 +74,10 @@ def late(contract: Stream, accepted: pa.Table) -> Mask:
     return np.asarray(known - time > contract.micros("late_after"), bool)
 
 
-def evidence(tallies: Sequence[Tally], *, delay: int) -> BatchEvidence:
+def evidence(contract: Stream, tallies: Sequence[Tally], *, delay: int) -> BatchEvidence:
     """All slices together, for the gates; `delay` is how much later than its event a row is told."""
+    columns = _sums(one.columns for one in tallies)
+    declared = [contract.source(name) for name in contract.all_columns]
     refused = _sums(one.refused for one in tallies)
     by_rule: Counter[str] = Counter()
     for (rule, _, _), count in refused.items():
@@ -84,6 +93,9 @@ def evidence(tallies: Sequence[Tally], *, delay: int) -> BatchEvidence:
         foreign_keys=sum(one.linked for one in tallies),
         orphans=sum(one.orphans for one in tallies),
         examples=[_in_words(key, examples[key]) for key, _ in refused.most_common(_EXAMPLES)],
+        puts=sum(one.puts for one in tallies),
+        undeclared={name: count for name, count in columns.items() if name not in {*declared, *CONTROL}},
+        absent=[name for name in declared if name not in columns],
     )
 
 
@@ -113,8 +125,8 @@ def _greatest(rows: pa.Table, source: str, partition: str, value: str) -> dict[s
     return {f"{row[source]}/{row[partition]}": row[f"{value}_max"] for row in groups.to_pylist()}
 
 
-def _sums(counts: Iterable[Mapping[tuple[str, str, str], int]]) -> Counter[tuple[str, str, str]]:
-    total: Counter[tuple[str, str, str]] = Counter()
+def _sums(counts: Iterable[Mapping[K, int]]) -> Counter[K]:
+    total: Counter[K] = Counter()
     for one in counts:
         total.update(one)
     return total

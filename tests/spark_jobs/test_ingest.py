@@ -153,6 +153,41 @@ def test_a_schema_break_stops_the_batch_and_a_rename_repairs_it(shop: Shop) -> N
     assert json.loads(shop.lake.published("orders")[0]["renamed"]) == {"amount": "total"}
 
 
+def columns(shop: Shop, batch: str) -> tuple[str, str]:
+    """What the gate `columns` found of a batch of orders."""
+    row = next(row for row in shop.lake.rows("verdicts") if (row["batch"], row["rule"]) == (batch, "columns"))
+    return row["verdict"], row["message"]
+
+
+def test_a_column_more_and_a_nullable_one_less_are_told_by_name(shop: Shop) -> None:
+    def without_gift(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in row.items() if name != "gift"}
+
+    assert shop.deliver("a", orders=orders(1, 4)) is None
+    assert shop.deliver("b", orders=[order(n, loyalty="gold") for n in range(5, 9)]) is None
+    assert shop.deliver("c", orders=[without_gift(order(n)) for n in range(9, 13)]) is None
+    gone = {"order_id": 1, "ordered_at": "2026-01-01 10:01:00", "_revision": 1, "_op": "delete"}
+    assert shop.deliver("d", orders=[gone, {**gone, "order_id": 2, "ordered_at": "2026-01-01 10:02:00"}]) is None
+    assert [columns(shop, name) for name in "abcd"] == [
+        ("pass", "those that are declared"),
+        ("warn", "nobody declared 'loyalty' (in 100.00% of the rows)"),
+        ("warn", "no row has 'gift'"),
+        ("pass", "those that are declared"),
+    ]
+
+
+def test_a_renamed_column_is_both_until_the_delivery_says_so(shop: Shop) -> None:
+    called = [{("present" if name == "gift" else name): value for name, value in row.items()} for row in orders(1, 4)]
+    assert shop.deliver("a", orders=called, renamed={"orders": {"gift": "present"}}) is None
+    assert columns(shop, "a") == ("pass", "those that are declared")
+    again = [{**row, "order_id": row["order_id"] + 10} for row in called]
+    assert shop.deliver("b", orders=again) is None
+    assert columns(shop, "b") == (
+        "warn",
+        "nobody declared 'present' (in 100.00% of the rows); no row has 'gift'",
+    )
+
+
 def test_a_stopped_batch_may_be_delivered_mended_as_another_and_stays_held(shop: Shop) -> None:
     shop.deliver("a", orders=[order(n, channel="phone") for n in range(1, 5)])
     assert shop.deliver("a-mended", orders=orders(1, 4)) is None

@@ -33,7 +33,9 @@ def found(rule: str, gates: Gates = GATES, **changes: Any) -> Finding:
 
 def test_every_rule_has_a_finding_also_when_it_passes() -> None:
     findings = judge(STREAM, GATES, evidence(), AT)
-    assert tuple(one.rule for one in findings) == NAMES == ("count", "quarantined", "freshness", "foreign_keys")
+    assert (
+        tuple(one.rule for one in findings) == NAMES == ("count", "quarantined", "columns", "freshness", "foreign_keys")
+    )
     assert {one.verdict for one in findings} == {Verdict.PASS}
 
 
@@ -90,6 +92,26 @@ def test_freshness_says_which_event_and_when() -> None:
 def test_freshness_passes_where_it_is_not_asked_and_where_nothing_is_accepted() -> None:
     assert found("freshness", Gates(fresh=False), newest=0).message == "not asked"
     assert found("freshness", newest=None).message == "no accepted row to date"
+
+
+def test_a_column_more_or_less_is_told_and_stops_nothing() -> None:
+    assert found("columns", puts=8).message == "those that are declared"
+    finding = found("columns", puts=8, undeclared={"loyalty": 8, "tip": 2}, absent=["key"])
+    assert (finding.verdict, finding.message) == (
+        Verdict.WARN,
+        "nobody declared 'loyalty' (in 100.00% of the rows), 'tip' (in 25.00% of the rows); no row has 'key'",
+    )
+    assert finding.evidence == {"undeclared": "loyalty, tip", "absent": "key"}
+
+
+def test_of_very_many_columns_the_most_frequent_are_named() -> None:
+    finding = found("columns", puts=100, undeclared={f"c{number:03}": 100 - number for number in range(100)})
+    assert finding.message.startswith("nobody declared 'c000' (in 100.00% of the rows), 'c001' (in 99.00% of the rows)")
+    assert finding.message.endswith("'c007' (in 93.00% of the rows) and 92 more")
+
+
+def test_a_batch_that_puts_nothing_has_all_columns() -> None:
+    assert found("columns", puts=0, absent=["id", "at", "key"]).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(("orphans", "verdict"), [(2, Verdict.PASS), (3, Verdict.STOP)])
