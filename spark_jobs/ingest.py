@@ -26,6 +26,7 @@ from sluice.lake.delivery import Delivery
 from sluice.lake.gates import judge
 from sluice.lake.judging import judged
 from sluice.lake.publish import publish, record_verdict, recover
+from sluice.lake.usual import usual
 from sluice.lake.waivers import holding, waive
 from sluice.lake.workers import Workers
 from spark_jobs import arguments
@@ -69,7 +70,8 @@ def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, lande
             return []
         asked = dataclasses.replace(gates, min_rows=0) if delivery.from_bronze else gates
         held = holding(lake, stream.name, delivery.batch, delivery.at)
-        findings = waive(judge(stream, asked, found.evidence, delivery.at), held)
+        before = usual(lake, stream.name)
+        findings = waive(judge(stream, asked, found.evidence, before, delivery.at), held)
         stopped = record_verdict(lake, found.batch, findings) is Verdict.STOP
         if delivery.from_bronze or not stopped:
             publish(lake, found.batch, found.staged, turn=turn)

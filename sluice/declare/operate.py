@@ -25,6 +25,8 @@ class Gates:
     """The greatest share of rows that row rules may refuse."""
     max_orphans: float = 0.02
     """The greatest share of foreign keys without a parent."""
+    max_missing_rise: float = 0.1
+    """By how much the share of rows without a value of a nullable column may exceed that of the batches before."""
     fresh: bool = True
     """Whether the newest event must be younger than the stream's declared freshness at the batch's `at`."""
 
@@ -32,6 +34,7 @@ class Gates:
         check_fields(self, where="Gates")
         _share(self.max_quarantined, "Gates.max_quarantined")
         _share(self.max_orphans, "Gates.max_orphans")
+        _share(self.max_missing_rise, "Gates.max_missing_rise")
         _least(self.min_rows, 0, "Gates.min_rows")
 
 

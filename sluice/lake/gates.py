@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,10 +11,13 @@ from sluice.decisions import Finding, Verdict
 from sluice.declare.durations import duration_text
 from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
+from sluice.lake.usual import Usual
 
 _NAMED = 8
 """Columns that nobody declared are named up to so many, the most frequent first."""
-GATES = ("count", "quarantined", "columns", "freshness", "foreign_keys")
+_DEVIATIONS = 4
+"""A share of missing values has risen when chance would raise it so once in 30,000 batches."""
+GATES = ("count", "quarantined", "columns", "missing", "freshness", "foreign_keys")
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,19 @@ class BatchEvidence:
     """Columns of theirs that nobody declared, and how many rows have each."""
     absent: Sequence[str] = ()
     """Declared columns that none of them has, by their names in the delivery."""
+    entered: int = 0
+    """Accepted rows that put an event."""
+    nulls: Mapping[str, int] = field(default_factory=dict)
+    """How many of them have no value of each nullable column."""
 
 
-def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> list[Finding]:
-    """What every rule finds; the batch may be published unless one says stop."""
+def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, before: Usual, at: int) -> list[Finding]:
+    """What every rule finds; the batch may be published unless one says stop. `before` is what was usual so far."""
     return [
         _count(gates, evidence),
         _refused(gates, evidence),
         _columns(evidence),
+        _missing(gates, evidence, before),
         _fresh(stream, gates, evidence, at),
         _orphans(gates, evidence),
     ]
@@ -78,6 +87,25 @@ def _columns(evidence: BatchEvidence) -> Finding:
     found: dict[str, float | int | str | None] = {"undeclared": ", ".join(often[:_NAMED])}
     found["absent"] = ", ".join(evidence.absent) if evidence.puts else ""
     return Finding("columns", verdict, "; ".join(told) or "those that are declared", found)
+
+
+def _missing(gates: Gates, evidence: BatchEvidence, before: Usual) -> Finding:
+    """Nullable columns whose values are missing more often than before, by more than is allowed and than chance is."""
+    rows = evidence.entered
+    shares = {name: count / rows for name, count in evidence.nulls.items()} if rows else {}
+    risen = [
+        f"{name!r} is missing in {share:.2%} of the rows, in {usual:.2%} of those before"
+        for name, share in shares.items()
+        if (usual := before.missing.get(name)) is not None
+        and share - usual > gates.max_missing_rise
+        # of few rows many are without a value by chance; one more counts, as a share may have been 0 so far
+        and rows * (share - usual) > _DEVIATIONS * math.sqrt(rows * usual * (1 - usual) + 1)
+    ]
+    if risen:
+        message = f"{'; '.join(risen)}; at most {gates.max_missing_rise:.2%} more allowed"
+    else:
+        message = f"as in the {before.batches} batches before" if before.batches else "nothing to compare with yet"
+    return Finding("missing", Verdict.STOP if risen else Verdict.PASS, message, shares)
 
 
 def _fresh(stream: Stream, gates: Gates, evidence: BatchEvidence, at: int) -> Finding:

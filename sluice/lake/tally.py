@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Mask, integers
+from sluice.engine.versions import PUT
 from sluice.lake.contract import Checked
 from sluice.lake.control import CONTROL
 from sluice.lake.gates import BatchEvidence
@@ -44,12 +45,17 @@ class Tally:
     late: int
     columns: Mapping[str, int]
     puts: int
+    entered: int
+    """Accepted rows that put an event."""
+    nulls: Mapping[str, int]
+    """How many of them have no value of each nullable column."""
 
 
 def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: Checked) -> Tally:
     """Count one checked slice; `bronze` are its raw rows."""
     accepted = checked.accepted
     linked, orphans = _orphans(contract, lake, accepted)
+    entered = accepted.filter(pc.equal(accepted.column("_op"), PUT))
     refused = checked.rejected.group_by(["rule", "column", "allowed"]).aggregate([("value", "count"), ("value", "min")])
     groups = {(row["rule"], row["column"], row["allowed"]): row for row in refused.to_pylist()}
     return Tally(
@@ -65,6 +71,8 @@ def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: C
         late=int(late(contract, accepted).sum()),
         columns=checked.columns,
         puts=checked.puts,
+        entered=len(entered),
+        nulls={name: entered.column(name).null_count for name in _nullable(contract)},
     )
 
 
@@ -96,6 +104,8 @@ def evidence(contract: Stream, tallies: Sequence[Tally], *, delay: int) -> Batch
         puts=sum(one.puts for one in tallies),
         undeclared={name: count for name, count in columns.items() if name not in {*declared, *CONTROL}},
         absent=[name for name in declared if name not in columns],
+        entered=sum(one.entered for one in tallies),
+        nulls=dict(_sums(one.nulls for one in tallies)),
     )
 
 
@@ -106,6 +116,10 @@ def greatest(values: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for key, value in one.items():
             found[key] = max(value, found.get(key, value))
     return found
+
+
+def _nullable(contract: Stream) -> list[str]:
+    return [name for name, column in contract.columns.items() if column.nullable]
 
 
 def _orphans(contract: Stream, lake: Lake, accepted: pa.Table) -> tuple[int, int]:

@@ -176,6 +176,20 @@ def test_a_column_more_and_a_nullable_one_less_are_told_by_name(shop: Shop) -> N
     ]
 
 
+def test_values_that_go_missing_stop_the_batch_and_one_that_a_person_let_in_becomes_usual(shop: Shop) -> None:
+    for number in range(3):
+        assert shop.deliver(str(number), orders=orders(30 * number + 1, 30 * number + 30)) is None
+    empty = [order(number, gift=None) for number in range(101, 121)] + orders(121, 130)
+    told = "orders: missing: 'gift' is missing in 66.67% of the rows, in 0.00% of those before"
+    assert told in str(shop.deliver("3", orders=empty))
+    assert shop.accounts().held == 30
+    assert told in str(shop.deliver("4", orders=[{**row, "order_id": row["order_id"] + 100} for row in empty]))
+    shop.waive("orders:missing", "3")
+    assert shop.deliver("3") is None
+    few = [order(number, gift=None) for number in range(301, 308)] + orders(308, 330)
+    assert shop.deliver("5", orders=few) is None  # 23 % after 17 %
+
+
 def test_a_renamed_column_is_both_until_the_delivery_says_so(shop: Shop) -> None:
     called = [{("present" if name == "gift" else name): value for name, value in row.items()} for row in orders(1, 4)]
     assert shop.deliver("a", orders=called, renamed={"orders": {"gift": "present"}}) is None

@@ -106,7 +106,7 @@ CALLS: dict[Callable[..., Any], tuple[list[Any], dict[str, Any]]] = {
         {"views": [windows()], "label": FRAUD, "segment_by": "channel", "card": "customer_id", "gates": Gates()}
         | {"training": Training(), "rollout": Rollout(), "retraining": HybridRetraining()},
     ),
-    Gates: ([], {"min_rows": 1, "max_quarantined": 0.1, "max_orphans": 0.1, "fresh": True}),
+    Gates: ([], {"min_rows": 1, "max_quarantined": 0.1, "max_orphans": 0.1, "max_missing_rise": 0.1, "fresh": True}),
     Training: (
         [],
         {"history": "120d", "validation": "14d", "test": "14d", "hidden": (8,), "epochs": 1, "batch": 1, "seed": 1}

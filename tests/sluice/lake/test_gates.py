@@ -12,6 +12,7 @@ from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
 from sluice.lake.gates import GATES as NAMES
 from sluice.lake.gates import BatchEvidence, judge
+from sluice.lake.usual import Usual
 
 pytestmark = pytest.mark.unit
 
@@ -20,6 +21,7 @@ GATES = Gates(min_rows=100, max_quarantined=0.05, max_orphans=0.02)
 AT = 1_767_225_600_000_000
 """2026-01-01 00:00 UTC."""
 HOUR = 3_600_000_000
+BEFORE = Usual(3, {"gift": 0.1, "tip": 0.0})
 
 
 def evidence(**changes: Any) -> BatchEvidence:
@@ -28,13 +30,15 @@ def evidence(**changes: Any) -> BatchEvidence:
 
 
 def found(rule: str, gates: Gates = GATES, **changes: Any) -> Finding:
-    return next(one for one in judge(STREAM, gates, evidence(**changes), AT) if one.rule == rule)
+    return next(one for one in judge(STREAM, gates, evidence(**changes), BEFORE, AT) if one.rule == rule)
 
 
 def test_every_rule_has_a_finding_also_when_it_passes() -> None:
-    findings = judge(STREAM, GATES, evidence(), AT)
+    findings = judge(STREAM, GATES, evidence(), BEFORE, AT)
     assert (
-        tuple(one.rule for one in findings) == NAMES == ("count", "quarantined", "columns", "freshness", "foreign_keys")
+        tuple(one.rule for one in findings)
+        == NAMES
+        == ("count", "quarantined", "columns", "missing", "freshness", "foreign_keys")
     )
     assert {one.verdict for one in findings} == {Verdict.PASS}
 
@@ -112,6 +116,33 @@ def test_of_very_many_columns_the_most_frequent_are_named() -> None:
 
 def test_a_batch_that_puts_nothing_has_all_columns() -> None:
     assert found("columns", puts=0, absent=["id", "at", "key"]).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("rows", "nulls", "verdict"),
+    [
+        (1_000, {"gift": 200}, Verdict.PASS),  # a tenth more is allowed
+        (1_000, {"gift": 201}, Verdict.STOP),
+        (1_000, {"tip": 101}, Verdict.STOP),
+        (20, {"tip": 4}, Verdict.PASS),  # by chance
+        (20, {"tip": 5}, Verdict.STOP),
+        (1_000, {"new": 1_000}, Verdict.PASS),  # nobody knows what is usual
+        (0, {"gift": 0}, Verdict.PASS),
+    ],
+)
+def test_values_that_are_missing_more_often_than_before_stop(
+    rows: int, nulls: dict[str, int], verdict: Verdict
+) -> None:
+    assert found("missing", entered=rows, nulls=nulls).verdict is verdict
+
+
+def test_the_reader_learns_how_often_values_are_missing_and_were_before() -> None:
+    finding = found("missing", entered=100, nulls={"gift": 40, "tip": 1})
+    assert finding.message == (
+        "'gift' is missing in 40.00% of the rows, in 10.00% of those before; at most 10.00% more allowed"
+    )
+    assert finding.evidence == {"gift": 0.4, "tip": 0.01}
+    assert found("missing", entered=100, nulls={"gift": 10}).message == "as in the 3 batches before"
 
 
 @pytest.mark.parametrize(("orphans", "verdict"), [(2, Verdict.PASS), (3, Verdict.STOP)])
