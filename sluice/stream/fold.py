@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -62,10 +62,11 @@ class FoldConsumer:
                 if not records:
                     continue
                 try:
-                    known = replace(known, positions=self.fold(records, known.positions))
+                    sources = subscription.partitions
+                    known = replace(known, positions=self.fold(records, known.positions, sources))
                     watermark = self._tidying.due(known.positions.values())
                     if watermark is not None:
-                        forget_expired(self.pipeline, self.store, watermark)
+                        forget_expired(self.pipeline, self.store, watermark, standing(known.positions, sources))
                 except StoreDown as error:
                     logger.warning(
                         "%s\n  the fold waits, and goes on from the positions that the store then has", error
@@ -73,9 +74,14 @@ class FoldConsumer:
                     known = self._as_stored(known, stopped)
                     subscription.seek(known.offset)
 
-    def fold(self, records: Sequence[Record], positions: Mapping[Partition, Position]) -> dict[Partition, Position]:
-        """Fold records that follow the given positions; the positions afterwards."""
-        batch = micro_batch(self.pipeline, records, positions)
+    def fold(
+        self, records: Sequence[Record], positions: Mapping[Partition, Position], sources: Iterable[Partition] = ()
+    ) -> dict[Partition, Position]:
+        """Fold records that follow the given positions; the positions afterwards.
+
+        LostPartition when any of those, or of the other sources, has moved since.
+        """
+        batch = micro_batch(self.pipeline, records, positions, sources)
         fold(self.pipeline, self.store, batch)
         return {**positions, **batch.positions}
 
@@ -97,10 +103,17 @@ class FoldConsumer:
         return known
 
 
-def micro_batch(pipeline: Pipeline, records: Sequence[Record], positions: Mapping[Partition, Position]) -> MicroBatch:
+def micro_batch(
+    pipeline: Pipeline,
+    records: Sequence[Record],
+    positions: Mapping[Partition, Position],
+    sources: Iterable[Partition] = (),
+) -> MicroBatch:
     """Encoded events of records that passed the contract, with the watermark each was met with.
 
-    Records before a partition's position have had their effect and are left out; it moves past refused ones too.
+    Records before a partition's position have had their effect and are left out; it moves past refused ones too. Of all
+    `sources` that feed the store none may have moved, not only those of the batch: what it changes was computed beside
+    what the others had brought by then.
     """
     streams = {stream_topic(pipeline.name, stream.name): stream for stream in pipeline.streams}
     events: dict[str, list[pa.Table]] = {}
@@ -114,8 +127,13 @@ def micro_batch(pipeline: Pipeline, records: Sequence[Record], positions: Mappin
             events.setdefault(stream.name, []).append(encode(accepted, stream))
             moved[partition] = Position(waiting[-1].offset + 1, watermark)
     tables = {name: pa.concat_tables(parts) for name, parts in events.items()}
-    expected = {partition: positions[partition].offset if partition in positions else None for partition in moved}
-    return MicroBatch(tables, expected, moved)
+    return MicroBatch(tables, standing(positions, {*sources, *moved}) if moved else {}, moved)
+
+
+def standing(positions: Mapping[Partition, Position], sources: Iterable[Partition]) -> dict[Partition, int | None]:
+    """The offsets that partitions must still have when something is written: None for one of which nothing was read."""
+    places = {**dict.fromkeys(sources), **positions}
+    return {place: positions[place].offset if place in positions else None for place in places}
 
 
 def _accepted(stream: Stream, records: Sequence[Record], watermark: int | None) -> tuple[pa.Table, int | None]:

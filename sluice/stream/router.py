@@ -91,7 +91,7 @@ class Router:
 
     def take(self, records: Sequence[Record]) -> None:
         """Route records that follow what was routed; LostPartition when another owner has taken over."""
-        batch = micro_batch(self.pipeline, records, self._owned.positions)
+        batch = micro_batch(self.pipeline, records, self._owned.positions, self.sources)
         if not batch.positions:
             return
         dealt = deal(self.pipeline, self.store, batch.events, self._spread.shards)

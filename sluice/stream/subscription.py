@@ -72,6 +72,11 @@ class Subscription:
         for partition in sorted(self._consumer.assignment()):
             self._seek(partition, position)
 
+    @property
+    def partitions(self) -> list[Partition]:
+        """What is read."""
+        return [(partition.topic, partition.partition) for partition in self._consumer.assignment()]
+
     def ends(self) -> dict[Partition, int]:
         """The offset after the last record of every partition."""
         with answering(self._bootstrap):

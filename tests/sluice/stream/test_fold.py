@@ -193,6 +193,21 @@ def test_a_batch_that_another_consumer_has_folded_is_lost_whole() -> None:
     assert store.positions == {(TOPIC, 0): Position(1, START + 1_000_000)}
 
 
+@pytest.mark.parametrize("begun", [0, 1])
+def test_a_batch_is_lost_when_another_partition_has_moved_on_than_those_of_the_batch(begun: int) -> None:
+    """What it changes was computed beside what the other partition had brought by then."""
+    store, sources = MemoryStore(), [(TOPIC, 0), (TOPIC, 1)]
+    paused, other = (FoldConsumer(pipeline, store, bootstrap="") for _ in range(2))
+    known = other.fold([paid(number, 1, partition=1) for number in range(begun)], {}, sources)
+    other.fold([paid(begun, 2, partition=1)], known, sources)
+    before = dict(store.positions)
+
+    with pytest.raises(LostPartition, match=r"payments\.payments"):
+        paused.fold([paid(0, 9)], known, sources)
+
+    assert store.positions == before
+
+
 def _cut(topics: MemoryTopics, how: str) -> list[list[MemoryRecord]]:
     """The records of both topics in batches, each topic in its order; together as polls give them."""
     chance = random.Random(how)

@@ -224,3 +224,20 @@ def test_facts_go_once_no_event_that_counts_can_need_them() -> None:
 def test_counts_of_several_routers_add_up() -> None:
     parts: Sequence[Routed] = [Routed(1, 2, 3, 4), Routed(10, 20, 30, 40)]
     assert sum(parts, Routed()) == Routed(11, 22, 33, 44)
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_an_owner_that_was_overtaken_in_one_stream_routes_nothing_of_another(read: int) -> None:
+    """What it tells is computed beside what it knows of all streams: no label may wait for an event that is there."""
+    world = World()
+    world.router.take([world.paid(4)][:read])
+    overtaken = world.owner()
+    world.take(world.paid(5))
+    before = len(world.parcels)
+
+    with pytest.raises(LostPartition, match=PAID):
+        overtaken.take([world.refunded(5)])
+
+    assert len(world.parcels) == before
+    world.router = world.owner()
+    assert world.take(world.refunded(5)).keys() == shards(1, "a")
