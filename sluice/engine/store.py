@@ -57,6 +57,12 @@ class Knowledge:
         }
 
 
+def standing(positions: Mapping[Partition, Position], sources: Iterable[Partition]) -> dict[Partition, int | None]:
+    """The offsets that partitions must still have when something is written: None for one of which nothing was read."""
+    places = {**dict.fromkeys(sources), **positions}
+    return {place: positions[place].offset if place in positions else None for place in places}
+
+
 NOBODY = Knowledge(-1, {})
 """What is known of a request without a key, and by a store that holds nothing."""
 

@@ -21,8 +21,6 @@ from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream, position
 from sluice.engine.asof import Lookup, Lookups, encode_table
 from sluice.errors import DataError
-from sluice.lake.properties import properties
-from sluice.lake.storage import options
 from sluice.lake.tables import Lake
 from sluice.lake.typing import silver_type
 
@@ -101,21 +99,14 @@ def _write(
     lake: Lake, table: AsOfTable, rows: pa.Table, told: Mapping[str, str], held: deltalake.DeltaTable | None
 ) -> tuple[int, bool]:
     name = place(table.name)
-    # a commit that lost a race is judged anew by `Lake.commit`, on what is there then
-    commit = deltalake.CommitProperties(custom_metadata=dict(told), max_commit_retries=0)
     if held is None:
-        deltalake.write_deltalake(
-            lake.uri(name),
-            rows,
-            mode="error",
-            configuration=properties(name),
-            storage_options=options(lake.uri(name)),
-            commit_properties=commit,
-        )
+        lake.create(name, rows, custom_metadata=dict(told))
         return 0, True
     version = int(held.version())
     if lake.read(name, version=version).equals(rows):
         return version, False
+    # a commit that lost a race is judged anew by `Lake.commit`, on what is there then
+    commit = deltalake.CommitProperties(custom_metadata=dict(told), max_commit_retries=0)
     deltalake.write_deltalake(held, rows, mode="overwrite", schema_mode="overwrite", commit_properties=commit)
     return version + 1, True
 

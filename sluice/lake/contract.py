@@ -6,10 +6,8 @@ with the rule and the value.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,6 @@ from sluice.declare.pipeline import hash_of
 from sluice.declare.streams import Stream
 from sluice.engine.encode import integers, row_hashes
 from sluice.engine.facts import id_type
-from sluice.engine.versions import PUT
 from sluice.lake.control import CONTROL
 from sluice.lake.rules import Problem, problems_of
 from sluice.lake.typing import Typed, id_of, silver_type, type_columns
@@ -78,9 +75,8 @@ class Checked:
 
     accepted: pa.Table
     rejected: pa.Table
-    columns: Mapping[str, int]
-    """How many of the rows that put an event have each column, declared or not, by its name in the payload."""
-    puts: int
+    parsed: Sequence[Mapping[str, Any]]
+    """Every row as its payload has it, accepted or not; empty where that cannot be read."""
 
 
 def silver_schema(stream: Stream) -> pa.Schema:
@@ -115,14 +111,7 @@ def check(stream: Stream, bronze: pa.Table, *, batch: str) -> Checked:
     refused = np.zeros(len(rows), bool)
     refused[[problem.index for problem in problems]] = True
     accepted = pa.table({**{name: item.values for name, item in typed.items()}, **own}, schema=silver_schema(stream))
-    # a delete names its event and nothing else
-    puts = [row for row, op in zip(rows, own["_op"].to_pylist(), strict=True) if row and op == PUT]
-    return Checked(
-        accepted.filter(pa.array(~refused)),
-        _quarantined(stream, bronze, rows, problems, batch),
-        Counter(chain.from_iterable(puts)),
-        len(puts),
-    )
+    return Checked(accepted.filter(pa.array(~refused)), _quarantined(stream, bronze, rows, problems, batch), rows)
 
 
 def _parsed(payloads: list[bytes | None]) -> tuple[list[dict[str, Any]], list[Problem]]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import deltalake
@@ -204,23 +203,27 @@ class Lake:
         shown = [batch["batch"] for batch in self.published(table.partition("/")[2])]
         return ds.field("_batch").isin(pa.array(shown, pa.string()))
 
+    def create(self, table: str, rows: pa.Table, **commit: Any) -> None:
+        """Create a table of some rows, in a commit with these properties; a deltalake error when others were faster."""
+        deltalake.write_deltalake(
+            self.uri(table),
+            rows,
+            mode="error",
+            configuration=properties(table),
+            storage_options=options(self.uri(table)),
+            # a creation that is tried again would append, whoever was faster and whatever it marked
+            commit_properties=deltalake.CommitProperties(max_commit_retries=0, **commit),
+        )
+
     def _write(
         self, table: str, found: deltalake.DeltaTable | None, rows: pa.Table, mark: deltalake.Transaction | None
     ) -> None:
         marks = None if mark is None else [mark]
-        commit = partial(deltalake.CommitProperties, app_transactions=marks)
         if found is None:
-            # a creation that is tried again would append, whoever was faster and whatever it marked
-            deltalake.write_deltalake(
-                self.uri(table),
-                rows,
-                mode="error",
-                configuration=properties(table),
-                storage_options=options(self.uri(table)),
-                commit_properties=commit(max_commit_retries=0),
-            )
+            self.create(table, rows, app_transactions=marks)
         else:
-            deltalake.write_deltalake(found, rows, mode="append", schema_mode="merge", commit_properties=commit())
+            commit = deltalake.CommitProperties(app_transactions=marks)
+            deltalake.write_deltalake(found, rows, mode="append", schema_mode="merge", commit_properties=commit)
 
 
 def _both(left: ds.Expression | None, right: ds.Expression | None) -> ds.Expression | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -56,6 +57,8 @@ def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: C
     accepted = checked.accepted
     linked, orphans = _orphans(contract, lake, accepted)
     entered = accepted.filter(pc.equal(accepted.column("_op"), PUT))
+    # a delete names its event and nothing else
+    puts = [row for row, op in zip(checked.parsed, bronze.column("op").to_pylist(), strict=True) if row and op == PUT]
     refused = checked.rejected.group_by(["rule", "column", "allowed"]).aggregate([("value", "count"), ("value", "min")])
     groups = {(row["rule"], row["column"], row["allowed"]): row for row in refused.to_pylist()}
     return Tally(
@@ -69,8 +72,8 @@ def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: C
         linked=linked,
         orphans=orphans,
         late=int(late(contract, accepted).sum()),
-        columns=checked.columns,
-        puts=checked.puts,
+        columns=Counter(chain.from_iterable(puts)),
+        puts=len(puts),
         entered=len(entered),
         nulls={name: entered.column(name).null_count for name in _nullable(contract)},
     )

@@ -19,7 +19,7 @@ from sluice.declare.streams import Stream
 from sluice.engine.encode import encode
 from sluice.engine.fold import MicroBatch, fold
 from sluice.engine.forget import forget_expired
-from sluice.engine.store import Knowledge, Partition, Position, StoreDown, TileStore
+from sluice.engine.store import Knowledge, Partition, Position, StoreDown, TileStore, standing
 from sluice.errors import Outage
 from sluice.lake.contract import check
 from sluice.lake.watermarks import with_watermarks
@@ -128,12 +128,6 @@ def micro_batch(
             moved[partition] = Position(waiting[-1].offset + 1, watermark)
     tables = {name: pa.concat_tables(parts) for name, parts in events.items()}
     return MicroBatch(tables, standing(positions, {*sources, *moved}) if moved else {}, moved)
-
-
-def standing(positions: Mapping[Partition, Position], sources: Iterable[Partition]) -> dict[Partition, int | None]:
-    """The offsets that partitions must still have when something is written: None for one of which nothing was read."""
-    places = {**dict.fromkeys(sources), **positions}
-    return {place: positions[place].offset if place in positions else None for place in places}
 
 
 def _accepted(stream: Stream, records: Sequence[Record], watermark: int | None) -> tuple[pa.Table, int | None]:

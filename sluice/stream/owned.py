@@ -13,7 +13,7 @@ from dataclasses import replace
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.forget import forget_expired
 from sluice.engine.shards import OWN
-from sluice.engine.store import Change, LostPartition, Partition, Position, TileStore
+from sluice.engine.store import Change, LostPartition, Partition, Position, TileStore, standing
 
 EPOCH = ("#epoch", 0)
 """The head under which a store keeps the name of the load that started it, which all stores of a pipeline share."""
@@ -60,8 +60,7 @@ class Owned:
 
     def forget(self, pipeline: Pipeline, watermark: int, sources: Sequence[Partition]) -> None:
         """Drop what lies so far behind a watermark that nothing can reach it; LostPartition if the sources moved."""
-        expected = {source: self.offset(source) for source in {*sources, *self.positions}}
-        forget_expired(pipeline, self.store, watermark, expected)
+        forget_expired(pipeline, self.store, watermark, standing(self.positions, sources))
 
 
 def _demand(expected: Mapping[Partition, Position], found: Mapping[Partition, Position]) -> None:

@@ -77,7 +77,7 @@ def test_a_lake_in_a_bucket_holds_what_one_in_a_folder_holds(tmp_path: Path, spa
     assert spread == alone == folder
     assert s3.keys(f"{tmp_path.name}-here/shop/silver/")
     # an S3 service has no folders; Arrow marks them by empty keys
-    assert [key for key in s3.keys(f"{tmp_path.name}-here/shop/work/") if not key.endswith("/")] == []
+    assert [key for key in s3.keys(f"{tmp_path.name}-here/shop/work") if not key.endswith("/")] == []
 
 
 def test_the_results_come_in_the_order_of_the_work_however_much_there_is(spark: SparkWorkers) -> None:
