@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sluice.errors import DataError, SluiceError
+from sluice.lake import storage
 from sluice.lake.workers import Here
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ class SparkWorkers:
         if rows < self._little or not work:
             return Here().each(task, work, rows=rows)
         self._context = self._context or self._start()
+        placed = partial(_tidily, task, storage.told())
         try:
-            return list(self._context.parallelize(work, self._tasks(len(work))).map(partial(_tidily, task)).collect())
+            return list(self._context.parallelize(work, self._tasks(len(work))).map(placed).collect())
         except Exception as error:
             raise told(error) or error from error
 
@@ -57,13 +59,17 @@ class SparkWorkers:
         return min(pieces, _TURNS * int(self._context.defaultParallelism))
 
 
-def _tidily(task: Callable[[W], R], piece: W) -> R:
-    """The result of a task; its worker lives on, so what it needed is given back and does not add up."""
+def _tidily(task: Callable[[W], R], service: Mapping[str, str], piece: W) -> R:
+    """The result of a task; its worker lives on, so what it needed is given back and does not add up.
+
+    It lives longer than a job, too, and was started with the environment of the first: each task brings the service.
+    """
     import ctypes
     import gc
 
     import pyarrow as pa
 
+    storage.adopt(service)
     try:
         return task(piece)
     finally:

@@ -3,17 +3,21 @@
 An S3 service is named by the environment that its other clients read too: `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_S3`;
 AWS itself without either), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`. Commits are conditional writes
 (`If-None-Match`), so that of two writers of one version one loses; a service without them must not be used.
+Workers in other processes are sent what the job was told (`told`, `adopt`), as Spark does it for its own S3 client.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow.fs
 
 _S3 = "s3://"
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_SERVICE = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 def place(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -43,6 +47,16 @@ def options(uri: str) -> dict[str, str]:
     if endpoint := _endpoint():
         found |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": str(endpoint.startswith("http://")).lower()}
     return found
+
+
+def told() -> dict[str, str]:
+    """What the environment of this process says of the S3 service; nothing where keys come from the machine's role."""
+    return {name: os.environ[name] for name in (*_KEYS, *_SERVICE) if name in os.environ}
+
+
+def adopt(told: Mapping[str, str]) -> None:
+    """Read and write in this process as the one does that was told so; its own environment counts for the rest."""
+    os.environ.update(told)
 
 
 def _endpoint() -> str | None:

@@ -34,8 +34,8 @@ R = TypeVar("R")
 
 
 @pytest.fixture(scope="module")
-def spark(s3: S3Server) -> Iterator[SparkWorkers]:
-    """Workers that always work on Spark, on one session; they find the S3 service in the environment."""
+def spark() -> Iterator[SparkWorkers]:
+    """Workers that always work on Spark, on one session; it is older than any S3 service, and knows of none."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         environment.setenv("PYSPARK_PYTHON", sys.executable)
@@ -68,7 +68,7 @@ def test_spark_and_one_process_leave_the_same(tmp_path: Path, spark: SparkWorker
 
 
 def test_a_lake_in_a_bucket_holds_what_one_in_a_folder_holds(tmp_path: Path, spark: SparkWorkers, s3: S3Server) -> None:
-    """By workers of their own processes, too: they find the service as the job does."""
+    """By workers of their own processes, too, that were started before there was a service: their tasks bring it."""
     lakes = {name: f"s3://{BUCKET}/{tmp_path.name}-{name}" for name in ("spark", "here")} | {"folder": None}
     shops = [Shop(tmp_path / name, spark if name == "spark" else Here(), lake) for name, lake in lakes.items()]
     for shop in shops:
