@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
 
 import psutil
 
 from sluice.errors import UserError
-from sluice.local.processes import token_of
+from sluice.local.pauses import pauses
+from sluice.local.processes import POLL, token_of
 from sluice.local.records import home_of
 
+LET_GO_IN = 5.0
+"""Seconds that a process which was killed may take to close its sockets."""
 
-def refuse_taken(ports: Mapping[str, int]) -> None:
-    """UserError that names the first port of the mapping (setting → port) that is taken, its holder and a way out."""
+
+def refuse_taken(ports: Mapping[str, int], *, patience: float = LET_GO_IN) -> None:
+    """UserError that names the first port of the mapping (setting → port) that is taken, its holder and a way out.
+
+    A port whose holder cannot be seen is waited for: a process that was killed is gone, for all that one can see,
+    before the last of its threads has ended and its sockets are closed.
+    """
     for setting, port in ports.items():
-        if is_taken(port):
+        found = _stays_taken(port, patience)
+        if found is not None:
             raise UserError(
-                f"port {port} is taken by {holder(port)}",
+                f"port {port} is taken by {found}",
                 where=setting,
                 next_step=f"stop that, or choose a free port: {setting}={free_port(port + 1)}",
             )
@@ -34,13 +44,26 @@ def is_taken(port: int) -> bool:
     return False
 
 
-def holder(port: int) -> str:
-    """Who listens there, as far as this person may know."""
+def holder(port: int) -> str | None:
+    """Who listens there; None for one that cannot be seen: of another person, or on its way out."""
     for connection in psutil.net_connections("tcp"):
         here = connection.laddr.port if connection.laddr else None
         if here == port and connection.status == psutil.CONN_LISTEN and connection.pid:
             return _described(connection.pid)
-    return "a process of another person"
+    return None
+
+
+def _stays_taken(port: int, patience: float) -> str | None:
+    """Who holds a port and does not let it go; None for a free one."""
+    deadline, waits = time.monotonic() + patience, pauses(POLL)
+    while is_taken(port):
+        found = holder(port)
+        if found is not None:
+            return found
+        if time.monotonic() > deadline:
+            return "a process that cannot be seen"
+        time.sleep(next(waits))
+    return None
 
 
 def free_port(lowest: int) -> int:
