@@ -17,6 +17,7 @@ from models.split import Split
 from models.train import train as fit
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.plan import VECTORS
+from sluice.lake.training_sets import TrainingSet, keep
 from sluice.scoring import Input
 from sluice.version import code_version
 
@@ -42,12 +43,23 @@ def fit_candidates(pipeline: str, segments: list[str], control: bool, at: int) -
     """Fit every candidate in one worker group and register what passed its checks."""
     variants = (Variant(), SHUFFLED) if control else (Variant(),)
     here = place(pipeline)
-    models = fit(training_request(here, segments, variants, at)).models
+    request = training_request(here, segments, variants, at)
+    models = fit(request).models
+    keep_sets(here, request, models, at)
     registry = Registry(here.settings.mlflow, here.pipeline.name, here.settings.places.at("models"))
     for model in models:
         registry.set_alias(model.segment, model.variant, model.version)
     show_models(models)
     return [f"{model.variant}:{model.name}/{model.version}" for model in models]
+
+
+def keep_sets(here: Place, request: TrainingRequest, models: Sequence[TrainedModel], at: int) -> None:
+    """Keep what each model was trained on, for those who ask where it came from, or what a repair touches."""
+    vectors, _, version = request.data_version.rpartition("@")
+    first, until = request.split.train.start, request.split.test.end
+    for model in models:
+        of = (model.name, str(model.version), model.segment)
+        keep(here.lake, TrainingSet(*of, vectors, int(version), first, until, request.definition_hash, at))
 
 
 def training_request(here: Place, segments: list[str], variants: tuple[Variant, ...], at: int) -> TrainingRequest:

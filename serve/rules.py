@@ -15,7 +15,7 @@ import pyarrow as pa
 from sluice.declare.columns import Column, Decimal
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Mask, integers, invalid
-from sluice.lake.rules import allowed
+from sluice.lake.rules import allowed, unlike
 from sluice.lake.typing import Typed
 
 LONGEST = 80
@@ -64,6 +64,8 @@ def _broken(
         yield "missing", invalid(item.values) & ~item.wrong
     if column is None or encoded is None:
         return
+    if column.like is not None:
+        yield "pattern", unlike(item.values, column.like)
     if column.categories:
         yield "category", invalid(encoded) & ~invalid(item.values)
     if column.bounds is not None:

@@ -43,7 +43,9 @@ class RefusedField(BaseModel):
 
     index: int | None = Field(description="which event; null for the request itself")
     field: str
-    rule: Literal["json", "size", "unknown", "type", "scale", "missing", "category", "range", "model", "ready"]
+    rule: Literal[
+        "json", "size", "unknown", "type", "scale", "missing", "category", "range", "pattern", "model", "ready"
+    ]
     value: str = Field(description=f"what was sent, at most {LONGEST} characters of it")
     allowed: str
 
@@ -118,7 +120,7 @@ def _own_field(stream: Stream, name: str) -> Any:
 def _type(column: Column) -> Any:
     match column:
         case Category():
-            return Literal[column.categories] if column.categories else str
+            return Literal[column.categories] if column.categories else _text(column)
         case Decimal():
             steps = f"{column.scale} digits after the point"
             return Annotated[float, Field(ge=column.min, le=column.max, description=steps)]
@@ -127,11 +129,15 @@ def _type(column: Column) -> Any:
         case Flag():
             return Literal[0, 1] | bool
         case Key():
-            return _key_type(column.type)
+            return _key_type(column.type) if column.like is None else _text(column)
         case ForeignKey():
             return _key_type(column.to.id_type)
         case _:
             raise TypeError(f"a request cannot have a {column.kind}")
+
+
+def _text(column: Column) -> Any:
+    return str if column.like is None else Annotated[str, Field(pattern=f"^(?:{column.like})$")]
 
 
 def _key_type(kind: str) -> Any:

@@ -23,7 +23,7 @@ from sluice.declare.functions import (
     top,
     top_share,
 )
-from sluice.declare.operate import Gates, Rollout, Training
+from sluice.declare.operate import Gates, Rollout, Shift, Training
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.request import (
     cross,
@@ -68,6 +68,7 @@ __all__ = [
     "Pipeline",
     "Request",
     "Rollout",
+    "Shift",
     "Stream",
     "Training",
     "VolumeRule",

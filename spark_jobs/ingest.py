@@ -4,6 +4,7 @@
         --file transactions=/in/a.parquet --file chargebacks=/in/b.parquet
     spark-submit spark_jobs/ingest.py … --from-bronze             what the archive has written since the last batch
     spark-submit spark_jobs/ingest.py … --rename transactions:amount=total        a batch that was stopped, repaired
+    spark-submit spark_jobs/ingest.py … --replay NAME             refused rows that `sluice quarantine replay` took up
 
 A batch stands for one delivery of each stream. Running it again completes what a crash left, and adds nothing twice.
 What a person lets through a gate is granted by `sluice gates waive`, and the batch is ingested again.
@@ -18,15 +19,17 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 
-from sluice.decisions import Finding, Verdict
+from sluice.decisions import Finding, Verdict, worst
+from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
 from sluice.errors import GateStopped, UserError
 from sluice.lake.bronze import land_files
 from sluice.lake.delivery import Delivery
-from sluice.lake.gates import judge
+from sluice.lake.gates.usual import usual
+from sluice.lake.gates.verdict import judge
 from sluice.lake.judging import judged
-from sluice.lake.publish import publish, record_verdict, recover
-from sluice.lake.usual import usual
+from sluice.lake.publish import hold, publish, record_verdict, recover
+from sluice.lake.replays import batch_of, finish, land, landed_at, replay_of
 from sluice.lake.waivers import holding, waive
 from sluice.lake.workers import Workers
 from spark_jobs import arguments
@@ -43,7 +46,7 @@ def ingest(workers: Workers, delivery: Delivery) -> None:
     delivery.check()
     streams = delivery.declared().streams
     _refuse_held(delivery, [stream.name for stream in streams])
-    landed = land_files(workers, delivery)
+    landed = land_files(workers, delivery) if delivery.replay is None else _land_replay(delivery)
     found = {stream.name: ingest_stream(workers, stream, delivery, landed=stream.name in landed) for stream in streams}
     _refuse_unknown(delivery, found)
     stops = [
@@ -54,6 +57,9 @@ def ingest(workers: Workers, delivery: Delivery) -> None:
     ]
     if stops:
         raise _stopped(delivery, stops)
+    if delivery.replay is not None:
+        replay = replay_of(delivery.tables(), delivery.replay)
+        finish(delivery.tables(), replay, landed_at(replay))
 
 
 def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, landed: bool = False) -> list[Finding]:
@@ -68,14 +74,30 @@ def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, lande
     with judged(workers, stream, delivery) as found:
         if not found.batch.rows and not landed:
             return []
-        asked = dataclasses.replace(gates, min_rows=0) if delivery.from_bronze else gates
+        asked = _asked(gates, delivery)
         held = holding(lake, stream.name, delivery.batch, delivery.at)
         before = usual(lake, stream.name)
         findings = waive(judge(stream, asked, found.evidence, before, delivery.at), held)
-        stopped = record_verdict(lake, found.batch, findings) is Verdict.STOP
-        if delivery.from_bronze or not stopped:
+        kept_back = worst(findings) is Verdict.STOP and not delivery.from_bronze
+        if kept_back:
+            hold(lake, found.batch, found.staged)
+        record_verdict(lake, found.batch, findings)
+        if not kept_back:
             publish(lake, found.batch, found.staged, turn=turn)
     return findings
+
+
+def _asked(gates: Gates, delivery: Delivery) -> Gates:
+    """What the gates ask of a delivery: of topics no number of rows; of a replay nothing, as its rows are picked."""
+    if delivery.replay is not None:
+        return Gates.off()
+    return dataclasses.replace(gates, min_rows=0, max_count_change=None) if delivery.from_bronze else gates
+
+
+def _land_replay(delivery: Delivery) -> set[str]:
+    replay = replay_of(delivery.tables(), str(delivery.replay))
+    land(delivery.tables(), replay)
+    return {replay.stream}
 
 
 def _refuse_held(delivery: Delivery, streams: Sequence[str]) -> None:
@@ -117,12 +139,13 @@ def _arguments() -> Delivery:
         "--pipeline", required=True, type=arguments.pipeline, help="a registered name or the path of a .py file"
     )
     parser.add_argument("--lake", required=True, type=arguments.lake, help="path or URI of the lake")
-    parser.add_argument("--batch", required=True, help="the delivery's name")
+    parser.add_argument("--batch", help="the delivery's name; a replay has its own")
     parser.add_argument(
         "--at", required=True, type=int, help="event clock in microseconds: freshness is measured from it"
     )
     parser.add_argument("--file", action="append", default=[], metavar="STREAM=PATH", help="a file to land, repeatable")
     parser.add_argument("--from-bronze", action="store_true", help="take what the archive wrote since the last batch")
+    parser.add_argument("--replay", metavar="NAME", help="bring the rows of a replay back")
     parser.add_argument(
         "--rename", action="append", default=[], metavar="STREAM:COLUMN=NAME", help="a column's name in this delivery"
     )
@@ -131,10 +154,11 @@ def _arguments() -> Delivery:
     return Delivery(
         given.pipeline,
         given.lake,
-        given.batch,
+        given.batch or (batch_of(given.replay) if given.replay else ""),
         given.at,
         files=[(stream, Path(path)) for stream, path in files],
         from_bronze=given.from_bronze,
+        replay=given.replay,
         renamed=_renamed(given.rename),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import pyarrow.dataset as ds
 import typer
@@ -10,11 +11,12 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from sluice.clock import open_clock, rfc3339
+from sluice.decisions import Verdict
 from sluice.declare.durations import duration, duration_text
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import UserError
-from sluice.lake.gates import GATES
+from sluice.lake.gates.verdict import GATES
 from sluice.lake.tables import Lake
 from sluice.lake.waivers import Waiver, grant, waivers
 from sluice.settings import settings
@@ -40,20 +42,26 @@ def show(pipeline: Pipeline, batch: Batch = None, last: Last = 10) -> None:
     found = lake.rows("verdicts", where=where)
     if batch is not None and not found:
         raise UserError.unknown("batch", batch, {row["batch"] for row in lake.rows("verdicts")}, where="--batch")
+    shown = verdicts(found, last=None if batch else last)
+    Console().print(shown if found else f"No batch of {declared.name!r} has been judged yet.")
+    _show_waivers(lake)
+
+
+def verdicts(found: Sequence[Mapping[str, Any]], *, last: int | None = None, notable: bool = False) -> Table:
+    """What the gates found at the last attempt of the newest batches; with `notable` but for what simply passed."""
     attempts: dict[tuple[str, str], int] = {}
     for row in found:
         key = row["batch"], row["stream"]
         attempts[key] = max(row["at"], attempts.get(key, row["at"]))
-    newest = sorted(attempts, key=lambda key: -attempts[key])[: last if batch is None else None]
     shown = Table(
         "batch", "stream", Column("judged", no_wrap=True), "gate", "verdict", "found", box=None, pad_edge=False
     )
-    for key in newest:
+    for key in sorted(attempts, key=lambda key: -attempts[key])[:last]:
         for row in found:
-            if (row["batch"], row["stream"]) == key and row["at"] == attempts[key]:
+            passed = notable and row["verdict"] == Verdict.PASS.value
+            if (row["batch"], row["stream"]) == key and row["at"] == attempts[key] and not passed:
                 shown.add_row(*key, rfc3339(row["at"]), row["rule"], row["verdict"], row["message"])
-    Console().print(shown if newest else f"No batch of {declared.name!r} has been judged yet.")
-    _show_waivers(lake)
+    return shown
 
 
 @gates.command()

@@ -30,7 +30,7 @@ from sluice.engine.tiles import Head, Id, Rows, read_chunk, read_head
 from sluice.errors import UserError
 from sluice.lake.asof import load, newest
 from sluice.lake.tables import Lake
-from sluice.lake.typing import times, type_column
+from sluice.lake.typing import instant, type_column
 from sluice.settings import settings
 
 _WHERE = "features get"
@@ -71,7 +71,7 @@ def _judged(pipeline: Pipeline, given: Mapping[str, str], at: str | None) -> _As
             raise UserError.unknown("column", name, stream.all_columns, where=_WHERE)
     if at is not None and stream.time in given:
         raise UserError("the moment is given twice", where=_WHERE, allowed=f"--at or {stream.time}=")
-    now = open_clock(settings().places.clock).now() if at is None else _instant(at, "--at")
+    now = open_clock(settings().places.clock).now() if at is None else instant(at, "--at")
     found = RequestReader(pipeline, HandClock(now)).read(orjson.dumps({"events": [given]}))
     if isinstance(found, Batch):
         time, identity = (found.encoded.column(name)[0].as_py() for name in ("_time", "_id"))
@@ -81,7 +81,7 @@ def _judged(pipeline: Pipeline, given: Mapping[str, str], at: str | None) -> _As
     if bad:
         told = (f"\n    {one.field}={one.value}: {one.rule}, allowed: {one.allowed}" for one in bad)
         raise UserError(f"the contract refuses the request:{''.join(told)}", where=_WHERE)
-    time = _instant(given[stream.time], stream.time) if stream.time in given else now
+    time = instant(given[stream.time], stream.time) if stream.time in given else now
     return _Asked(given, Moment(time, None), None, tuple(problem.field for problem in lacking))
 
 
@@ -139,14 +139,6 @@ def _shown(view: Windows, name: str, word: int) -> object:
     if isinstance(column, Decimal):
         return word / 10**column.scale
     return column.categories[word] if isinstance(column, Category) and column.categories else word
-
-
-def _instant(text: str, where: str) -> int:
-    typed = times([text])
-    if typed.wrong[0]:
-        raise UserError(f"{text!r} is no time", where=where, allowed="RFC 3339, such as 2026-01-31T12:00:00Z")
-    found: int = typed.values.cast(pa.int64())[0].as_py()
-    return found
 
 
 def _key(pipeline: Pipeline, name: str, given: Mapping[str, str]) -> Id | None:

@@ -39,6 +39,12 @@ COMMANDS = {
         "sluice.cli.services:env", 'Print the environment that the engines need, for `eval "$(sluice env)"`.'
     ),
     "stream": Command("sluice.cli.stream:stream", "Create a pipeline's topics; fold them; archive them."),
+    "ingest": Command(
+        "sluice.cli.ingest:ingest", "Bring files, or what the archive has written, through contract and gates."
+    ),
+    "quarantine": Command(
+        "sluice.cli.quarantine:quarantine", "List the rows that were refused, show them, and put them back mended."
+    ),
     "gates": Command(
         "sluice.cli.gates:gates", "Show what the gates found of the batches; let a batch pass a gate that stops it."
     ),
@@ -49,6 +55,13 @@ COMMANDS = {
     "features": Command(
         "sluice.cli.features:features",
         "Explain a pipeline's features; get them of an entity; compute them for files; freeze what they mean.",
+    ),
+    "doctor": Command(
+        "sluice.cli.doctor:doctor", "Check what must hold of the lake and the stores, and say what to run if not."
+    ),
+    "lineage": Command(
+        "sluice.cli.lineage:lineage",
+        "Show what a prediction, a model or a table was made of, down to files and offsets.",
     ),
     "rollout": Command(
         "sluice.cli.rollout:rollout",

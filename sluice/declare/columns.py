@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,6 +14,8 @@ from sluice.errors import DeclarationError
 
 if TYPE_CHECKING:
     from sluice.declare.streams import Stream
+
+_NOT_IN_RE2 = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\(\?P=")
 
 # Sums of values stay exact in 64 bits for 2**63 / 2**53 = 1,024 events at the bound, and the engine checks beyond that.
 _LARGEST = 2**53
@@ -39,6 +42,11 @@ class Column:
         """The values allowed, where they are listed."""
         return ()
 
+    @property
+    def like(self) -> str | None:
+        """What the whole of a text looks like, where that is declared: a regular expression of RE2."""
+        return None
+
     def describe(self) -> dict[str, object]:
         """What the definition hash and the reference page say of this column."""
         return {"kind": self.kind, "nullable": self.nullable}
@@ -51,14 +59,22 @@ class Key(Column):
     kind: ClassVar[str] = "key"
     type: Literal["integer", "text"] = "integer"
     nullable: bool = field(default=True, kw_only=True)
+    pattern: str | None = field(default=None, kw_only=True)
+    """What the whole of a text key looks like, as a regular expression of RE2."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(self.type, ["integer", "text"], where="Key(type)", kind="key type")
+        _check_pattern(self.pattern, where="Key(pattern)", texts=self.type == "text")
+
+    @property
+    def like(self) -> str | None:
+        """What the whole of a key looks like, where that is declared."""
+        return self.pattern
 
     def describe(self) -> dict[str, object]:
         """What the definition hash and the reference page say of this column."""
-        return {**super().describe(), "type": self.type}
+        return {**super().describe(), "type": self.type, **_told(self.pattern)}
 
 
 @dataclass(frozen=True)
@@ -130,12 +146,16 @@ class Flag(Column):
 
 
 class Category(Column):
-    """One of the listed texts (closed: its position), or any text when none are listed (open: a frozen 64-bit hash)."""
+    """One of the listed texts (closed: its position), or any text when none are listed (open: a frozen 64-bit hash).
+
+    `pattern` is what the whole of a text of an open one looks like, as a regular expression of RE2.
+    """
 
     kind: ClassVar[str] = "category"
 
-    def __init__(self, *values: str, nullable: bool = False) -> None:
+    def __init__(self, *values: str, nullable: bool = False, pattern: str | None = None) -> None:
         check_argument(nullable, bool, name="nullable", where="Category")
+        check_argument(pattern, str | None, name="pattern", where="Category")
         for value in values:
             if not isinstance(value, str):
                 raise DeclarationError(
@@ -147,26 +167,36 @@ class Category(Column):
         distinct(values, where="Category", kind="value")
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "nullable", nullable)
+        object.__setattr__(self, "pattern", pattern)
+        _check_pattern(pattern, where="Category(pattern)", texts=not values)
 
     values: tuple[str, ...]
+    pattern: str | None
 
     @property
     def categories(self) -> tuple[str, ...]:
         """The values allowed; empty for an open category."""
         return self.values
 
+    @property
+    def like(self) -> str | None:
+        """What the whole of a text looks like, where that is declared."""
+        return self.pattern
+
     def describe(self) -> dict[str, object]:
         """What the definition hash and the reference page say of this column."""
-        return {**super().describe(), "values": list(self.values)}
+        return {**super().describe(), "values": list(self.values), **_told(self.pattern)}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Category) and self.describe() == other.describe()
 
     def __hash__(self) -> int:
-        return hash((self.values, self.nullable))
+        return hash((self.values, self.nullable, self.pattern))
 
     def __repr__(self) -> str:
-        return f"Category({', '.join(map(repr, self.values))}{', nullable=True' if self.nullable else ''})"
+        given = [*map(repr, self.values), *(["nullable=True"] if self.nullable else [])]
+        given += [f"pattern={self.pattern!r}"] if self.pattern is not None else []
+        return f"Category({', '.join(given)})"
 
 
 @dataclass(frozen=True)
@@ -199,6 +229,33 @@ def check_columns(columns: Mapping[str, Column], *, where: str) -> None:
                 where=where,
                 allowed=["Category()", "Decimal()", "Flag()", "ForeignKey(stream)", "Integer()", "Key()"],
             )
+
+
+def _told(pattern: str | None) -> dict[str, object]:
+    """A pattern where there is one: a declaration without means what it did before there were any."""
+    return {} if pattern is None else {"pattern": pattern}
+
+
+def _check_pattern(pattern: str | None, *, where: str, texts: bool) -> None:
+    """DeclarationError for a pattern of what is no free text, or one that RE2 does not know."""
+    if pattern is None:
+        return
+    if not texts:
+        raise DeclarationError(
+            "only free text has a pattern", where=where, allowed='Key("text", pattern=…), Category(pattern=…)'
+        )
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise DeclarationError(
+            f"{pattern!r} is no regular expression ({error})", where=where, next_step="write it like r'[A-Z]{2}'"
+        ) from None
+    if _NOT_IN_RE2.search(pattern):
+        raise DeclarationError(
+            f"{pattern!r} looks around or back",
+            where=where,
+            allowed="what RE2 knows, whose time is bounded: no lookahead, no lookbehind, no \\1",
+        )
 
 
 def _check_bounds(low: float, high: float, unit: int, *, where: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Final, Literal, Self, get_args
 
 from sluice.declare.arguments import check_fields
 from sluice.declare.checks import one_of
@@ -17,6 +17,33 @@ AS_SERVED: Final = "as_served"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shift:
+    """How far the values of a column may move from those of the days before; keys have none that are compared.
+
+    By the population stability index (PSI): below 0.1 hardly anything has changed, above 0.25 much has. A column that
+    passes a threshold must also differ by more than `floor`, and by more than chance explains.
+    """
+
+    warn: float = 0.25
+    """The PSI from which it is told."""
+    stop: float | None = 1.0
+    """The PSI from which it stops the batch; None: it never does."""
+    floor: float = 0.1
+    """The least difference of the distributions (Kolmogorov-Smirnov, or total variation), a probability."""
+    over: Duration = "28d"
+    """How many days before the batch it is compared with."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, where="Shift")
+        _share(self.floor, "Shift.floor")
+        object.__setattr__(self, "over", duration(self.over, where="Shift.over"))
+        if not 0 < self.warn <= (self.warn if self.stop is None else self.stop):
+            raise DeclarationError(
+                f"warn={self.warn}, stop={self.stop}", where="Shift", allowed="0 < warn, and stop from warn on, or None"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gates:
     """What a batch of files must satisfy before any of its rows is history; a breach stops the whole batch."""
 
@@ -25,8 +52,16 @@ class Gates:
     """The greatest share of rows that row rules may refuse."""
     max_orphans: float = 0.02
     """The greatest share of foreign keys without a parent."""
+    grace: Duration = "0s"
+    """How long after its event a foreign key waits for its parent; one that has none by then is without a parent."""
+    max_count_change: float | None = 5.0
+    """By what factor a batch may have more or fewer rows than is usual on its weekday; None: by any."""
+    max_late: float = 0.2
+    """The greatest share of rows that may be known more than the stream's `late_after` after they happened."""
     max_missing_rise: float = 0.1
     """By how much the share of rows without a value of a nullable column may exceed that of the batches before."""
+    shift: Shift | None = field(default_factory=Shift)
+    """How far the values of a column may move; None: as far as they like."""
     fresh: bool = True
     """Whether the newest event must be younger than the stream's declared freshness at the batch's `at`."""
 
@@ -35,7 +70,27 @@ class Gates:
         _share(self.max_quarantined, "Gates.max_quarantined")
         _share(self.max_orphans, "Gates.max_orphans")
         _share(self.max_missing_rise, "Gates.max_missing_rise")
+        _share(self.max_late, "Gates.max_late")
+        object.__setattr__(self, "grace", duration(self.grace, where="Gates.grace"))
+        if self.max_count_change is not None and self.max_count_change <= 1:
+            raise DeclarationError(
+                f"{self.max_count_change} is no factor", where="Gates.max_count_change", allowed="more than 1, or None"
+            )
         _least(self.min_rows, 0, "Gates.min_rows")
+
+    @classmethod
+    def off(cls) -> Self:
+        """Gates that stop nothing but a gap in a topic; what they find is recorded all the same."""
+        return cls(
+            min_rows=0,
+            max_count_change=None,
+            max_quarantined=1,
+            max_orphans=1,
+            max_missing_rise=1,
+            max_late=1,
+            shift=None,
+            fresh=False,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ EXAMPLES = {
         "Decimal": "amount = Decimal(scale=2, min=0, max=100_000)",
         "Integer": "items = Integer(min=1, max=500)",
         "Flag": "contactless = Flag(nullable=True)",
-        "Category": 'channel, country = Category("pos", "online", "atm"), Category()',
+        "Category": 'channel, country = Category("pos", "online", "atm"), Category(pattern="[A-Z]{2}")',
     },
     "Streams and labels": {
         "Stream": """\
@@ -134,7 +134,8 @@ EXAMPLES = {
             )""",
     },
     "How it is run": {
-        "Gates": "gates = Gates(min_rows=100, max_quarantined=0.02)",
+        "Shift": 'shift = Shift(warn=0.2, stop=0.5, over="14d")',
+        "Gates": "gates = Gates(min_rows=100, max_quarantined=0.02, shift=shift)",
         "Training": 'training = Training(history="180d", exclude=["moment__day"])',
         "Rollout": 'rollout = Rollout(shadow="2d", canary=(0.05, 0.25, 0.5))',
     },

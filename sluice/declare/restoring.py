@@ -100,7 +100,7 @@ def _stream(stream: Description, events: Stream | None) -> Stream:
 def _column(column: Description, events: Stream | None) -> Column:
     given = {name: value for name, value in column.items() if name != "kind"}
     if column["kind"] == Category.kind:
-        return Category(*given["values"], nullable=given["nullable"])
+        return Category(*given["values"], nullable=given["nullable"], pattern=given.get("pattern"))
     if column["kind"] == ForeignKey.kind and events is not None:
         return ForeignKey(events, nullable=given["nullable"])
     return _COLUMNS[column["kind"]](**given)

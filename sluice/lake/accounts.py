@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 from sluice.decisions import Verdict
 from sluice.engine.encode import integers
 from sluice.engine.versions import different, id_codes
+from sluice.lake.bronze import archived_since
 from sluice.lake.tables import Lake
 
 
@@ -28,6 +29,8 @@ class Accounts:
     """Lower revisions."""
     held: int
     """Rows of batches that were stopped and not yet repaired."""
+    waiting: int
+    """Rows that nobody has judged yet: archived since the last batch, or landed by a job that died."""
     late: int
     expired: int
     quarantined: Mapping[str, int]
@@ -35,13 +38,14 @@ class Accounts:
     @property
     def missing(self) -> int:
         """How many rows are in bronze and nowhere else; negative for rows that are somewhere twice. 0 is right."""
-        explained = self.silver + self.duplicates + self.conflicts + self.superseded + self.held
+        explained = self.silver + self.duplicates + self.conflicts + self.superseded + self.held + self.waiting
         return self.produced_bronze - explained - sum(self.quarantined.values())
 
 
 def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts:
     """The accounts of a stream; those older than their watermark by more than `horizon` microseconds are expired."""
     batches = lake.published(stream)
+    shown, stopped = {batch["batch"] for batch in batches}, _stopped(lake, stream)
     physical, conflicts, superseded, again = _versions(lake, stream)
     return Accounts(
         produced_bronze=lake.count(f"events/{stream}"),
@@ -50,7 +54,9 @@ def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts
         duplicates=sum(batch["duplicates"] for batch in batches),
         conflicts=conflicts,
         superseded=superseded,
-        held=_held(lake, stream, {batch["batch"] for batch in batches}),
+        held=lake.count(f"events/{stream}", where=of_batches(stopped - shown)),
+        waiting=lake.count(f"events/{stream}", where=archived_since(lake.reached(stream)))
+        + lake.count(f"events/{stream}", where=~of_batches({"", *stopped, *shown})),
         late=lake.count(f"late/{stream}"),
         expired=0 if horizon is None else _expired(lake, stream, horizon),
         quarantined=_quarantined(lake, stream),
@@ -77,10 +83,14 @@ def _versions(lake: Lake, stream: str) -> tuple[int, int, int, int]:
     return len(rows), versions - revisions, revisions - ids, copies - versions
 
 
-def _held(lake: Lake, stream: str, shown: set[str]) -> int:
+def of_batches(names: Collection[str]) -> ds.Expression:
+    """The raw events of some batches of files; those of topics have a batch without name."""
+    return ds.field("batch").isin(pa.array(sorted(names), pa.string()))
+
+
+def _stopped(lake: Lake, stream: str) -> set[str]:
     stop = (ds.field("stream") == stream) & (ds.field("verdict") == Verdict.STOP.value)
-    stopped = {row["batch"] for row in lake.rows("verdicts", where=stop)} - shown
-    return lake.count(f"events/{stream}", where=ds.field("batch").isin(pa.array(sorted(stopped), pa.string())))
+    return {row["batch"] for row in lake.rows("verdicts", where=stop)}
 
 
 def _quarantined(lake: Lake, stream: str) -> dict[str, int]:

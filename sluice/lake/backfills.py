@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -59,6 +60,14 @@ def previous(plan: Plan) -> Previous | str:
     if other:
         return f"{other[0]} was written by somebody else since"
     return _grown(plan, found) or found
+
+
+def named_in(lake: Lake, table: str, version: int) -> Mapping[str, Any] | None:
+    """The backfill that wrote a version of a table; None where none has."""
+    found = lake.open(table, version)
+    rows = [row for name in BACKFILLS.values() for row in lake.rows(name)]
+    written = [row for row in rows if found is not None and found.transaction_version(row["name"]) is not None]
+    return max(written, key=lambda row: (row["at"], row["number"]), default=None)
 
 
 def begin(plan: Plan) -> None:

@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 from sluice.declare.pipeline import Pipeline
 from sluice.errors import UserError
 from sluice.lake.contract import BRONZE
+from sluice.lake.delivered import record, refuse_held
 from sluice.lake.delivery import Delivery
 from sluice.lake.files import write_parquet
 from sluice.lake.landing import Part, land, parts, told_in
@@ -47,7 +48,9 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
+    """What there is of a partition of a source: its first and last position, and how many rows."""
+
     source: str
     partition: int
     first: int
@@ -58,10 +61,13 @@ class _Place:
 def land_files(workers: Workers, delivery: Delivery) -> set[str]:
     """Append the delivery's files to bronze, one commit for each stream; the streams for which a file was new.
 
-    A file that is there already adds nothing, whatever it is called and in whichever batch it came.
+    A file that is there already adds nothing, whatever it is called and in whichever batch it came; UserError when that
+    batch is one that readers do not see.
     """
     lake, pipeline = delivery.tables(), delivery.declared()
-    work = _new_parts(pipeline, lake, delivery)
+    given = _parts(pipeline, delivery)
+    work = _new_parts(pipeline, lake, given)
+    refuse_held(lake, delivery, [part for part in given if not any(part in mine for mine in work.values())])
     closed = sorted(name for name in work if lake.shows(name, delivery.batch))
     if closed:
         raise UserError(
@@ -74,21 +80,39 @@ def land_files(workers: Workers, delivery: Delivery) -> set[str]:
         size = sum(part.bytes for part in mine)
         workers.each(partial(_land, delivery, name, folder), list(enumerate(mine)), rows=int(size * _ROWS_PER_BYTE))
         commit_folder(lake, f"events/{name}", folder, markers=sorted({part.source for part in mine}))
+    record(lake, delivery, given)
     return set(work)
 
 
-def waiting(lake: Lake, stream: str, delivery: Delivery) -> list[list[Slice]]:
-    """The slices of bronze that a delivery has to judge, in groups whose slices must be judged one after the other.
-
-    Those landed with it; or those archived since the last published batch, a partition's in order of position.
-    """
+def waiting(lake: Lake, stream: str, delivery: Delivery) -> list[Place]:
+    """What of bronze a delivery has to judge: what landed with it, or what was archived since the last batch."""
     if not delivery.from_bronze:
-        places = _places(lake, stream, ds.field("batch") == delivery.batch)
+        return _places(lake, stream, ds.field("batch") == delivery.batch)
+    return _places(lake, stream, archived_since(lake.reached(stream)))
+
+
+def slices(places: Sequence[Place], delivery: Delivery) -> list[list[Slice]]:
+    """The slices of places, in groups whose slices must be judged one after the other: a partition's, by position."""
+    if not delivery.from_bronze:
         return [[part] for part in _packed(places, delivery)]
     groups: list[list[Slice]] = []
-    for place in _places(lake, stream, _archived(lake.reached(stream))):
+    for place in places:
         groups.append(_cut(place, delivery, sum(map(len, groups))))
     return groups
+
+
+def gaps(places: Sequence[Place], reached: Mapping[str, int]) -> list[str]:
+    """Positions that are missing in places of topics, or between them and what is reached, in words."""
+    found = []
+    for place in places:
+        name = f"{place.source}/{place.partition}"
+        after = reached.get(name)
+        if after is not None and place.first > after + 1:
+            found.append(f"positions {after + 1:,} to {place.first - 1:,} of {name} are not there")
+        inside = place.last - place.first + 1 - place.rows
+        if inside:
+            found.append(f"{inside:,} positions of {name} between {place.first:,} and {place.last:,} are not there")
+    return found
 
 
 def read_slice(lake: Lake, stream: str, part: Slice) -> pa.Table:
@@ -97,16 +121,20 @@ def read_slice(lake: Lake, stream: str, part: Slice) -> pa.Table:
     return rows.sort_by([("source", "ascending"), ("position", "ascending")])
 
 
-def _new_parts(pipeline: Pipeline, lake: Lake, delivery: Delivery) -> dict[str, list[Part]]:
-    """By stream, the parts that bronze does not have yet, each once."""
+def _parts(pipeline: Pipeline, delivery: Delivery) -> list[Part]:
+    """The parts of the files, each once."""
     found = [
         part for name, path in delivery.files for part in parts(pipeline, pipeline.stream(name), path, delivery.renamed)
     ]
-    distinct = list({(part.stream, part.source, part.first): part for part in found}.values())
+    return list({(part.stream, part.source, part.first): part for part in found}.values())
+
+
+def _new_parts(pipeline: Pipeline, lake: Lake, given: Sequence[Part]) -> dict[str, list[Part]]:
+    """By stream, the parts that bronze does not have yet."""
     work = {}
     for stream in pipeline.streams:
         owner, table = told_in(pipeline, stream) or stream, lake.open(f"events/{stream.name}")
-        mine = [part for part in distinct if part.stream == owner.name]
+        mine = [part for part in given if part.stream == owner.name]
         work[stream.name] = [part for part in mine if table is None or table.transaction_version(part.source) is None]
     return {name: mine for name, mine in work.items() if mine}
 
@@ -119,7 +147,7 @@ def _land(delivery: Delivery, stream: str, folder: str, numbered: tuple[int, Par
     write_parquet(delivery.tables().uri(f"events/{stream}/{folder}/part-{number:05}.parquet"), landed, BRONZE)
 
 
-def _archived(reached: Mapping[str, int]) -> ds.Expression:
+def archived_since(reached: Mapping[str, int]) -> ds.Expression:
     """The rows of topics after what is reached of each partition."""
     rows = pc.starts_with(ds.field("source"), "kafka:")
     for name, last in reached.items():
@@ -129,7 +157,7 @@ def _archived(reached: Mapping[str, int]) -> ds.Expression:
     return rows
 
 
-def _places(lake: Lake, stream: str, where: ds.Expression) -> list[_Place]:
+def _places(lake: Lake, stream: str, where: ds.Expression) -> list[Place]:
     """Every partition of every source that has such rows."""
     parts = [
         pa.table(chunk).group_by(["source", "partition"]).aggregate(_EXTENT)
@@ -140,7 +168,7 @@ def _places(lake: Lake, stream: str, where: ds.Expression) -> list[_Place]:
     merged = [("position_min", "min"), ("position_max", "max"), ("position_count", "sum")]
     whole = pa.concat_tables(parts).group_by(["source", "partition"]).aggregate(merged)
     found = [
-        _Place(
+        Place(
             row["source"],
             row["partition"],
             row["position_min_min"],
@@ -152,7 +180,7 @@ def _places(lake: Lake, stream: str, where: ds.Expression) -> list[_Place]:
     return sorted(found, key=lambda place: (place.source, place.partition))
 
 
-def _packed(places: Sequence[_Place], delivery: Delivery) -> list[Slice]:
+def _packed(places: Sequence[Place], delivery: Delivery) -> list[Slice]:
     """Files in slices of about the same size: the small ones together, the big ones cut."""
     slices: list[Slice] = []
     for together in _together(places, delivery.rows_per_task):
@@ -165,8 +193,8 @@ def _packed(places: Sequence[_Place], delivery: Delivery) -> list[Slice]:
     return slices
 
 
-def _together(places: Sequence[_Place], most: int) -> Iterator[list[_Place]]:
-    waiting: list[_Place] = []
+def _together(places: Sequence[Place], most: int) -> Iterator[list[Place]]:
+    waiting: list[Place] = []
     for place in places:
         full = sum(other.rows for other in waiting) + place.rows > most
         if waiting and (full or place.partition != waiting[0].partition):
@@ -177,7 +205,7 @@ def _together(places: Sequence[_Place], most: int) -> Iterator[list[_Place]]:
         yield waiting
 
 
-def _cut(place: _Place, delivery: Delivery, index: int) -> list[Slice]:
+def _cut(place: Place, delivery: Delivery, index: int) -> list[Slice]:
     size, batch = delivery.rows_per_task, None if delivery.from_bronze else delivery.batch
     starts = range(place.first - 1, place.last, size)
     return [

@@ -51,8 +51,10 @@ QUARANTINE = pa.schema(
         "position": pa.int64(),
         "known": pa.int64(),
         "_batch": pa.string(),
+        "_run": pa.string(),
     }
 )
+"""Refused rows: the rule, the value as it came, where the row is from, and the run that judged it."""
 
 _SHOWN = 80
 _OWN = {
@@ -99,10 +101,11 @@ def contract_version(stream: Stream) -> str:
     return hash_of(stream.describe())
 
 
-def check(stream: Stream, bronze: pa.Table, *, batch: str) -> Checked:
+def check(stream: Stream, bronze: pa.Table, *, batch: str, run: str | None = None) -> Checked:
     """Split raw events into accepted and rejected ones; each row is judged by itself alone.
 
     `bronze` has the columns of `BRONZE`. `_watermark` of accepted rows is null: who knows a partition's order sets it.
+    `run` is told of rejected rows.
     """
     rows, broken = _parsed(bronze.column("payload").to_pylist())
     typed = type_columns(stream, rows)
@@ -111,7 +114,9 @@ def check(stream: Stream, bronze: pa.Table, *, batch: str) -> Checked:
     refused = np.zeros(len(rows), bool)
     refused[[problem.index for problem in problems]] = True
     accepted = pa.table({**{name: item.values for name, item in typed.items()}, **own}, schema=silver_schema(stream))
-    return Checked(accepted.filter(pa.array(~refused)), _quarantined(stream, bronze, rows, problems, batch), rows)
+    return Checked(
+        accepted.filter(pa.array(~refused)), _quarantined(stream, bronze, rows, problems, (batch, run)), rows
+    )
 
 
 def _parsed(payloads: list[bytes | None]) -> tuple[list[dict[str, Any]], list[Problem]]:
@@ -153,7 +158,7 @@ def _own_columns(stream: Stream, bronze: pa.Table, typed: dict[str, Typed], batc
 
 
 def _quarantined(
-    stream: Stream, bronze: pa.Table, rows: list[dict[str, Any]], problems: list[Problem], batch: str
+    stream: Stream, bronze: pa.Table, rows: list[dict[str, Any]], problems: list[Problem], by: tuple[str, str | None]
 ) -> pa.Table:
     raw = bronze.take(pa.array([problem.index for problem in problems], pa.int64()))
     payloads = raw.column("payload").to_pylist()
@@ -168,7 +173,8 @@ def _quarantined(
             "partition": raw.column("partition"),
             "position": raw.column("position"),
             "known": raw.column("known"),
-            "_batch": [batch] * len(problems),
+            "_batch": [by[0]] * len(problems),
+            "_run": [by[1]] * len(problems),
         },
         schema=QUARANTINE,
     )

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sluice.declare.loading import load_pipeline
-from sluice.declare.pipeline import Pipeline
+from sluice.declare.pipeline import Pipeline, hash_of
 from sluice.declare.streams import Stream
 from sluice.errors import UserError
+from sluice.lake.contract import contract_version
+from sluice.lake.replays import batch_of
 from sluice.lake.tables import Lake
 
 
@@ -25,6 +27,8 @@ class Delivery:
     """Event clock, microseconds."""
     files: Sequence[tuple[str, Path]] = ()
     from_bronze: bool = False
+    replay: str | None = None
+    """A replay whose rows are brought back, as the batch of that replay."""
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By stream: declared column → its name in this delivery."""
     rows_per_task: int = 250_000
@@ -43,11 +47,29 @@ class Delivery:
         declared = self.declared().stream(stream)
         return replace(declared, sources={**declared.sources, **self.renamed.get(stream, {})})
 
+    @property
+    def run(self) -> str:
+        """The name of this attempt at it: the same call under the same contracts, made again, is the same run."""
+        return hash_of(
+            {
+                "batch": self.batch,
+                "at": self.at,
+                "files": [[stream, str(path)] for stream, path in self.files],
+                "from_bronze": self.from_bronze,
+                "replay": self.replay,
+                "contracts": {
+                    stream.name: contract_version(self.contract(stream.name)) for stream in self.declared().streams
+                },
+            }
+        )
+
     def check(self) -> None:
         """UserError unless it is one delivery, and all that it names is declared."""
         pipeline = self.declared()
         if not self.batch:
             raise UserError("a batch has a name", where="--batch")
+        if self.replay is not None and (self.from_bronze or self.files or self.batch != batch_of(self.replay)):
+            raise UserError("a replay is a delivery of its own", where=f"batch {self.batch!r}")
         if self.from_bronze and self.files:
             raise UserError("files and the archive are two deliveries", where=f"batch {self.batch!r}")
         for name in [*(name for name, _ in self.files), *self.renamed]:

@@ -117,6 +117,15 @@ def remove(uri: str) -> None:
         filesystem.delete_file(root)
 
 
+def move(folder: str, to: str) -> None:
+    """Move the files of a folder into another one."""
+    filesystem, source = place(folder)
+    _, target = place(to)
+    filesystem.create_dir(target, recursive=True)
+    for info in filesystem.get_file_info(pyarrow.fs.FileSelector(source, allow_not_found=True)):
+        filesystem.move(info.path, f"{target}/{info.base_name}")
+
+
 def is_delta(path: Path) -> bool:
     """Whether a folder says that it is a Delta table."""
     return (path / "_delta_log").is_dir()

@@ -23,12 +23,16 @@ import pyarrow.dataset as ds
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.engine.encode import row_hashes
-from sluice.lake.bronze import Slice, read_slice, waiting
+from sluice.engine.versions import PUT
+from sluice.lake.baselines.shapes import Shape, by_day, shapes_of, table_of
+from sluice.lake.baselines.shifts import shifts
+from sluice.lake.bronze import Slice, gaps, read_slice, slices, waiting
 from sluice.lake.contract import check, conflicts_schema, contract_version
 from sluice.lake.delivery import Delivery
 from sluice.lake.files import hand_over, handed_over, read_file, remove, write_parquet
-from sluice.lake.gates import BatchEvidence
+from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.landing import told_in
+from sluice.lake.parents import Keys, overdue
 from sluice.lake.publish import Batch
 from sluice.lake.tables import Lake
 from sluice.lake.tally import Tally, evidence, greatest, tally
@@ -68,6 +72,9 @@ class Plan:
     parts: int
     watermarks: Mapping[str, int] | None
     """Of each topic partition before this batch; None for files."""
+    run: str
+    due: int
+    """Events up to this moment had their time to find a parent."""
     folder: str = field(default_factory=lambda: f"staged-{uuid.uuid4().hex}")
 
     @property
@@ -88,10 +95,12 @@ class Plan:
 def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Judged]:
     """Judge what a delivery brings of a stream; what tasks handed to each other is gone when the block ends."""
     lake, pipeline = delivery.tables(), delivery.declared()
-    groups = waiting(lake, stream.name, delivery)
+    places = waiting(lake, stream.name, delivery)
+    groups = slices(places, delivery)
     rows = sum(part.rows for group in groups for part in group)
     watermarks = lake.watermarks(stream.name) if delivery.from_bronze else None
-    plan = Plan(delivery, stream.name, rows // delivery.rows_per_task + 1, watermarks)
+    due = delivery.at - int(pipeline.gates.grace)
+    plan = Plan(delivery, stream.name, rows // delivery.rows_per_task + 1, watermarks, delivery.run, due)
     try:
         checked = [one for group in workers.each(partial(check_slices, plan), groups, rows=rows) for one in group]
         marks = pa.concat_tables(workers.each(partial(settle_part, plan), range(plan.parts), rows=rows))
@@ -100,10 +109,38 @@ def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Jud
         for index, mine in again:
             if mine is not None:
                 remove(plan.file("silver", index))
-        found = evidence(delivery.contract(stream.name), checked, delay=_ahead(pipeline, stream, delivery))
+        days = _days(plan)
+        found = evidence(
+            delivery.contract(stream.name),
+            checked,
+            delay=_ahead(pipeline, stream, delivery),
+            overdue=_overdue(lake, stream, delivery, due),
+            gaps=gaps(places, lake.reached(stream.name)) if delivery.from_bronze else (),
+            shifts=shifts(lake, stream.name, days, int(pipeline.gates.shift.over)) if pipeline.gates.shift else (),
+        )
         yield _judged(plan, checked, found, marks, late)
     finally:
         remove(plan.work())
+
+
+def _days(plan: Plan) -> dict[tuple[int, str], Shape]:
+    """The shape of every column on every day of the batch, which is written beside its other files."""
+    parts = handed_over(plan.work("shapes"))
+    if parts is None:
+        return {}
+    days = by_day(parts)
+    merged = table_of(((day, name, one) for (day, name), one in sorted(days.items())), plan.delivery.batch)
+    _write(plan.file("baselines", 0), merged)
+    return days
+
+
+def _overdue(lake: Lake, stream: Stream, delivery: Delivery, due: int) -> Keys:
+    """Keys of published events whose time was over since the last batch; none where they are given no time."""
+    grace = delivery.at - due
+    if not grace:
+        return Keys()
+    before = max((batch["at"] for batch in lake.published(stream.name)), default=None)
+    return Keys() if before is None else overdue(stream, lake, before - grace, due)
 
 
 def _ahead(pipeline: Pipeline, stream: Stream, delivery: Delivery) -> int:
@@ -121,14 +158,17 @@ def check_slices(plan: Plan, slices: Sequence[Slice]) -> list[Tally]:
     tallies = []
     for part in slices:
         bronze = read_slice(lake, plan.stream, part)
-        checked = check(contract, bronze, batch=plan.delivery.batch)
+        checked = check(contract, bronze, batch=plan.delivery.batch, run=plan.run)
         if watermarks is not None:
             marked, watermarks = with_watermarks(checked.accepted, watermarks)
             checked = replace(checked, accepted=marked)
         _write(plan.file("quarantine", part.index), checked.rejected)
         _write(plan.file("silver", part.index), checked.accepted)
         _deal(plan, part.index, checked.accepted)
-        tallies.append(tally(contract, lake, part.index, bronze, checked))
+        if plan.delivery.replay is None:
+            entered = checked.accepted.filter(pc.equal(checked.accepted.column("_op"), PUT))
+            hand_over(plan.work("shapes", f"{part.index:05}.arrow"), table_of(shapes_of(contract, entered), ""))
+        tallies.append(tally(contract, lake, part.index, bronze, checked, due=plan.due))
     return tallies
 
 
@@ -172,6 +212,7 @@ def _judged(plan: Plan, checked: Sequence[Tally], found: BatchEvidence, marks: p
         "quarantine": found.rows - accepted,
         "conflicts": counts["conflict"],
         "late": late,
+        "baselines": accepted,
         "silver": accepted - (len(marks) - counts["first"]),
     }
     after = greatest(one.watermarks for one in checked)
@@ -186,6 +227,7 @@ def _judged(plan: Plan, checked: Sequence[Tally], found: BatchEvidence, marks: p
         late=late,
         quarantined=found.quarantined,
         sources=greatest(one.reached for one in checked),
+        run=plan.run,
         contract=contract_version(plan.delivery.contract(plan.stream)),
         renamed=plan.delivery.renamed.get(plan.stream, {}),
         watermarks={} if plan.watermarks is None else greatest([plan.watermarks, after]),

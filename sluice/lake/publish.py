@@ -19,7 +19,7 @@ import pyarrow as pa
 from sluice.decisions import Finding, Verdict, worst
 from sluice.declare.pipeline import hash_of
 from sluice.errors import Outage
-from sluice.lake.files import append_files, create_table, replace_files, staged_files
+from sluice.lake.files import append_files, create_table, move, remove, replace_files, staged_files
 from sluice.lake.properties import properties
 from sluice.lake.tables import Lake
 
@@ -33,6 +33,7 @@ VERDICTS = pa.schema(
         "message": pa.string(),
         "evidence": pa.string(),
         "rows": pa.int64(),
+        "run": pa.string(),
     }
 )
 BATCHES = pa.schema(
@@ -51,6 +52,7 @@ BATCHES = pa.schema(
         "renamed": pa.string(),
         "silver_version": pa.int64(),
         "watermarks": pa.string(),
+        "run": pa.string(),
     }
 )
 PUBLICATIONS = pa.schema(
@@ -77,6 +79,8 @@ class Batch:
     contract: str
     renamed: Mapping[str, str]
     """Declared columns that this delivery calls otherwise."""
+    run: str | None = None
+    """The attempt that judged it."""
     watermarks: Mapping[str, int] = field(default_factory=dict)
     """The greatest accepted event time of each topic partition after this batch, as `source/partition`."""
 
@@ -88,7 +92,7 @@ class Batch:
     def row(self) -> dict[str, Any]:
         """The row that shows the batch to readers, but for the version of silver."""
         nested = ("quarantined", "sources", "renamed", "watermarks")
-        plain = ("stream", "at", "rows", "accepted", "duplicates", "conflicts", "late", "contract")
+        plain = ("stream", "at", "rows", "accepted", "duplicates", "conflicts", "late", "contract", "run")
         return {
             "batch": self.name,
             **{name: getattr(self, name) for name in plain},
@@ -108,6 +112,7 @@ def record_verdict(lake: Lake, batch: Batch, findings: Sequence[Finding]) -> Ver
             "message": finding.message,
             "evidence": _json(finding.evidence),
             "rows": batch.rows,
+            "run": batch.run,
         }
         for finding in findings
     ]
@@ -115,6 +120,19 @@ def record_verdict(lake: Lake, batch: Batch, findings: Sequence[Finding]) -> Ver
     found = hash_of({"found": rows})
     lake.append_rows("verdicts", rows, VERDICTS, once=f"{batch.marker}:{batch.at}:{found}")
     return worst(list(findings))
+
+
+def hold(lake: Lake, batch: Batch, staged: Mapping[str, str]) -> None:
+    """Keep the refused rows of a batch that is stopped where a person who mends it finds them, once for each run.
+
+    They are moved to a table of their own, as nothing of the batch may be seen; all its rows stay in bronze.
+    """
+    refused, held = f"quarantine/{batch.stream}", f"held/{batch.stream}"
+    folder = staged.get(refused)
+    if folder is not None:
+        move(f"{lake.uri(refused)}/{folder}", f"{lake.uri(held)}/{folder}")
+        if not commit_folder(lake, held, folder, markers=[f"{batch.marker}:{batch.run}"]):
+            remove(f"{lake.uri(held)}/{folder}")
 
 
 def turn_of(lake: Lake, stream: str) -> int:

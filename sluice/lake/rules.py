@@ -24,7 +24,7 @@ from sluice.engine.versions import DELETE, PUT
 from sluice.lake.control import CONTROL, GREATEST_REVISION
 from sluice.lake.typing import Typed, in_words
 
-RULES = ("json", "type", "scale", "missing", "category", "range", "future")
+RULES = ("json", "type", "scale", "missing", "category", "range", "future", "pattern")
 """The row rules, in the order in which one column's problems are told."""
 
 _AHEAD = "_ahead"
@@ -54,6 +54,7 @@ def problems_of(
 ) -> list[Problem]:
     """One problem for each row that may not enter, by row; `broken` are the rows that are no JSON object."""
     found = [*broken, *_control_problems(own), *_type_problems(stream, typed), *_rule_problems(stream, typed, own)]
+    found += _pattern_problems(stream, typed)
     return _first(stream, own, found)
 
 
@@ -90,6 +91,23 @@ def _rule_problems(stream: Stream, typed: dict[str, Typed], own: dict[str, pa.Ar
         for rule, mask in _broken(_checks(stream)[name], pd.Series(values))
         for index in np.flatnonzero(mask)
     ]
+
+
+def _pattern_problems(stream: Stream, typed: dict[str, Typed]) -> list[Problem]:
+    """Texts that do not look as declared, the whole of them."""
+    patterns = {name: column.like for name, column in stream.columns.items()}
+    return [
+        Problem(int(index), "pattern", name, allowed(stream, name, "pattern"))
+        for name, pattern in patterns.items()
+        if pattern is not None
+        for index in np.flatnonzero(unlike(typed[name].values, pattern))
+    ]
+
+
+def unlike(values: pa.Array, pattern: str) -> Mask:
+    """Which texts do not look like a pattern, the whole of each; a null looks like any."""
+    whole = pc.match_substring_regex(values, rf"\A(?:{pattern})\z").fill_null(fill_value=True)
+    return ~np.asarray(whole.to_numpy(zero_copy_only=False), bool)
 
 
 def _broken(checks: _Checks, values: pd.Series) -> Iterator[tuple[str, Mask]]:
@@ -163,6 +181,8 @@ def allowed(stream: Stream, name: str, rule: str) -> str:
         return "a value"
     if rule == "range" and column is not None and column.bounds is not None:
         return f"{column.bounds[0]} to {column.bounds[1]}"
+    if rule == "pattern" and column is not None:
+        return f"a text like {column.like}"
     if rule == "category" and column is not None:
         return ", ".join(column.categories)
     return in_words(stream, name)

@@ -3,8 +3,11 @@
     events/<stream>      bronze: the raw payload and its source position, append-only
     silver/<stream>      typed rows that passed the contract, every version of an event
     quarantine/<stream>  refused rows with rule and value         late/<stream>  rows that came late
+    held/<stream>        the refused rows of batches that were stopped, by run
+    baselines/<stream>   what the values of each column were like, by day, as sketches that merge
     conflicts/<stream>   two payloads for one version of an event: which hash stands, which was dropped
     verdicts             what the gates found of every batch      batches        the batches that readers may see
+    files                every file that was delivered, by hash         replays, replayed    refused rows put back
     waivers              who lets which gate's stop pass, why, and until when
     publications         what is being published: written before the first of those tables, completed after a crash
     asof/<table>         slowly changing tables that vectors look things up in; every load is a version
@@ -32,7 +35,7 @@ from sluice.errors import DataError, Outage
 from sluice.lake.properties import properties
 from sluice.lake.storage import below, options
 
-BATCHED = ("silver/", "quarantine/", "conflicts/", "late/")
+BATCHED = ("silver/", "quarantine/", "conflicts/", "late/", "baselines/")
 """Tables whose rows belong to a batch and are visible with it."""
 
 _TRIES = 10

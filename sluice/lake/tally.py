@@ -11,14 +11,15 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Mask, integers
 from sluice.engine.versions import PUT
+from sluice.lake.baselines.shifts import Shift
 from sluice.lake.contract import Checked
 from sluice.lake.control import CONTROL
-from sluice.lake.gates import BatchEvidence
+from sluice.lake.gates.evidence import BatchEvidence
+from sluice.lake.parents import Keys, find_parents
 from sluice.lake.tables import Lake
 
 _EXAMPLES = 3
@@ -39,10 +40,7 @@ class Tally:
     """The last position of every `source/partition`."""
     newest: int | None
     watermarks: Mapping[str, int]
-    linked: int
-    """Accepted rows that name a parent."""
-    orphans: int
-    """Those whose parent is not in published history."""
+    keys: Keys
     late: int
     columns: Mapping[str, int]
     puts: int
@@ -52,10 +50,9 @@ class Tally:
     """How many of them have no value of each nullable column."""
 
 
-def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: Checked) -> Tally:
-    """Count one checked slice; `bronze` are its raw rows."""
+def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: Checked, *, due: int) -> Tally:
+    """Count one checked slice; `bronze` are its raw rows, and events up to `due` had their time to find a parent."""
     accepted = checked.accepted
-    linked, orphans = _orphans(contract, lake, accepted)
     entered = accepted.filter(pc.equal(accepted.column("_op"), PUT))
     # a delete names its event and nothing else
     puts = [row for row, op in zip(checked.parsed, bronze.column("op").to_pylist(), strict=True) if row and op == PUT]
@@ -69,8 +66,7 @@ def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: C
         reached=_greatest(bronze, "source", "partition", "position"),
         newest=pc.max(accepted.column("_time")).as_py(),
         watermarks=_greatest(accepted, "_source", "_partition", "_time"),
-        linked=linked,
-        orphans=orphans,
+        keys=find_parents(contract, lake, accepted, due),
         late=int(late(contract, accepted).sum()),
         columns=Counter(chain.from_iterable(puts)),
         puts=len(puts),
@@ -85,8 +81,21 @@ def late(contract: Stream, accepted: pa.Table) -> Mask:
     return np.asarray(known - time > contract.micros("late_after"), bool)
 
 
-def evidence(contract: Stream, tallies: Sequence[Tally], *, delay: int) -> BatchEvidence:
-    """All slices together, for the gates; `delay` is how much later than its event a row is told."""
+def evidence(
+    contract: Stream,
+    tallies: Sequence[Tally],
+    *,
+    delay: int,
+    overdue: Keys,
+    gaps: Sequence[str],
+    shifts: Sequence[Shift],
+) -> BatchEvidence:
+    """All slices together, for the gates; `delay` is how much later than its event a row is told.
+
+    `overdue` are keys of earlier batches whose time is over since, `gaps` what is missing between positions, `shifts`
+    how far columns have moved.
+    """
+    keys = [overdue, *(one.keys for one in tallies)]
     columns = _sums(one.columns for one in tallies)
     declared = [contract.source(name) for name in contract.all_columns]
     refused = _sums(one.refused for one in tallies)
@@ -101,14 +110,18 @@ def evidence(contract: Stream, tallies: Sequence[Tally], *, delay: int) -> Batch
         rows=sum(one.accepted for one in tallies) + sum(refused.values()),
         quarantined=dict(by_rule),
         newest=None if newest is None else newest - delay,
-        foreign_keys=sum(one.linked for one in tallies),
-        orphans=sum(one.orphans for one in tallies),
+        foreign_keys=sum(one.due for one in keys),
+        orphans=sum(one.orphans for one in keys),
+        waiting_keys=sum(one.waiting for one in keys),
         examples=[_in_words(key, examples[key]) for key, _ in refused.most_common(_EXAMPLES)],
         puts=sum(one.puts for one in tallies),
         undeclared={name: count for name, count in columns.items() if name not in {*declared, *CONTROL}},
         absent=[name for name in declared if name not in columns],
         entered=sum(one.entered for one in tallies),
         nulls=dict(_sums(one.nulls for one in tallies)),
+        late=sum(one.late for one in tallies),
+        gaps=gaps,
+        shifts=shifts,
     )
 
 
@@ -123,18 +136,6 @@ def greatest(values: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def _nullable(contract: Stream) -> list[str]:
     return [name for name, column in contract.columns.items() if column.nullable]
-
-
-def _orphans(contract: Stream, lake: Lake, accepted: pa.Table) -> tuple[int, int]:
-    if contract.parent is None:
-        return 0, 0
-    column, parent = contract.parent
-    keys = accepted.column(column).combine_chunks().drop_null()
-    if not len(keys) or lake.open(f"silver/{parent.name}") is None:
-        return len(keys), len(keys)
-    known = lake.read(f"silver/{parent.name}", columns=["_id"], where=ds.field("_id").isin(pc.unique(keys)))
-    found = pc.is_in(keys, value_set=known.column("_id").combine_chunks())
-    return len(keys), len(keys) - int(pc.sum(found).as_py())
 
 
 def _greatest(rows: pa.Table, source: str, partition: str, value: str) -> dict[str, int]:

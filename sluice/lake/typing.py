@@ -20,6 +20,7 @@ from sluice.clock import from_datetime
 from sluice.declare.columns import Category, Decimal, Flag, ForeignKey, Integer, Key
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Ints, Mask, decimals, integers, invalid
+from sluice.errors import UserError
 from sluice.lake.rowfiles import plain_values
 
 Raw: TypeAlias = Sequence[Any]
@@ -88,6 +89,15 @@ def in_words(stream: Stream, name: str) -> str:
     if pa.types.is_integer(silver_type(stream, name)):
         return "a whole number below 2^63"
     return "a text"
+
+
+def instant(text: str, where: str) -> int:
+    """The moment that a person wrote, microseconds; UserError, naming `where`, for another text."""
+    typed = times([text])
+    if typed.wrong[0]:
+        raise UserError(f"{text!r} is no time", where=where, allowed="RFC 3339, such as 2026-01-31T12:00:00Z")
+    found: int = typed.values.cast(pa.int64())[0].as_py()
+    return found
 
 
 def times(values: Raw) -> Typed:

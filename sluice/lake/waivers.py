@@ -10,7 +10,7 @@ import pyarrow as pa
 from sluice.clock import rfc3339
 from sluice.decisions import Finding, Verdict
 from sluice.errors import UserError
-from sluice.lake.gates import GATES
+from sluice.lake.gates.verdict import GATES
 from sluice.lake.tables import Lake
 
 WAIVERS = pa.schema(

@@ -94,7 +94,7 @@ class Audited:
 def served_rows(predictions: Iterable[Mapping[str, Any]]) -> list[Served]:
     """The vectors of rows of the table `predictions`; a vector that several models scored counts once."""
     rows = {(row["request_id"], row["event_id"], row["request"], row["vector"]): row for row in predictions}
-    return [_served(row, json.loads(row["knowledge"])) for row in rows.values()]
+    return [served_of(row, json.loads(row["knowledge"])) for row in rows.values()]
 
 
 def audit(lake: Lake, pipeline: Pipeline, served: Sequence[Served]) -> list[Audited]:
@@ -228,7 +228,8 @@ def differences(pipeline: Pipeline, served: bytes, computed: bytes) -> dict[str,
     return found or {WHOLE: (served.hex(), computed.hex())}
 
 
-def _served(row: Mapping[str, Any], knowledge: Mapping[str, Any]) -> Served:
+def served_of(row: Mapping[str, Any], knowledge: Mapping[str, Any]) -> Served:
+    """A served vector from a row of the table `predictions`, and K as it is logged."""
     keys = None
     if "keys" in knowledge:
         keys = {key: Known.of(known["base"], known["positions"]) for key, known in knowledge["keys"].items()}

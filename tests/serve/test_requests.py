@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,9 +12,13 @@ from hypothesis import strategies as st
 
 from feature_repo import fraud, handbook
 from serve.requests import MOST_BYTES, MOST_EVENTS, Batch, Refusal, RequestReader
+from serve.rules import problems
 from sluice.clock import HandClock
+from sluice.declare.columns import Category
 from sluice.declare.pipeline import Pipeline
+from sluice.engine.encode import encode_column
 from sluice.lake.contract import BRONZE, check
+from sluice.lake.typing import type_column
 from tests.properties import examples
 from tests.sluice.engine import pipelines
 
@@ -50,6 +55,18 @@ def accepted(*events: object, pipeline: Pipeline = fraud.pipeline) -> Batch:
     found = read(*events, pipeline=pipeline)
     assert isinstance(found, Batch), found
     return found
+
+
+def test_a_text_that_does_not_look_as_declared_is_refused_with_the_pattern() -> None:
+    events = fraud.pipeline.events
+    columns = {**events.columns, "country": Category(pattern="[A-Z]{2}", nullable=True)}
+    rows = [{"country": "DE"}, {"country": "Germany"}, {"country": None}]
+    typed = {"country": type_column(events, "country", [row["country"] for row in rows])}
+    encoded = {"country": encode_column(typed["country"].values, columns["country"])}
+    found = problems(replace(events, columns=columns), rows, typed, encoded)
+    assert [(one.index, one.field, one.rule, one.value, one.allowed) for one in found] == [
+        (1, "country", "pattern", "'Germany'", "a text like [A-Z]{2}")
+    ]
 
 
 def test_a_good_event_is_encoded_as_history_would_be() -> None:

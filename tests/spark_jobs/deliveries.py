@@ -61,8 +61,10 @@ def returned(number: int, **changes: Any) -> dict[str, Any]:
 class Shop:
     """A lake of its own, and how things are delivered to it."""
 
-    def __init__(self, folder: Path, workers: Workers | None = None, lake: str | None = None) -> None:
-        self.folder, self.workers = folder, workers or Here()
+    def __init__(
+        self, folder: Path, workers: Workers | None = None, lake: str | None = None, *, file: Path = FILE
+    ) -> None:
+        self.folder, self.workers, self.declaration = folder, workers or Here(), file
         self.uri = lake or str(folder / "lake")
         self.lake = Lake(self.uri, "shop")
         self._offsets: dict[tuple[str, int], int] = {}
@@ -86,7 +88,7 @@ class Shop:
             for name, content in files
         ]
         try:
-            ingest(self.workers, Delivery(str(FILE), self.uri, batch, at, files=paths, **how))
+            ingest(self.workers, Delivery(str(self.declaration), self.uri, batch, at, files=paths, **how))
         except GateStopped as stopped:
             return stopped
         return None

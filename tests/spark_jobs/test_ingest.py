@@ -17,7 +17,7 @@ from sluice.lake.accounts import accounts
 from sluice.lake.delivery import Delivery
 from sluice.lake.workers import Here
 from spark_jobs.ingest import ingest
-from tests.spark_jobs.deliveries import AT, HOUR, Shop, order, orders, returned
+from tests.spark_jobs.deliveries import AT, FILE, HOUR, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
 
@@ -235,7 +235,10 @@ def test_too_few_rows_old_rows_and_orphans_stop_until_a_person_waives_it(shop: S
     assert shop.accounts("returns").silver == 2
     assert ("a", "orders", "count", "warn") in verdicts(shop)
     told = {row["message"] for row in shop.lake.rows("verdicts") if row["verdict"] == "warn"}
-    assert "waived by Ada until 2026-01-02T12:40:00Z (a holiday): 1 rows, at least 2 expected" in told
+    assert (
+        "waived by Ada until 2026-01-02T12:40:00Z (a holiday): 1 rows, at least 2 expected; "
+        "fewer than 4 batches to compare with"
+    ) in told
 
 
 def test_a_foreign_key_finds_its_parent_in_history_and_in_the_same_delivery_and_null_needs_none(shop: Shop) -> None:
@@ -374,3 +377,76 @@ def test_the_accounts_notice_one_lost_and_one_doubled_row(shop: Shop) -> None:
     table.update_incremental()
     table.delete("order_id = 8")
     assert accounts(shop.lake, "orders").missing == 1
+
+
+def graceful(folder: Path, grace: str) -> Path:
+    """The shop's declaration, with time for a return to find its order."""
+    path = folder / "graceful.py"
+    path.write_text(FILE.read_text().replace("max_orphans=0.1", f'max_orphans=0.1, grace="{grace}"'))
+    return path
+
+
+def found_keys(shop: Shop, batch: str) -> str:
+    """What the gate of foreign keys said of the returns of a batch."""
+    rows = [row for row in shop.lake.rows("verdicts") if (row["batch"], row["stream"]) == (batch, "returns")]
+    return next(str(row["message"]) for row in rows if row["rule"] == "foreign_keys")
+
+
+def test_a_late_parent_has_the_grace_that_is_declared_and_no_more(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, file=graceful(tmp_path, "2h"))
+    early = [returned(number, told_at="2026-01-01 10:30:00") for number in range(1, 11)]
+    assert shop.deliver("a", orders=orders(1, 2), returns=early) is None
+    assert found_keys(shop, "a") == (
+        "0.00% of 2 foreign keys without a parent, at most 10.00%; 8 more have until 2h after their event"
+    )
+    assert shop.deliver("b", at=AT + HOUR, orders=orders(3, 10)) is None
+    assert shop.deliver("c", at=AT + 3 * HOUR, orders=orders(11, 14), returns=[returned(11), returned(12)]) is None
+    assert found_keys(shop, "c") == "0.00% of 12 foreign keys without a parent, at most 10.00%"
+
+
+def test_an_orphan_older_than_the_grace_stops_the_next_batch(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, file=graceful(tmp_path, "2h"))
+    early = [returned(number, told_at="2026-01-01 10:30:00") for number in range(1, 11)]
+    assert shop.deliver("a", orders=orders(1, 2), returns=early) is None
+    stopped = shop.deliver("c", at=AT + 3 * HOUR, orders=orders(11, 14), returns=[returned(11), returned(12)])
+    assert stopped is not None
+    assert "returns: foreign_keys: 66.67% of 12 foreign keys without a parent, at most 10.00%" in str(stopped)
+
+
+def test_ten_times_the_rows_are_a_stop_and_no_row_is_lost(shop: Shop) -> None:
+    for day in range(1, 6):
+        first = 100 * day
+        rows = [order(first + number, ordered_at=f"2026-01-0{day} 10:00:00") for number in range(4)]
+        assert shop.deliver(f"day-{day}", at=AT + (day - 1) * 24 * HOUR, orders=rows) is None
+    rows = [order(1_000 + number, ordered_at="2026-01-06 10:00:00") for number in range(40)]
+    stopped = shop.deliver("day-6", at=AT + 5 * 24 * HOUR, orders=rows)
+    assert "count: 40 rows, at least 2 expected; 4 are usual in a batch, 1 to 20 allowed" in str(stopped)
+    assert (shop.accounts().held, shop.accounts().silver) == (40, 20)
+
+
+def day_of(number: int, scale: float = 1.0) -> list[dict[str, Any]]:
+    """Three hundred orders of a day of January, whose amounts are spread from nothing to ten times `scale`."""
+    return [
+        order(
+            1_000 * number + place,
+            ordered_at=f"2026-01-{number:02} {place % 24:02}:10:00",
+            amount=round((place % 100 + 1) / 10 * scale, 2),
+            country=("DE", "FR")[place % 3 == 0],
+        )
+        for place in range(300)
+    ]
+
+
+def test_values_that_move_stop_the_batch_and_do_not_become_what_is_usual(shop: Shop) -> None:
+    later = AT + 14 * HOUR
+    assert shop.deliver("first", at=later, orders=day_of(1)) is None
+    assert shop.deliver("second", at=later + 24 * HOUR, orders=day_of(2)) is None
+    stopped = shop.deliver("third", at=later + 48 * HOUR, orders=day_of(3, scale=20))
+    assert "orders: distribution: values have moved from those of the 28d before: 'amount' (PSI" in str(stopped)
+    days = {(row["day"] // (24 * HOUR), row["column"], row["rows"]) for row in shop.lake.rows("baselines/orders")}
+    first = AT // (24 * HOUR)
+    names = ("amount", "channel", "country", "gift", "items")
+    assert days == {(first + day, name, 300) for day in (0, 1) for name in names}
+    shop.waive("orders:distribution", "third", later + 48 * HOUR)
+    assert shop.deliver("third", at=later + 48 * HOUR) is None
+    assert shop.lake.count("baselines/orders") == 15

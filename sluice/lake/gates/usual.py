@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
 
 import pyarrow.dataset as ds
 
@@ -13,27 +15,54 @@ from sluice.lake.tables import Lake
 
 BATCHES = 30
 """How many batches that readers see are looked back at."""
+LEAST = 4
+"""How many it takes to say what number of rows is usual."""
 
 
 @dataclass(frozen=True)
 class Usual:
-    """The share of rows without a value, of each nullable column, over some batches."""
+    """Some batches before: the share of rows without a value of each nullable column, and the rows of each batch."""
 
     batches: int = 0
     missing: Mapping[str, float] = field(default_factory=dict)
+    rows: Sequence[tuple[str | None, int]] = ()
+    """Of each batch, the weekday of its newest event, and its rows."""
+
+    def rows_of(self, weekday: str | None) -> tuple[float | None, str]:
+        """The median rows of batches of that weekday, else of all; None of too few. And on which days, in words."""
+        same = [rows for name, rows in self.rows if name == weekday]
+        every = [rows for _, rows in self.rows]
+        if weekday is not None and len(same) >= LEAST:
+            return median(same), f"on a {weekday}"
+        return (median(every), "in a batch") if len(every) >= LEAST else (None, "")
 
 
 def usual(lake: Lake, stream: str) -> Usual:
-    """What the newest published batches of a stream were like, each as its last verdict says."""
-    shown = {row["batch"] for row in lake.published(stream)}
-    where = (ds.field("stream") == stream) & (ds.field("rule") == "missing")
-    verdicts = sorted(lake.rows("verdicts", where=where), key=lambda row: row["at"])
-    last = {row["batch"]: row for row in verdicts if row["batch"] in shown}
-    newest = sorted(last.values(), key=lambda row: row["at"])[-BATCHES:]
+    """What the newest published batches of a stream were like, each as its last verdict says.
+
+    Replays are left out: their rows were picked.
+    """
+    shown = {row["batch"] for row in lake.published(stream) if not row["batch"].startswith("replay-")}
+    where = (ds.field("stream") == stream) & ds.field("rule").isin(["missing", "count"])
+    verdicts = [row for row in lake.rows("verdicts", where=where) if row["batch"] in shown]
+    newest = _newest(row for row in verdicts if row["rule"] == "missing")
     missing: Counter[str] = Counter()
     rows: Counter[str] = Counter()
     for row in newest:
         for name, share in json.loads(row["evidence"]).items():
             missing[name] += share * row["rows"]
             rows[name] += row["rows"]
-    return Usual(len(newest), {name: missing[name] / count for name, count in rows.items() if count})
+    counts = [json.loads(row["evidence"]) for row in _newest(row for row in verdicts if row["rule"] == "count")]
+    # what the archive had when it was asked is no delivery of a day
+    compared = [one for one in counts if one.get("compared", True)]
+    return Usual(
+        len(newest),
+        {name: missing[name] / count for name, count in rows.items() if count},
+        [(one.get("weekday"), one["rows"]) for one in compared],
+    )
+
+
+def _newest(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of each batch the last verdict, of the newest batches."""
+    last = {row["batch"]: row for row in sorted(verdicts, key=lambda row: int(row["at"]))}
+    return sorted(last.values(), key=lambda row: int(row["at"]))[-BATCHES:]

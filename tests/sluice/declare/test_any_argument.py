@@ -27,6 +27,7 @@ from sluice import (
     Pipeline,
     Request,
     Rollout,
+    Shift,
     Stream,
     Training,
     VolumeRule,
@@ -80,11 +81,11 @@ FILTERED = {"where": col("amount") > 1, "name": "x"}
 FILLED = {**FILTERED, "fill": 0}
 DAYS = {"freshness": "1d", "late_after": "1d", "accept_late": "1d", "max_skew": "1d", "retention": "1d"}
 CALLS: dict[Callable[..., Any], tuple[list[Any], dict[str, Any]]] = {
-    Key: ([], {"type": "text", "nullable": True}),
+    Key: ([], {"type": "text", "nullable": True, "pattern": "c[0-9]+"}),
     Decimal: ([], {"scale": 2, "min": 0, "max": 5, "nullable": True}),
     Integer: ([], {"min": 0, "max": 5, "nullable": True}),
     Flag: ([], {"nullable": True}),
-    Category: (["a", "b"], {"nullable": True}),
+    Category: (["a", "b"], {"nullable": True, "pattern": None}),
     ForeignKey: ([TRANSACTIONS], {"nullable": False}),
     Stream: (
         ["s", "i", "t", {"a": Key()}],
@@ -106,7 +107,12 @@ CALLS: dict[Callable[..., Any], tuple[list[Any], dict[str, Any]]] = {
         {"views": [windows()], "label": FRAUD, "segment_by": "channel", "card": "customer_id", "gates": Gates()}
         | {"training": Training(), "rollout": Rollout(), "retraining": HybridRetraining()},
     ),
-    Gates: ([], {"min_rows": 1, "max_quarantined": 0.1, "max_orphans": 0.1, "max_missing_rise": 0.1, "fresh": True}),
+    Shift: ([], {"warn": 0.25, "stop": 1.0, "floor": 0.1, "over": "28d"}),
+    Gates: (
+        [],
+        {"min_rows": 1, "max_quarantined": 0.1, "max_orphans": 0.1, "max_missing_rise": 0.1, "fresh": True}
+        | {"grace": "2d", "max_count_change": 5.0, "max_late": 0.2, "shift": Shift()},
+    ),
     Training: (
         [],
         {"history": "120d", "validation": "14d", "test": "14d", "hidden": (8,), "epochs": 1, "batch": 1, "seed": 1}

@@ -35,6 +35,31 @@ pytestmark = pytest.mark.unit
             "Category: value 'pos' is declared twice\n  allowed: each once\n  next: give one another name",
         ),
         (
+            lambda: Key(pattern="[0-9]+"),
+            'Key(pattern): only free text has a pattern\n  allowed: Key("text", pattern=…), Category(pattern=…)',
+        ),
+        (
+            lambda: Category("a", pattern="a"),
+            'Category(pattern): only free text has a pattern\n  allowed: Key("text", pattern=…), Category(pattern=…)',
+        ),
+        (
+            lambda: Key("text", pattern="["),
+            (
+                "Key(pattern): '[' is no regular expression (unterminated character set at position 0)\n"
+                "  next: write it like r'[A-Z]{2}'"
+            ),
+        ),
+        *(
+            (
+                lambda pattern=pattern: Category(pattern=pattern),
+                (
+                    f"Category(pattern): {pattern!r} looks around or back\n"
+                    "  allowed: what RE2 knows, whose time is bounded: no lookahead, no lookbehind, no \\1"
+                ),
+            )
+            for pattern in ("(?=a)a", "a(?!b)", "(?<=a)b", "(?<!a)b", r"(a)\1", "(?P<x>a)(?P=x)")
+        ),
+        (
             lambda: ForeignKey(None),
             "ForeignKey(to): None cannot be pointed at\n  allowed: a Stream whose events have an id",
         ),
@@ -71,6 +96,14 @@ def test_a_category_is_closed_when_its_values_are_listed_and_open_when_not() -> 
     assert Category("a") == Category("a") != Category("a", nullable=True)
     assert len({Category("a"), Category("a"), Category("b")}) == 2
     assert repr(Category("a", nullable=True)) == "Category('a', nullable=True)"
+
+
+def test_a_text_without_a_pattern_means_what_it_did_before_there_were_any() -> None:
+    assert Key("text").describe() == {"kind": "key", "nullable": True, "type": "text"}
+    assert Category().describe() == {"kind": "category", "nullable": False, "values": []}
+    assert Key("text", pattern="c[0-9]+").describe()["pattern"] == "c[0-9]+"
+    assert Category(pattern="a") != Category()
+    assert repr(Category(nullable=True, pattern="a+")) == "Category(nullable=True, pattern='a+')"
 
 
 def test_a_description_says_all_that_changes_values_and_nothing_else() -> None:

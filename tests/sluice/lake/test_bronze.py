@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sluice.lake.bronze import Slice, read_slice, waiting
+from sluice.lake.bronze import Place, Slice, gaps, read_slice, slices, waiting
 from sluice.lake.contract import BRONZE
 from sluice.lake.delivery import Delivery
 from sluice.lake.publish import BATCHES
@@ -41,7 +41,7 @@ def put(lake: Lake, source: str, positions: range, *, partition: int = 0, batch:
 
 def groups(lake: Lake, **how: Any) -> list[list[Slice]]:
     delivery = Delivery(FILE, lake.root.removesuffix("/shop"), how.pop("batch", "b"), 0, **how)
-    return waiting(lake, "orders", delivery)
+    return slices(waiting(lake, "orders", delivery), delivery)
 
 
 def places(lake: Lake, found: list[list[Slice]]) -> list[list[list[tuple[str, int, int]]]]:
@@ -95,3 +95,17 @@ def test_what_a_published_batch_reached_does_not_wait(lake: Lake) -> None:
     lake.append_rows("batches", [row], BATCHES)
     found = groups(lake, from_bronze=True)
     assert places(lake, found) == [[[("kafka:shop.orders", 0, 8), ("kafka:shop.orders", 0, 9)]]]
+
+
+@pytest.mark.parametrize(
+    ("places", "reached", "told"),
+    [
+        ([Place("kafka:t", 0, 0, 9, 10)], {}, []),
+        ([Place("kafka:t", 0, 10, 19, 10)], {"kafka:t/0": 9}, []),
+        ([Place("kafka:t", 0, 12, 19, 8)], {"kafka:t/0": 9}, ["positions 10 to 11 of kafka:t/0 are not there"]),
+        ([Place("kafka:t", 1, 12, 19, 8)], {"kafka:t/0": 9}, []),
+        ([Place("kafka:t", 0, 0, 9, 7)], {}, ["3 positions of kafka:t/0 between 0 and 9 are not there"]),
+    ],
+)
+def test_positions_that_are_not_there_are_told(places: list[Place], reached: dict[str, int], told: list[str]) -> None:
+    assert gaps(places, reached) == told

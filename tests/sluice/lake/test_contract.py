@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.declare.columns import Decimal, Flag, Key
+from sluice.declare.columns import Category, Decimal, Flag, Key
 from sluice.declare.loading import load_pipeline
 from sluice.declare.streams import Stream, position
 from sluice.lake.contract import BRONZE, QUARANTINE, check, contract_version, silver_schema
@@ -245,3 +245,33 @@ def test_no_payload_is_lost_and_none_raises(events: list[Any]) -> None:
     places = checked.accepted.column("_position").to_pylist() + checked.rejected.column("position").to_pylist()
     assert sorted(places) == list(range(len(events)))
     assert set(checked.rejected.column("rule").to_pylist()) <= set(RULES)
+
+
+LIKE = Stream(
+    "s",
+    id="id",
+    time="at",
+    columns={"code": Key("text", pattern="c[0-9]{1,3}"), "land": Category(pattern="[A-Z]{2}|N/A", nullable=True)},
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "land", "refused"),
+    [
+        ("c1", "DE", None),
+        ("c123", "N/A", None),
+        (None, None, None),
+        ("c1234", "DE", ("pattern", "code", '"c1234"', "a text like c[0-9]{1,3}")),
+        ("xc1", "DE", ("pattern", "code", '"xc1"', "a text like c[0-9]{1,3}")),
+        ("c1\n", "DE", ("pattern", "code", '"c1\\n"', "a text like c[0-9]{1,3}")),
+        ("c1", "", ("pattern", "land", '""', "a text like [A-Z]{2}|N/A")),
+        ("c1", "DEN/A", ("pattern", "land", '"DEN/A"', "a text like [A-Z]{2}|N/A")),
+    ],
+)
+def test_the_whole_of_a_text_looks_as_declared(
+    code: str | None, land: str | None, refused: tuple[str, str, str, str] | None
+) -> None:
+    row = {"id": 1, "at": "2026-01-01T10:00:00Z", "code": code, "land": land}
+    checked = check(LIKE, of([row]), batch="b")
+    assert reasons(checked.rejected) == ([] if refused is None else [refused])
+    assert len(checked.accepted) == (refused is None)

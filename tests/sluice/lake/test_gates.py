@@ -9,10 +9,14 @@ import pytest
 from sluice.decisions import Finding, Verdict
 from sluice.declare.columns import Key
 from sluice.declare.operate import Gates
+from sluice.declare.operate import Shift as Allowed
 from sluice.declare.streams import Stream
-from sluice.lake.gates import GATES as NAMES
-from sluice.lake.gates import BatchEvidence, judge
-from sluice.lake.usual import Usual
+from sluice.lake.baselines.distances import Distance
+from sluice.lake.baselines.shifts import Shift
+from sluice.lake.gates.evidence import BatchEvidence
+from sluice.lake.gates.usual import Usual
+from sluice.lake.gates.verdict import GATES as NAMES
+from sluice.lake.gates.verdict import judge
 
 pytestmark = pytest.mark.unit
 
@@ -35,11 +39,8 @@ def found(rule: str, gates: Gates = GATES, **changes: Any) -> Finding:
 
 def test_every_rule_has_a_finding_also_when_it_passes() -> None:
     findings = judge(STREAM, GATES, evidence(), BEFORE, AT)
-    assert (
-        tuple(one.rule for one in findings)
-        == NAMES
-        == ("count", "quarantined", "columns", "missing", "freshness", "foreign_keys")
-    )
+    names = ("count", "quarantined", "columns", "missing", "freshness", "lateness", "positions", "distribution")
+    assert tuple(one.rule for one in findings) == NAMES == (*names, "foreign_keys")
     assert {one.verdict for one in findings} == {Verdict.PASS}
 
 
@@ -50,8 +51,42 @@ def test_the_count_stops_below_the_least(rows: int, verdict: Verdict) -> None:
 
 def test_the_count_is_of_all_rows_also_refused_ones() -> None:
     finding = found("count", quarantined={"type": 60})
-    assert (finding.verdict, finding.message) == (Verdict.PASS, "100 rows, at least 100 expected")
-    assert finding.evidence == {"rows": 100, "least": 100}
+    assert (finding.verdict, finding.message) == (
+        Verdict.PASS,
+        "100 rows, at least 100 expected; fewer than 4 batches to compare with",
+    )
+    assert finding.evidence == {"rows": 100, "least": 100, "weekday": "Thursday", "compared": True}
+
+
+SUNDAYS = [("Sunday", rows) for rows in (90, 100, 100, 120)]
+THURSDAYS = [("Thursday", rows) for rows in (900, 1_000, 1_000, 1_200)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "before", "verdict"),
+    [
+        (5_000, [*SUNDAYS, *THURSDAYS], Verdict.PASS),  # it is a Thursday
+        (5_001, [*SUNDAYS, *THURSDAYS], Verdict.STOP),
+        (200, [*SUNDAYS, *THURSDAYS], Verdict.PASS),
+        (199, [*SUNDAYS, *THURSDAYS], Verdict.STOP),
+        (501, SUNDAYS, Verdict.STOP),  # no Thursday yet: as in any batch
+        (10_000, [*SUNDAYS[:2], *THURSDAYS[:1]], Verdict.PASS),  # too few to say what is usual
+    ],
+)
+def test_ten_times_the_rows_of_that_weekday_stop_and_a_quiet_day_does_not(
+    rows: int, before: list[tuple[str, int]], verdict: Verdict
+) -> None:
+    findings = judge(STREAM, Gates(), evidence(rows=rows), Usual(rows=before), AT)
+    assert findings[0].verdict is verdict
+
+
+def test_the_reader_learns_how_many_rows_are_usual() -> None:
+    findings = judge(STREAM, Gates(), evidence(rows=10_000), Usual(rows=THURSDAYS), AT)
+    assert findings[0].message == (
+        "10,000 rows, at least 1 expected; 1,000 are usual on a Thursday, 200 to 5,000 allowed"
+    )
+    anyhow = judge(STREAM, Gates(max_count_change=None), evidence(rows=10_000), Usual(rows=THURSDAYS), AT)
+    assert (anyhow[0].verdict, anyhow[0].message) == (Verdict.PASS, "10,000 rows, at least 1 expected")
 
 
 @pytest.mark.parametrize(("refused", "verdict"), [(5, Verdict.PASS), (6, Verdict.STOP)])
@@ -150,5 +185,63 @@ def test_orphans_stop_above_their_share(orphans: int, verdict: Verdict) -> None:
     assert found("foreign_keys", orphans=orphans).verdict is verdict
 
 
+def test_keys_that_have_time_yet_are_counted_apart() -> None:
+    finding = found("foreign_keys", Gates(grace="2d"), orphans=1, waiting_keys=40)
+    assert (finding.verdict, finding.message) == (
+        Verdict.PASS,
+        "1.00% of 100 foreign keys without a parent, at most 2.00%; 40 more have until 2d after their event",
+    )
+
+
+@pytest.mark.parametrize(("late", "verdict"), [(20, Verdict.PASS), (21, Verdict.STOP)])
+def test_rows_that_came_late_stop_above_their_share(late: int, verdict: Verdict) -> None:
+    assert found("lateness", rows=104, quarantined={"type": 4}, late=late).verdict is verdict
+
+
+def test_a_gap_in_the_positions_of_a_topic_stops() -> None:
+    assert found("positions").message == "without a gap"
+    finding = found("positions", gaps=["positions 5 to 6 of kafka:t/0 are not there"])
+    assert (finding.verdict, finding.message) == (Verdict.STOP, "positions 5 to 6 of kafka:t/0 are not there")
+
+
 def test_a_stream_without_foreign_keys_has_no_orphans() -> None:
     assert found("foreign_keys", foreign_keys=0).verdict is Verdict.PASS
+
+
+def shifted(*columns: tuple[str, float, float, float]) -> list[Shift]:
+    return [Shift(name, Distance(psi, distance, p_value)) for name, psi, distance, p_value in columns]
+
+
+@pytest.mark.parametrize(
+    ("moved", "verdict"),
+    [
+        ((0.25, 0.5, 0.0), Verdict.PASS),
+        ((0.26, 0.5, 0.0), Verdict.WARN),
+        ((1.0, 0.5, 0.0), Verdict.WARN),
+        ((1.01, 0.5, 0.0), Verdict.STOP),
+        ((5.0, 0.1, 0.0), Verdict.PASS),  # not enough to matter
+        ((5.0, 0.5, 1e-4), Verdict.PASS),  # chance may do that
+    ],
+)
+def test_a_column_stops_when_it_has_moved_far_surely_and_enough(
+    moved: tuple[float, float, float], verdict: Verdict
+) -> None:
+    assert found("distribution", shifts=shifted(("amount", *moved))).verdict is verdict
+
+
+def test_the_reader_learns_which_columns_moved_the_worst_first() -> None:
+    finding = found("distribution", shifts=shifted(("a", 0.3, 0.2, 1e-9), ("b", 2.0, 0.5, 0.0), ("c", 0.0, 0.0, 1.0)))
+    assert finding.message == (
+        "values have moved from those of the 28d before: 'b' (PSI 2.00, by 0.50, p 0e+00), "
+        "'a' (PSI 0.30, by 0.20, p 1e-09); PSI 0.25 is told, 1 stops"
+    )
+    assert finding.evidence == {"a": 0.3, "b": 2.0, "c": 0.0}
+
+
+def test_where_nothing_stops_or_nothing_is_compared_it_says_so() -> None:
+    gentle = Gates(shift=Allowed(stop=None))
+    assert found("distribution", gentle, shifts=shifted(("a", 9.0, 0.9, 0.0))).message.endswith("nothing stops")
+    assert found("distribution", gentle, shifts=shifted(("a", 9.0, 0.9, 0.0))).verdict is Verdict.WARN
+    assert found("distribution", Gates(shift=None)).message == "not asked"
+    assert found("distribution").message == "too few rows to compare with"
+    assert found("distribution", shifts=shifted(("a", 0.0, 0.0, 1.0))).message == "as in the 28d before"

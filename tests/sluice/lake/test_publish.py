@@ -57,6 +57,7 @@ def batch(name: str, **changes: Any) -> Batch:
         "contract": "c0ffee",
         "renamed": {"amount": "total"},
         "watermarks": {"kafka:t/0": 77},
+        "run": "f00d",
     }
     return Batch(**{**good, **changes})
 
@@ -100,6 +101,7 @@ def test_a_published_batch_is_told_as_it_was_judged(lake: Lake) -> None:
         "renamed": '{"amount": "total"}',
         "silver_version": 0,
         "watermarks": '{"kafka:t/0": 77}',
+        "run": "f00d",
     }
     assert visible(lake) == dict.fromkeys(TABLES, 1)
     assert (lake.reached("orders"), lake.watermarks("orders")) == ({"kafka:t/0": 9}, {"kafka:t/0": 77})

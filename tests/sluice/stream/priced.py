@@ -37,7 +37,7 @@ pipeline = Pipeline(
     views=[spend, traffic, risk, reports, claims, calendar, prices, terms, moment],
     label=fraud,
     segment_by="channel",
-    gates=Gates(min_rows=0, max_quarantined=1, max_orphans=1, fresh=False),
+    gates=Gates.off(),
 )
 
 

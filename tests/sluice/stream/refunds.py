@@ -26,7 +26,7 @@ pipeline = Pipeline(
     "refunds",
     views=[spend, traffic, risk, losses, claims],
     label=fraud,
-    gates=Gates(min_rows=0, max_quarantined=1, max_orphans=1, fresh=False),
+    gates=Gates.off(),
 )
 
 

@@ -1,0 +1,102 @@
+"""`sluice ingest`: files, or what the archive has written, through contract and gates into history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow.dataset as ds
+import typer
+from rich.console import Console
+
+from sluice.cli.gates import verdicts
+from sluice.clock import open_clock
+from sluice.declare.loading import load_pipeline
+from sluice.declare.pipeline import Pipeline as Declared
+from sluice.errors import UserError
+from sluice.lake.delivered import repeated
+from sluice.lake.tables import Lake
+from sluice.lake.typing import instant
+from sluice.local.spark import run_job
+from sluice.settings import settings
+
+Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="STREAM=FILE…",
+        help="Files of streams: parquet, CSV or JSON lines. None with --archived, or for a batch that was stopped.",
+    ),
+]
+Batch = Annotated[str | None, typer.Option(help="The delivery's name; by default that of its first file.")]
+At = Annotated[
+    str | None,
+    typer.Option(help="The moment that freshness is measured from, RFC 3339; by default now, by the event clock."),
+]
+Archived = Annotated[bool, typer.Option("--archived", help="Take what the archive has written since the last batch.")]
+Renamed = Annotated[
+    list[str] | None,
+    typer.Option("--rename", metavar="STREAM:COLUMN=NAME", help="What a declared column is called in this delivery."),
+]
+
+
+def ingest(
+    pipeline: Pipeline,
+    files: Files = None,
+    *,
+    batch: Batch = None,
+    at: At = None,
+    archived: Archived = False,
+    rename: Renamed = None,
+) -> None:
+    """Bring files, or what the archive has written, through the contract and the gates into history.
+
+    Every row is in history, or in quarantine with its reason; a gate that stops the batch lets nothing of it be seen.
+    The same delivery again adds nothing.
+    """
+    declared = load_pipeline(pipeline)
+    here = settings()
+    now = open_clock(here.places.clock).now() if at is None else instant(at, "--at")
+    name = batch or _name(files or [], now, archived=archived)
+    arguments = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--batch", name, "--at", str(now)]
+    arguments += ["--from-bronze"] * archived
+    for option, given in (("--file", files), ("--rename", rename)):
+        for text in given or []:
+            arguments += [option, text]
+    try:
+        run_job(here, "ingest", arguments)
+    finally:
+        tell(declared, Lake(here.places.lake_uri, declared.name), name)
+
+
+def tell(declared: Declared, lake: Lake, batch: str) -> None:
+    """Say what became of a batch: where its rows are, and what the gates found that is more than a pass."""
+    for line in [*repeated(lake, batch), *lines(declared, lake, batch)]:
+        typer.echo(line)
+    shown = verdicts(lake.rows("verdicts", where=ds.field("batch") == batch), notable=True)
+    if shown.row_count:
+        Console().print(shown)
+
+
+def lines(declared: Declared, lake: Lake, batch: str) -> Iterator[str]:
+    """Where the rows of a batch are, stream by stream."""
+    for stream in declared.streams:
+        for row in lake.rows("batches", where=(ds.field("batch") == batch) & (ds.field("stream") == stream.name)):
+            refused = row["rows"] - row["accepted"]
+            told = [f"{row['accepted']:,} accepted"]
+            told += [f"{row[name]:,} {name}" for name in ("duplicates", "conflicts", "late") if row[name]]
+            told += [f"{refused:,} refused (sluice quarantine list)"] if refused else []
+            yield f"{stream.name}: {row['rows']:,} rows of batch {batch!r}: {', '.join(told)}"
+
+
+def _name(files: Sequence[str], now: int, *, archived: bool) -> str:
+    if archived:
+        return f"archived-{now}"
+    if not files:
+        raise UserError(
+            "there is nothing to ingest",
+            where="sluice ingest",
+            allowed="STREAM=FILE, --archived, or the --batch that was stopped",
+        )
+    return Path(files[0].partition("=")[2]).stem

@@ -1,0 +1,106 @@
+"""Putting refused rows back: through the lake or through their topic, and what came of it, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sluice.cli.ingest import lines
+from sluice.declare.pipeline import Pipeline
+from sluice.errors import UserError
+from sluice.lake.refused import HELD, Wanted, refused
+from sluice.lake.repairs import Edits, Repair, controlled, mended
+from sluice.lake.replays import Mended, Replay, claim, finish, unfinished
+from sluice.lake.tables import Lake
+from sluice.local.spark import run_job
+from sluice.settings import settings
+
+_TOPIC = "kafka:"
+
+
+@dataclass(frozen=True)
+class Again:
+    """Replays of one pipeline at one moment of the event clock."""
+
+    reference: str
+    pipeline: Pipeline
+    lake: Lake
+    at: int
+
+    def finish_others(self) -> Iterator[str]:
+        """Go on with replays that were claimed and are not done."""
+        for one in unfinished(self.lake):
+            yield f"replay {one.name} of {len(one.rows):,} rows of {one.stream}, begun by {one.by}, is gone on with"
+            yield from self._bring_back(one)
+
+    def waiting(
+        self, streams: Sequence[str], wanted: Wanted, repair: Repair, edits: Edits | None
+    ) -> dict[str, list[Mended]]:
+        """The rows that wait, mended, by stream; UserError for edited ones that do not."""
+        renamed = {row["batch"]: json.loads(row["renamed"] or "{}") for row in self.lake.published()}
+        found: dict[str, list[Mended]] = {}
+        held: set[str] = set()
+        for name in streams:
+            stream = self.pipeline.stream(name)
+            repair.check(stream)
+            rows = list(controlled(self.lake, name, refused(self.lake, name, wanted)))
+            held |= {row.batch for row, _ in rows if row.state == HELD}
+            if picked := mended(stream, rows, repair, edits, renamed):
+                found[name] = picked
+        _refuse_absent(edits, found)
+        if held and not found:
+            raise UserError(
+                f"batch {min(held)!r} is stopped, and none of it is history yet",
+                where="replay",
+                next_step="mend it as a whole: sluice ingest with --batch and --rename, or sluice gates waive",
+            )
+        return found
+
+    def bring(self, stream: str, rows: Sequence[Mended], *, by: str, because: str) -> Iterator[str]:
+        """Put mended rows of a stream back, those of files and those of topics."""
+        topics = [row for row in rows if row.place.source.startswith(_TOPIC)]
+        files = [row for row in rows if not row.place.source.startswith(_TOPIC)]
+        for mine in filter(None, (files, topics)):
+            ends = self._ends(stream) if mine is topics else None
+            told = claim(self.lake, stream, mine, by=by, because=because, at=self.at, ends=ends)
+            yield from self._bring_back(told)
+
+    def _ends(self, stream: str) -> dict[int, int]:
+        from sluice.stream.replaying import ends_of
+        from sluice.stream.topics import stream_topic
+
+        return ends_of(settings().kafka, stream_topic(self.pipeline.name, stream))
+
+    def _bring_back(self, replay: Replay) -> Iterator[str]:
+        if replay.ends is None:
+            here = settings()
+            arguments = ["--pipeline", self.reference, "--lake", here.places.lake_uri, "--replay", replay.name]
+            run_job(here, "ingest", [*arguments, "--at", str(self.at)])
+            yield from lines(self.pipeline, self.lake, replay.batch)
+        else:
+            yield from self._send(replay)
+
+    def _send(self, replay: Replay) -> Iterator[str]:
+        from sluice.stream.producer import Producer
+        from sluice.stream.replaying import send_again
+
+        bootstrap = settings().kafka
+        with Producer(bootstrap) as producer:
+            finish(self.lake, replay, send_again(bootstrap, producer, self.pipeline, replay, self.at))
+        yield (
+            f"{replay.stream}: {len(replay.rows):,} rows are in their topic again; history has them after the next "
+            "sluice ingest --archived"
+        )
+
+
+def _refuse_absent(edits: Edits | None, found: Mapping[str, Sequence[Mended]]) -> None:
+    there = {(stream, row.place) for stream, rows in found.items() for row in rows}
+    absent = set(edits or {}) - there
+    if absent:
+        stream, place = min(absent)
+        raise UserError(
+            f"{len(absent):,} edited rows do not wait for a replay: {place} of {stream}",
+            where="replay",
+            next_step=f"sluice quarantine show PIPELINE --stream {stream}",
+        )

@@ -1,0 +1,131 @@
+"""What must hold of a lake whatever died and whenever, each checked from the tables alone.
+
+An invariant that does not hold is told with what to run. Nothing is changed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from sluice.declare.pipeline import Pipeline
+from sluice.lake.accounts import accounts, of_batches
+from sluice.lake.landing import told_in
+from sluice.lake.replays import unfinished
+from sluice.lake.tables import Lake
+
+_PLACE = ["source", "partition"]
+_EXTENT = [("position", "min"), ("position", "max"), ("position", "count")]
+
+
+@dataclass(frozen=True)
+class Ailment:
+    """One thing that does not hold: of what, how it shows, and what mends it."""
+
+    about: str
+    found: str
+    next_step: str
+
+
+Invariant = Callable[[Lake, Pipeline], Iterator[Ailment]]
+
+
+def sums_close(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
+    """Every row in bronze is in exactly one place: history, a copy of what it has, quarantine, held or waiting."""
+    for stream in pipeline.streams:
+        missing = accounts(lake, stream.name).missing
+        if missing:
+            found = f"{missing:,} rows are in bronze and nowhere else" if missing > 0 else f"{-missing:,} rows too many"
+            yield Ailment(stream.name, found, "keep the lake as it is, and report it: no step of Sluice leaves this")
+
+
+def positions_are_whole(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
+    """Every position of a topic's partition and every row of a file is in bronze once, without a gap."""
+    for stream in pipeline.streams:
+        for place, row in _extents(lake, stream.name).items():
+            span = row["last"] - row["first"] + 1
+            # a row whose label is not known yet tells none, so that there are rows in between that no label came of
+            gaps = not (place.startswith("file:") and told_in(pipeline, stream))
+            if row["rows"] > row["distinct"]:
+                yield Ailment(
+                    stream.name,
+                    f"{row['rows'] - row['distinct']:,} positions of {place} are there more than once",
+                    "keep the lake as it is, and report it: no step of Sluice leaves this",
+                )
+            if gaps and row["distinct"] < span:
+                yield Ailment(
+                    stream.name,
+                    f"{span - row['distinct']:,} positions of {place} between {row['first']:,} and {row['last']:,} "
+                    "are not there",
+                    "look at the topic: records that its broker dropped are lost, markers of transactions are none",
+                )
+
+
+def batches_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
+    """Every batch that was announced is shown, and every file that was landed is judged."""
+    names = {stream.name for stream in pipeline.streams}
+    shown = {(batch["stream"], batch["batch"]) for batch in lake.published()}
+    announced = {(row["stream"], row["batch"]) for row in lake.rows("publications")}
+    for stream, batch in sorted(announced - shown):
+        if stream in names:
+            yield Ailment(stream, f"batch {batch!r} was announced and is not shown", _again(pipeline, batch))
+    stopped = {(row["stream"], row["batch"]) for row in lake.rows("verdicts") if row["verdict"] == "stop"}
+    for stream in sorted(names):
+        known = {"", *(batch for name, batch in {*shown, *announced, *stopped} if name == stream)}
+        for batch, rows in sorted(_landed(lake, stream, ~of_batches(known)).items()):
+            yield Ailment(
+                stream, f"{rows:,} rows of batch {batch!r} are landed, and not judged", _again(pipeline, batch)
+            )
+
+
+def replays_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
+    """Every refused row that a replay took up is back."""
+    for one in unfinished(lake):
+        found = f"replay {one.name} of {len(one.rows):,} rows is claimed, and not done"
+        yield Ailment(one.stream, found, f"sluice quarantine resume {pipeline.name}")
+
+
+INVARIANTS: Mapping[str, Invariant] = {
+    "sums close": sums_close,
+    "positions are whole": positions_are_whole,
+    "batches are finished": batches_are_finished,
+    "replays are finished": replays_are_finished,
+}
+
+
+def _again(pipeline: Pipeline, batch: str) -> str:
+    if batch.startswith("archived-"):
+        return f"sluice ingest {pipeline.name} --archived"
+    if batch.startswith("replay-"):
+        return f"sluice quarantine resume {pipeline.name}"
+    return f"sluice ingest {pipeline.name} --batch {batch}"
+
+
+def _landed(lake: Lake, stream: str, where: ds.Expression) -> dict[str, int]:
+    """Rows in bronze by batch."""
+    counts: dict[str, int] = {}
+    for chunk in lake.scan(f"events/{stream}", columns=["batch"], where=where):
+        for row in pa.table(chunk).group_by("batch").aggregate([("batch", "count")]).to_pylist():
+            counts[row["batch"]] = counts.get(row["batch"], 0) + row["batch_count"]
+    return counts
+
+
+def _extents(lake: Lake, stream: str) -> dict[str, dict[str, int]]:
+    """By source and partition: first and last position, rows, and distinct positions."""
+    found: dict[str, dict[str, int]] = {}
+    columns = [*_PLACE, "position"]
+    chunks = [pa.table(chunk) for chunk in lake.scan(f"events/{stream}", columns=columns)]
+    if not chunks:
+        return found
+    whole = pa.concat_tables(chunks).group_by(_PLACE)
+    for row in whole.aggregate([*_EXTENT, ("position", "count_distinct")]).to_pylist():
+        found[f"{row['source']}/{row['partition']}"] = {
+            "first": row["position_min"],
+            "last": row["position_max"],
+            "rows": row["position_count"],
+            "distinct": row["position_count_distinct"],
+        }
+    return dict(sorted(found.items()))

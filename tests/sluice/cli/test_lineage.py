@@ -1,0 +1,28 @@
+"""`sluice lineage`, as a person calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sluice.cli.main import application
+from sluice.settings import settings
+from tests.spark_jobs.deliveries import FILE, Shop, orders
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_table_is_told_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    settings.cache_clear()
+    Shop(tmp_path).deliver("a", orders=orders(1, 10))
+    picture = tmp_path / "out.svg"
+    called = ["lineage", "table", str(FILE), "silver/orders", "--draw", str(picture)]
+    told = CliRunner().invoke(application(called), called).output.splitlines()
+    assert told[0] == "table silver/orders@0"
+    assert told[1].startswith("└─ batch orders:a: 10 rows at 2026-01-01T10:40:00Z, run ")
+    assert told[2].startswith(f"   └─ file {tmp_path}/a-orders.parquet: file:")
+    assert told[3] == f"drawn in {picture}"
+    assert picture.read_text().startswith("<svg ")

@@ -1,0 +1,115 @@
+"""`sluice ingest`, `sluice quarantine` and `sluice doctor`, as a person calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from sluice.cli.main import application
+from sluice.clock import FileClock
+from sluice.errors import DataError, GateStopped, SluiceError, UserError
+from sluice.settings import settings
+from tests.spark_jobs.deliveries import AT, FILE, Shop, order, orders
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop without deliveries."""
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    monkeypatch.setenv("SLUICE_CLOCK", (tmp_path / "clock").as_uri())
+    FileClock(tmp_path / "clock").move_to(AT)
+    settings.cache_clear()
+    return Shop(tmp_path)
+
+
+def sluice(*arguments: str) -> Result:
+    called = [*arguments]
+    called.insert(2 if called[0] == "quarantine" else 1, str(FILE))
+    return CliRunner(env={"COLUMNS": "220"}).invoke(application(called), called)
+
+
+def said(result: Result) -> str:
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.output
+
+
+def test_a_delivery_is_told_and_what_was_refused_is_listed_shown_and_put_back(shop: Shop, tmp_path: Path) -> None:
+    path = shop.file("week", [*orders(1, 10), order(3), order(11, channel="phone")])
+    told = said(sluice("ingest", f"orders={path}"))
+    assert "orders: 12 rows of batch 'week': 11 accepted, 1 duplicates, 1 refused (sluice quarantine list)" in told
+
+    again = said(sluice("ingest", f"orders={path}", "--batch", "other"))
+    assert f"{path}: landed already, with batch 'week'; nothing of it is added" in again
+
+    listed = said(sluice("quarantine", "list"))
+    assert listed.splitlines()[1].split() == [
+        *("orders", "week", "category", "channel", "1", '"phone"', "web,", "shop", "1", "waiting")
+    ]
+    shown = json.loads(said(sluice("quarantine", "show")))
+    assert (shown["_rule"], shown["_value"], shown["order_id"], shown["channel"]) == (
+        "category",
+        '"phone"',
+        11,
+        "phone",
+    )
+
+    out = tmp_path / "rows.jsonl"
+    assert f"1 rows in {out}" in said(sluice("quarantine", "show", "--out", str(out)))
+    out.write_text(out.read_text().replace('"channel":"phone"', '"channel":"web"'))
+    mended = sluice("quarantine", "replay", "--file", str(out), "--by", "Ada", "--because", "phones are web")
+    assert "1 rows of batch 'replay-" in said(mended)
+    assert "1 accepted, 1 late" not in said(mended)
+    assert "1 back" in said(sluice("quarantine", "list"))
+    assert shop.accounts().silver == 11
+    nothing = sluice("quarantine", "replay", "--by", "Ada", "--because", "again")
+    assert isinstance(nothing.exception, UserError)
+    assert said(sluice("quarantine", "resume")) == "No replay is left unfinished.\n"
+
+    told = said(sluice("doctor"))
+    assert told.count("ok ") == 5
+    assert "-   tiles equal events    not asked: there is no online store yet" in told
+
+
+def test_a_stopped_delivery_shows_why_and_is_refused_under_another_name(shop: Shop) -> None:
+    path = shop.file("bad", [order(1, channel="fax"), order(2)])
+    stopped = sluice("ingest", f"orders={path}")
+    assert isinstance(stopped.exception, GateStopped)
+    assert "50.00% of the rows refused" in stopped.output
+    assert "1 held" in said(sluice("quarantine", "list"))
+    other = sluice("ingest", f"orders={path}", "--batch", "again")
+    assert isinstance(other.exception, UserError)
+    assert "the same bytes were delivered as batch 'bad', which readers do not see" in str(other.exception)
+    held = sluice("quarantine", "replay", "--by", "Ada", "--because", "so")
+    assert "batch 'bad' is stopped, and none of it is history yet" in str(held.exception)
+
+
+def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None:
+    shop.deliver("a", orders=orders(1, 10))
+    table = shop.lake.open("silver/orders")
+    assert table is not None
+    table.delete("order_id = 7")
+    found = sluice("doctor", "--entities", "0")
+    assert isinstance(found.exception, DataError)
+    assert "orders: 1 rows are in bronze and nowhere else" in found.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ingest",), "there is nothing to ingest"),
+        (("ingest", "orders"), "'orders' has no '=' between two names"),
+        (("quarantine", "list", "--stream", "order"), "unknown stream 'order'"),
+        (("quarantine", "replay", "--by", "A", "--because", "b", "--set", "amount"), "'amount' has no '='"),
+        (("quarantine", "show", "--place", "x"), "'x' is no place of a row"),
+    ],
+)
+def test_a_wrong_call_says_what_is_allowed(shop: Shop, arguments: tuple[str, ...], message: str) -> None:
+    assert shop.deliver("a", orders=[*orders(1, 10), order(11, channel="fax")]) is None
+    result = sluice(*arguments)
+    assert isinstance(result.exception, SluiceError)
+    assert message in str(result.exception)
