@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from sluice.cli.ingest import lines
 from sluice.declare.pipeline import Pipeline
 from sluice.errors import UserError
+from sluice.lake.contract import TOPIC
 from sluice.lake.refused import HELD, Wanted, refused
 from sluice.lake.repairs import Edits, Repair, controlled, mended
 from sluice.lake.replays import Mended, Replay, claim, finish, unfinished
 from sluice.lake.tables import Lake
 from sluice.local.spark import run_job
 from sluice.settings import settings
-
-_TOPIC = "kafka:"
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ class Again:
 
     def bring(self, stream: str, rows: Sequence[Mended], *, by: str, because: str) -> Iterator[str]:
         """Put mended rows of a stream back, those of files and those of topics."""
-        topics = [row for row in rows if row.place.source.startswith(_TOPIC)]
-        files = [row for row in rows if not row.place.source.startswith(_TOPIC)]
+        topics = [row for row in rows if row.place.source.startswith(TOPIC)]
+        files = [row for row in rows if not row.place.source.startswith(TOPIC)]
         for mine in filter(None, (files, topics)):
             ends = self._ends(stream) if mine is topics else None
             told = claim(self.lake, stream, mine, by=by, because=because, at=self.at, ends=ends)

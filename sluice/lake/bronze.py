@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import Pipeline
 from sluice.errors import UserError
-from sluice.lake.contract import BRONZE
+from sluice.lake.contract import BRONZE, TOPIC
 from sluice.lake.delivered import record, refuse_held
 from sluice.lake.delivery import Delivery
 from sluice.lake.files import write_parquet
@@ -149,7 +149,7 @@ def _land(delivery: Delivery, stream: str, folder: str, numbered: tuple[int, Par
 
 def archived_since(reached: Mapping[str, int]) -> ds.Expression:
     """The rows of topics after what is reached of each partition."""
-    rows = pc.starts_with(ds.field("source"), "kafka:")
+    rows = pc.starts_with(ds.field("source"), TOPIC)
     for name, last in reached.items():
         source, _, partition = name.rpartition("/")
         here = (ds.field("source") == source) & (ds.field("partition") == int(partition))

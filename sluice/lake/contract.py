@@ -22,6 +22,8 @@ from sluice.lake.control import CONTROL
 from sluice.lake.rules import Problem, problems_of
 from sluice.lake.typing import Typed, id_of, silver_type, type_columns
 
+TOPIC = "kafka:"
+"""What the source of an event of a topic begins with; what follows is the topic's name."""
 BRONZE = pa.schema(
     {
         "payload": pa.binary(),

@@ -29,7 +29,8 @@ FILES = pa.schema(
 
 def record(lake: Lake, delivery: Delivery, parts: Iterable[Part]) -> None:
     """Keep which files a run was given, once for each run."""
-    told = {"batch": delivery.batch, "at": delivery.at, "run": delivery.run}
+    run = delivery.run
+    told = {"batch": delivery.batch, "at": delivery.at, "run": run}
     sizes: dict[tuple[str, str, str], int] = {}
     for part in parts:
         key = part.source, part.stream, part.path
@@ -38,7 +39,7 @@ def record(lake: Lake, delivery: Delivery, parts: Iterable[Part]) -> None:
         {"source": source, "stream": stream, "path": path, "bytes": size, **told}
         for (source, stream, path), size in sizes.items()
     ]
-    lake.append_rows("files", rows, FILES, once=f"files:{delivery.run}")
+    lake.append_rows("files", rows, FILES, once=f"files:{run}")
 
 
 def refuse_held(lake: Lake, delivery: Delivery, known: Iterable[Part]) -> None:

@@ -13,8 +13,9 @@ import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.accounts import accounts, of_batches
+from sluice.lake.bronze import Place, gaps
 from sluice.lake.landing import told_in
-from sluice.lake.replays import unfinished
+from sluice.lake.replays import REPLAY, unfinished
 from sluice.lake.tables import Lake
 
 _PLACE = ["source", "partition"]
@@ -46,20 +47,18 @@ def positions_are_whole(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     """Every position of a topic's partition and every row of a file is in bronze once, without a gap."""
     for stream in pipeline.streams:
         for place, row in _extents(lake, stream.name).items():
-            span = row["last"] - row["first"] + 1
             # a row whose label is not known yet tells none, so that there are rows in between that no label came of
-            gaps = not (place.startswith("file:") and told_in(pipeline, stream))
+            whole = not (place.startswith("file:") and told_in(pipeline, stream))
             if row["rows"] > row["distinct"]:
                 yield Ailment(
                     stream.name,
                     f"{row['rows'] - row['distinct']:,} positions of {place} are there more than once",
                     "keep the lake as it is, and report it: no step of Sluice leaves this",
                 )
-            if gaps and row["distinct"] < span:
+            for told in gaps([_place(place, row)], {}) if whole else ():
                 yield Ailment(
                     stream.name,
-                    f"{span - row['distinct']:,} positions of {place} between {row['first']:,} and {row['last']:,} "
-                    "are not there",
+                    told,
                     "look at the topic: records that its broker dropped are lost, markers of transactions are none",
                 )
 
@@ -99,7 +98,7 @@ INVARIANTS: Mapping[str, Invariant] = {
 def _again(pipeline: Pipeline, batch: str) -> str:
     if batch.startswith("archived-"):
         return f"sluice ingest {pipeline.name} --archived"
-    if batch.startswith("replay-"):
+    if batch.startswith(REPLAY):
         return f"sluice quarantine resume {pipeline.name}"
     return f"sluice ingest {pipeline.name} --batch {batch}"
 
@@ -111,6 +110,11 @@ def _landed(lake: Lake, stream: str, where: ds.Expression) -> dict[str, int]:
         for row in pa.table(chunk).group_by("batch").aggregate([("batch", "count")]).to_pylist():
             counts[row["batch"]] = counts.get(row["batch"], 0) + row["batch_count"]
     return counts
+
+
+def _place(name: str, row: Mapping[str, int]) -> Place:
+    source, _, partition = name.rpartition("/")
+    return Place(source, int(partition), row["first"], row["last"], row["distinct"])
 
 
 def _extents(lake: Lake, stream: str) -> dict[str, dict[str, int]]:

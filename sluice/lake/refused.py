@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -16,7 +18,6 @@ from sluice.errors import UserError
 from sluice.lake.tables import Lake
 
 WAITING, HELD, SENT, BACK = "waiting", "held", "sent", "back"
-STATES = (WAITING, HELD, SENT, BACK)
 """waiting: for a person; held: its batch is stopped, and is mended as a whole; sent: replayed, and not yet in history;
 back: replayed, and judged anew under the place that it has now."""
 
@@ -46,10 +47,9 @@ class Wanted:
         """As a filter of the tables that hold them."""
         named = {"_batch": self.batch, "rule": self.rule}
         parts = [ds.field(name) == value for name, value in named.items() if value is not None]
-        found: ds.Expression | None = None
-        for part in [*parts, *([_any_place(self.places)] if self.places else [])]:
-            found = part if found is None else found & part
-        return found
+        if self.places:
+            parts.append(reduce(or_, map(_at, map(place_of, self.places))))
+        return reduce(and_, parts) if parts else None
 
 
 @dataclass(frozen=True)
@@ -187,15 +187,6 @@ def _brought(lake: Lake, stream: str) -> list[_Brought]:
     return found
 
 
-def _any_place(texts: Sequence[str]) -> ds.Expression:
-    found = [place_of(text) for text in texts]
-    parts = [
-        pc.starts_with(ds.field("source"), one.source)
-        & (ds.field("partition") == one.partition)
-        & (ds.field("position") == one.position)
-        for one in found
-    ]
-    whole = parts[0]
-    for part in parts[1:]:
-        whole |= part
-    return whole
+def _at(place: Place) -> ds.Expression:
+    here = (ds.field("partition") == place.partition) & (ds.field("position") == place.position)
+    return pc.starts_with(ds.field("source"), place.source) & here

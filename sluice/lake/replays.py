@@ -49,6 +49,8 @@ REPLAYS = pa.schema(
 REPLAYED = pa.schema({"replay": pa.string(), "stream": pa.string(), "at": pa.int64(), "places": pa.string()})
 """`places`: the last position of each `source/partition` at which rows of the replay are, as JSON."""
 
+REPLAY = "replay-"
+"""What the batch of a replay's rows begins with."""
 _NAMED = 3
 
 
@@ -88,7 +90,7 @@ class Replay:
 
 def batch_of(name: str) -> str:
     """The batch of a replay's rows."""
-    return f"replay-{name}"
+    return f"{REPLAY}{name}"
 
 
 def claim(

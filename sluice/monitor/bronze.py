@@ -21,12 +21,11 @@ from sluice.declare.streams import Stream
 from sluice.engine.encode import Ints, Mask, encode, integers
 from sluice.engine.facts import encoded_schema
 from sluice.errors import Outage
-from sluice.lake.contract import BRONZE, check
+from sluice.lake.contract import BRONZE, TOPIC, check
 from sluice.lake.plan import published_batches
 from sluice.lake.tables import Lake
 from sluice.lake.watermarks import with_watermarks
 
-_TOPIC = "kafka:"
 _CHUNK = 65_536
 _ALWAYS = np.iinfo(np.int64).max
 """The limit of a file: its events are known with the bases that have its batch."""
@@ -73,9 +72,9 @@ class Bronze:
 
 def _limit(place: str, batches: AbstractSet[str], reached: Mapping[str, int], positions: Mapping[str, int]) -> int:
     """The first position of a place that is not within K."""
-    if not place.startswith(_TOPIC):
+    if not place.startswith(TOPIC):
         return _ALWAYS if place in batches else 0
-    topic = place.removeprefix(_TOPIC)
+    topic = place.removeprefix(TOPIC)
     return max(positions.get(topic, 0), reached.get(topic, 0))
 
 
@@ -118,7 +117,7 @@ def _from_files(lake: Lake, stream: Stream, batch: Mapping[str, Any]) -> Iterato
 
 
 def _archived(lake: Lake, stream: Stream) -> pa.Table:
-    rows = lake.read(f"events/{stream.name}", where=pc.starts_with(ds.field("source"), _TOPIC))
+    rows = lake.read(f"events/{stream.name}", where=pc.starts_with(ds.field("source"), TOPIC))
     return rows.select(BRONZE.names).sort_by([(name, "ascending") for name in ("source", "partition", "position")])
 
 
@@ -133,7 +132,7 @@ def _from_topics(stream: Stream, archived: pa.Table) -> Iterator[pa.Table]:
 
 def _ends(archived: pa.Table) -> dict[str, int]:
     last = archived.group_by(["source", "partition"]).aggregate([("position", "max")]).to_pylist()
-    return {f"{row['source'].removeprefix(_TOPIC)}/{row['partition']}": row["position_max"] + 1 for row in last}
+    return {f"{row['source'].removeprefix(TOPIC)}/{row['partition']}": row["position_max"] + 1 for row in last}
 
 
 def _reached(batches: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -141,7 +140,7 @@ def _reached(batches: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     reached: dict[str, int] = {}
     for batch in batches:
         for source, last in json.loads(batch["sources"] or "{}").items():
-            place = source.removeprefix(_TOPIC)
+            place = source.removeprefix(TOPIC)
             if place != source:
                 reached[place] = max(last + 1, reached.get(place, 0))
     return reached

@@ -16,6 +16,7 @@ from kafka.errors import TopicAlreadyExistsError
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.shards import Spread
 from sluice.errors import ServiceDown, UserError
+from sluice.lake.contract import TOPIC
 from sluice.stream.outage import PATIENCE, answering
 
 KEEP_ALL = {"retention.ms": "-1", "retention.bytes": "-1", "message.timestamp.type": "CreateTime"}
@@ -52,7 +53,7 @@ def entity_topic(pipeline: str) -> str:
 
 def source_of(topic: str) -> str:
     """The name of a topic as a source in bronze."""
-    return f"kafka:{topic}"
+    return f"{TOPIC}{topic}"
 
 
 def create_topics(bootstrap: str, pipeline: Pipeline, partitions: int | None = None) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
+from sluice.lake.replays import REPLAY
 from sluice.lake.tables import Lake
 
 BATCHES = 30
@@ -42,7 +43,7 @@ def usual(lake: Lake, stream: str) -> Usual:
 
     Replays are left out: their rows were picked.
     """
-    shown = {row["batch"] for row in lake.published(stream) if not row["batch"].startswith("replay-")}
+    shown = {row["batch"] for row in lake.published(stream) if not row["batch"].startswith(REPLAY)}
     where = (ds.field("stream") == stream) & ds.field("rule").isin(["missing", "count"])
     verdicts = [row for row in lake.rows("verdicts", where=where) if row["batch"] in shown]
     newest = _newest(row for row in verdicts if row["rule"] == "missing")

@@ -12,11 +12,10 @@ import pyarrow.dataset as ds
 from sluice.clock import rfc3339
 from sluice.errors import UserError
 from sluice.lake.backfills import named_in
+from sluice.lake.contract import TOPIC
 from sluice.lake.plan import published_batches
 from sluice.lake.tables import Lake
 from sluice.lake.training_sets import TrainingSet, training_sets
-
-_TOPIC = "kafka:"
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,8 @@ class Lineage:
 
     def _source(self, place: str, last: int) -> Node:
         source, _, _ = place.rpartition("/")
-        if source.startswith(_TOPIC):
-            return Node("topic", place.removeprefix(_TOPIC), f"offsets up to {last:,}")
+        if source.startswith(TOPIC):
+            return Node("topic", place.removeprefix(TOPIC), f"offsets up to {last:,}")
         file = self._files.get(source)
         if source.startswith("replay:"):
             return Node("replay", source.removeprefix("replay:"), f"{last + 1:,} rows")

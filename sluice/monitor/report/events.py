@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.lake.accounts import accounts
+from sluice.lake.contract import TOPIC
 from sluice.lake.tables import Lake
 
 PLACES = ("silver", "duplicates", "conflicts", "superseded", "held", "waiting")
@@ -25,7 +26,7 @@ def event_figures(lake: Lake, pipeline: Pipeline, stream: Stream, broker_ends: M
     horizon = max(view.horizon for view in pipeline.windows)
     found = accounts(lake, stream.name, horizon=horizon)
     # files, and replays of their rows; those of topics are in the topic again
-    landed = lake.count(f"events/{stream.name}", where=~pc.starts_with(ds.field("source"), "kafka:"))
+    landed = lake.count(f"events/{stream.name}", where=~pc.starts_with(ds.field("source"), TOPIC))
     return {
         "stream": stream.name,
         "produced": landed + broker_ends.get(f"{pipeline.name}.{stream.name}", 0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from typing import Any
 
 import orjson
 import pytest
@@ -14,7 +14,7 @@ from sluice.lake.refused import Wanted, refused
 from sluice.lake.repairs import Repair, controlled, mended
 from sluice.lake.replays import Replay, claim, finish, unfinished
 from sluice.lake.workers import Here
-from sluice.stream.producer import Headers, Producer
+from sluice.stream.producer import Producer
 from sluice.stream.replaying import ends_of, send_again
 from sluice.stream.topics import stream_topic
 from spark_jobs.ingest import ingest
@@ -38,21 +38,11 @@ class Mortal:
     def __init__(self, producer: Producer, left: int) -> None:
         self.producer, self.left = producer, left
 
-    def send(
-        self,
-        topic: str,
-        payload: bytes,
-        *,
-        at: int,
-        key: bytes | None = None,
-        partition: int | None = None,
-        headers: Headers | None = None,
-        stored: Callable[[int, int], None] | None = None,
-    ) -> None:
+    def send(self, topic: str, payload: bytes, **how: Any) -> None:
         if self.left == 0:
             raise Killed
         self.left -= 1
-        self.producer.send(topic, payload, at=at, key=key, partition=partition, headers=headers, stored=stored)
+        self.producer.send(topic, payload, **how)
 
     def flush(self) -> None:
         self.producer.flush()
