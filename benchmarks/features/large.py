@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import statistics
 import subprocess
@@ -40,19 +41,20 @@ def run(folder: Path, count: int) -> dict[str, Any]:
 
         ours(small)()
         costs: dict[str, list[Cost]] = {small: [], large: []}
-        peak = 0.0
+        peaks = {small: 0.0, large: 0.0}
         # the large one tells more each time: a third of the pairs
         for number in range(max(3, count // 3)):
-            costs[small].append(cost(ours(small)))
-            with Peak() as memory:
-                costs[large].append(cost(ours(large)))
-            peak = max(peak, memory.megabytes)
-            print(f"large {number + 1}: {costs[large][-1]}, {peak:.0f} MB", file=sys.stderr)
+            for table, found in costs.items():
+                with Peak() as memory:
+                    found.append(cost(ours(table)))
+                peaks[table] = max(peaks[table], memory.megabytes)
+                print(f"{Path(table).name} {number + 1}: {found[-1]}, {peaks[table]:.0f} MB", file=sys.stderr)
     medians = {name: statistics.median(one.cpu for one in found) for name, found in costs.items()}
     return {
         "ten times the rows": {
             "CPU": medians[large] / medians[small],
-            "worker MB": peak,
+            "worker MB": peaks[large],
+            "worker MB, once the rows": peaks[small],
             "small": [asdict(one) for one in costs[small]],
             "large": [asdict(one) for one in costs[large]],
         },
@@ -61,11 +63,14 @@ def run(folder: Path, count: int) -> dict[str, Any]:
 
 
 class Peak:
-    """The greatest memory that any Python worker of Spark ever had, up to the end; the kernel keeps count of it."""
+    """The greatest memory that any Python worker of Spark had meanwhile; the kernel keeps count of it."""
 
     megabytes = 0.0
 
     def __enter__(self) -> Self:
+        # a worker outlives the job it did before, and what it needed there is no part of this one
+        for worker in _workers():
+            Path(f"/proc/{worker.pid}/clear_refs").write_text("5")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -80,17 +85,26 @@ class Peak:
         ended = False
         while not ended:
             ended = self._stop.wait(2)
-            for child in psutil.Process().children(recursive=True):
-                try:
-                    if "pyspark.daemon" in " ".join(child.cmdline()):
-                        self.megabytes = max(self.megabytes, _greatest(child.pid))
-                except (psutil.Error, OSError):
-                    continue
+            self.megabytes = max([self.megabytes, *map(_greatest, _workers())])
 
 
-def _greatest(process: int) -> float:
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+def _workers() -> list[psutil.Process]:
+    """The Python workers of Spark that this process has now; one that ends meanwhile is none."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "pyspark.daemon" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def _greatest(worker: psutil.Process) -> float:
+    """The most that a worker had, in megabytes; nothing, if it has ended."""
+    try:
+        status = Path(f"/proc/{worker.pid}/status").read_text()
+    except OSError:
+        return 0.0
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10 if "VmHWM:" in status else 0.0
 
 
 def _once(name: str, table: str, out: str) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def _large(found: Found) -> Iterator[Line]:
     ours = found["ten times the rows"]
     yield _limit("ten times the rows, CPU", ours["CPU"], 14, "×")
     yield _limit("ten times the rows, memory of a worker", ours["worker MB"], 1024, "MB")
+    once = ours["worker MB, once the rows"]
+    yield Line("once the rows, all in one worker: its memory", "", f"{once:,.0f} MB", "")
     for name, peer in found["peers"].items():
         yield Line(f"ten times the rows, {name} once", "", f"{peer['wall']:.0f} s, {peer['told']}", "")
 
