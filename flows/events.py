@@ -12,6 +12,7 @@ from flows.place import Place
 
 RETRAIN = "sluice.decision.retrain"
 STOPPED = "sluice.gate.stopped"
+TOUCHED = "sluice.repair.touched"
 
 
 def tell(here: Place, event: str, once: str, payload: Mapping[str, Any]) -> None:

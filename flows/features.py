@@ -16,6 +16,7 @@ from sluice.engine.history import keep
 from sluice.engine.places import open_store
 from sluice.engine.shards import spread_of
 from sluice.lake.asof import newest
+from sluice.lake.incidents import refuse_incidents
 from sluice.stream.loading import load_spread
 
 
@@ -23,9 +24,10 @@ from sluice.stream.loading import load_spread
 def features(pipeline: str, at: int | None = None, online: bool = True) -> str:
     """Compute every vector and tile of history; with `online`, start the online store from them.
 
-    Returns the vectors' version, `vectors@3`.
+    It waits while an incident is open. Returns the vectors' version, `vectors@3`.
     """
     here, now = place(pipeline), moment(at)
+    refuse_incidents(here.lake, "what is computed from history")
     base = here.lake.version("batches")
     version = backfill(pipeline, base, now, newest(here.lake, here.pipeline))
     if online:

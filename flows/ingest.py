@@ -20,16 +20,18 @@ def ingest(
     files: list[tuple[str, str]] | None = None,
     renamed: dict[str, dict[str, str]] | None = None,
     at: int | None = None,
+    restates: str | None = None,
 ) -> str:
     """Bring files (stream, path) into history, or without files what the archive wrote since the last batch.
 
     A gate that stops the batch fails the run, and the event `sluice.gate.stopped` goes out; the verdict is the run's
-    artifact either way. Returns the batch's name.
+    artifact either way. With `restates`, a day or FIRST..LAST, the files are the whole truth about those days. Returns
+    the batch's name.
     """
     here, now = place(pipeline), moment(at)
     name = batch or f"archived-{now}"
     try:
-        land_and_judge(here.reference, name, now, files or [], renamed or {})
+        land_and_judge(here.reference, name, now, files or [], renamed or {}, restates)
     except GateStopped as stopped:
         tell(here, STOPPED, f"{name}:{now}", {"batch": name, "at": now, "verdict": str(stopped)})
         raise
@@ -47,11 +49,17 @@ def wait_for_archive(pipeline: str) -> None:
 
 @task(name="land and judge", retries=0)
 def land_and_judge(
-    pipeline: str, batch: str, at: int, files: list[tuple[str, str]], renamed: dict[str, dict[str, str]]
+    pipeline: str,
+    batch: str,
+    at: int,
+    files: list[tuple[str, str]],
+    renamed: dict[str, dict[str, str]],
+    restates: str | None = None,
 ) -> None:
     """Run the ingest job."""
     here = place(pipeline)
     arguments = ["--pipeline", pipeline, "--lake", here.settings.places.lake_uri, "--batch", batch, "--at", str(at)]
+    arguments += ["--restates", restates] if restates else []
     for stream, path in files:
         arguments += ["--file", f"{stream}={path}"]
     for stream, columns in renamed.items():

@@ -16,6 +16,7 @@ from models.request import ALL, LOGISTIC, NETWORK, SHUFFLED, TrainedModel, Train
 from models.split import Split
 from models.train import train as fit
 from sluice.declare.pipeline import Pipeline
+from sluice.lake.incidents import refuse_incidents
 from sluice.lake.plan import VECTORS
 from sluice.lake.training_sets import TrainingSet, keep
 from sluice.scoring import Input
@@ -31,9 +32,10 @@ def train(pipeline: str, segments: list[str] | None = None, control: bool = Fals
 
     With `control` each segment gets a second model, made from shuffled labels, that no gate may let pass.
     The newest of each variant gets its name as alias. Returns `<variant>:<model>/<version>`, such as
-    `candidate:fraud-pos/3`; nothing serves until the rollout says so.
+    `candidate:fraud-pos/3`; nothing serves until the rollout says so. It waits while an incident is open.
     """
     here, now = place(pipeline), moment(at)
+    refuse_incidents(here.lake, "training")
     wanted = segments or [*(name for name in here.pipeline.segments if name != ALL), ALL]
     return fit_candidates(pipeline, wanted, control, now)
 

@@ -16,6 +16,7 @@ from serve.rollout_state import Gain, Hold, Kind, Move, SegmentState
 from serve.routing import Model, Routing
 from sluice.declare.pipeline import ALL, Pipeline
 from sluice.errors import SluiceError, UserError
+from sluice.lake.incidents import incidents
 from sluice.lake.tables import Lake
 
 
@@ -121,6 +122,7 @@ def _decide(
         labels=labels,
         audited=audit.audited,
         mismatched=audit.mismatched,
+        incidents="; ".join(map(str, incidents(lake))),
     )
     return next_move(state, evidence, pipeline.rollout, now)
 

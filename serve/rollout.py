@@ -39,6 +39,8 @@ def _begin(state: SegmentState, evidence: Evidence, now: int) -> Move | Hold:
         return Hold(state.segment, f"{champion} is the champion already", now, seen)
     if candidate in state.refused or candidate in state.line:
         return Hold(state.segment, f"{candidate} has been rolled back or replaced before", now, seen)
+    if evidence.incidents:
+        return Hold(state.segment, f"{candidate} waits: {evidence.incidents}", now, seen)
     if champion is None:
         reason = f"{candidate} is the first model of the segment"
         return Move(state.segment, Kind.PROMOTE, None, candidate, 0.0, reason, now, seen)
@@ -92,6 +94,8 @@ def _missing(state: SegmentState, evidence: Evidence, rollout: Rollout, now: int
         yield f"{evidence.requests:,} of {rollout.min_requests:,} requests"
     if evidence.mismatched:
         yield f"{evidence.mismatched:,} of {evidence.audited:,} audited vectors differ from their events"
+    if evidence.incidents:
+        yield evidence.incidents
     proof = evidence.best
     if proof is None:
         yield "no labelled rows show its quality yet"

@@ -33,13 +33,14 @@ def gather(
     labels: pa.Table | None = None,
     audited: int = 0,
     mismatched: int = 0,
+    incidents: str = "",
 ) -> Evidence:
     """What is known of the model on trial from rows of `predictions` (shadows included).
 
     `labels` has `event_id` (text) and `label` (0 or 1) of events whose label is mature. `offline` is of the candidate;
     a challenger's own is part of its state.
     """
-    base = Evidence(candidate=candidate, offline=offline, audited=audited, mismatched=mismatched)
+    base = Evidence(candidate=candidate, offline=offline, audited=audited, mismatched=mismatched, incidents=incidents)
     if state.champion is None:
         return base
     mine = scores_of(predictions, state.challenger or state.champion, since=state.since)

@@ -53,6 +53,8 @@ class Evidence:
     audited: int = 0
     mismatched: int = 0
     """Served vectors recomputed from raw events, and those that differ."""
+    incidents: str = ""
+    """What gates found of events that the models answer for, in words; nothing while all is well."""
 
     @property
     def best(self) -> Gain | None:
@@ -67,6 +69,7 @@ class Evidence:
             gain: Gain | None = getattr(self, name)
             described |= {f"{name}_{key}": value for key, value in asdict(gain).items()} if gain else {}
         names = ("requests", "errors", "shift", "correlation", "audited", "mismatched")
+        described |= {"incidents": self.incidents} if self.incidents else {}
         return described | {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 

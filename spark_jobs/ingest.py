@@ -4,6 +4,7 @@
         --file transactions=/in/a.parquet --file chargebacks=/in/b.parquet
     spark-submit spark_jobs/ingest.py … --from-bronze             what the archive has written since the last batch
     spark-submit spark_jobs/ingest.py … --rename transactions:amount=total        a batch that was stopped, repaired
+    spark-submit spark_jobs/ingest.py … --restates 2026-01-05     the files are the whole truth about that day
     spark-submit spark_jobs/ingest.py … --replay NAME             refused rows that `sluice quarantine replay` took up
 
 A batch stands for one delivery of each stream. Running it again completes what a crash left, and adds nothing twice.
@@ -24,7 +25,9 @@ from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
 from sluice.errors import GateStopped, UserError
 from sluice.lake.bronze import land_files
+from sluice.lake.days import days
 from sluice.lake.delivery import Delivery
+from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.gates.usual import usual
 from sluice.lake.gates.verdict import judge
 from sluice.lake.judging import judged
@@ -74,7 +77,7 @@ def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, lande
     with judged(workers, stream, delivery) as found:
         if not found.batch.rows and not landed:
             return []
-        asked = _asked(gates, delivery)
+        asked = _asked(gates, delivery, found.evidence)
         held = holding(lake, stream.name, delivery.batch, delivery.at)
         before = usual(lake, stream.name)
         findings = waive(judge(stream, asked, found.evidence, before, delivery.at), held)
@@ -87,10 +90,16 @@ def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, lande
     return findings
 
 
-def _asked(gates: Gates, delivery: Delivery) -> Gates:
-    """What the gates ask of a delivery: of topics no number of rows; of a replay nothing, as its rows are picked."""
+def _asked(gates: Gates, delivery: Delivery, evidence: BatchEvidence) -> Gates:
+    """What the gates ask of a delivery.
+
+    Of topics no number of rows; of a replay nothing, as its rows are picked; of days that are restated neither a number
+    of rows, as they may be several, nor that they are new.
+    """
     if delivery.replay is not None:
         return Gates.off()
+    if evidence.restated is not None:
+        return dataclasses.replace(gates, min_rows=0, max_count_change=None, max_late=1, fresh=False)
     return dataclasses.replace(gates, min_rows=0, max_count_change=None) if delivery.from_bronze else gates
 
 
@@ -145,6 +154,7 @@ def _arguments() -> Delivery:
     )
     parser.add_argument("--file", action="append", default=[], metavar="STREAM=PATH", help="a file to land, repeatable")
     parser.add_argument("--from-bronze", action="store_true", help="take what the archive wrote since the last batch")
+    parser.add_argument("--restates", metavar="DAY", help="a day, or FIRST..LAST, that the files tell anew and whole")
     parser.add_argument("--replay", metavar="NAME", help="bring the rows of a replay back")
     parser.add_argument(
         "--rename", action="append", default=[], metavar="STREAM:COLUMN=NAME", help="a column's name in this delivery"
@@ -158,6 +168,7 @@ def _arguments() -> Delivery:
         given.at,
         files=[(stream, Path(path)) for stream, path in files],
         from_bronze=given.from_bronze,
+        restates=days(given.restates, where="--restates") if given.restates else None,
         replay=given.replay,
         renamed=_renamed(given.rename),
     )

@@ -17,6 +17,7 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import UserError
 from sluice.lake.gates.verdict import GATES
+from sluice.lake.incidents import incidents
 from sluice.lake.tables import Lake
 from sluice.lake.waivers import Waiver, grant, waivers
 from sluice.settings import settings
@@ -45,6 +46,8 @@ def show(pipeline: Pipeline, batch: Batch = None, last: Last = 10) -> None:
     shown = verdicts(found, last=None if batch else last)
     Console().print(shown if found else f"No batch of {declared.name!r} has been judged yet.")
     _show_waivers(lake)
+    for one in incidents(lake):
+        typer.echo(f"open incident, what is derived waits: {one}")
 
 
 def verdicts(found: Sequence[Mapping[str, Any]], *, last: int | None = None, notable: bool = False) -> Table:

@@ -35,6 +35,13 @@ At = Annotated[
     typer.Option(help="The moment that freshness is measured from, RFC 3339; by default now, by the event clock."),
 ]
 Archived = Annotated[bool, typer.Option("--archived", help="Take what the archive has written since the last batch.")]
+Restates = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DAY",
+        help="A day, or FIRST..LAST, that the files tell anew: whole, so that what they lack is deleted.",
+    ),
+]
 Renamed = Annotated[
     list[str] | None,
     typer.Option("--rename", metavar="STREAM:COLUMN=NAME", help="What a declared column is called in this delivery."),
@@ -48,6 +55,7 @@ def ingest(
     batch: Batch = None,
     at: At = None,
     archived: Archived = False,
+    restates: Restates = None,
     rename: Renamed = None,
 ) -> None:
     """Bring files, or what the archive has written, through the contract and the gates into history.
@@ -61,6 +69,7 @@ def ingest(
     name = batch or _name(files or [], now, archived=archived)
     arguments = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--batch", name, "--at", str(now)]
     arguments += ["--from-bronze"] * archived
+    arguments += ["--restates", restates] if restates else []
     for option, given in (("--file", files), ("--rename", rename)):
         for text in given or []:
             arguments += [option, text]

@@ -56,6 +56,10 @@ COMMANDS = {
         "sluice.cli.features:features",
         "Explain a pipeline's features; get them of an entity; compute them for files; freeze what they mean.",
     ),
+    "repair": Command(
+        "sluice.cli.repair:repair",
+        "Bring late and corrected events into the days they belong to; show which models they touched.",
+    ),
     "doctor": Command(
         "sluice.cli.doctor:doctor", "Check what must hold of the lake and the stores, and say what to run if not."
     ),

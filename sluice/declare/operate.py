@@ -58,6 +58,8 @@ class Gates:
     """By what factor a batch may have more or fewer rows than is usual on its weekday; None: by any."""
     max_late: float = 0.2
     """The greatest share of rows that may be known more than the stream's `late_after` after they happened."""
+    max_gone: float = 0.1
+    """The greatest share of a restated day's events that its new files may lack."""
     max_missing_rise: float = 0.1
     """By how much the share of rows without a value of a nullable column may exceed that of the batches before."""
     shift: Shift | None = field(default_factory=Shift)
@@ -71,6 +73,7 @@ class Gates:
         _share(self.max_orphans, "Gates.max_orphans")
         _share(self.max_missing_rise, "Gates.max_missing_rise")
         _share(self.max_late, "Gates.max_late")
+        _share(self.max_gone, "Gates.max_gone")
         object.__setattr__(self, "grace", duration(self.grace, where="Gates.grace"))
         if self.max_count_change is not None and self.max_count_change <= 1:
             raise DeclarationError(
@@ -88,6 +91,7 @@ class Gates:
             max_orphans=1,
             max_missing_rise=1,
             max_late=1,
+            max_gone=1,
             shift=None,
             fresh=False,
         )

@@ -25,12 +25,18 @@ def settled(events: pa.Table) -> pa.Table:
 
     Where the same bytes are put and deleted at one revision, the delete stands.
     """
-    ids = id_codes(events.column("_id"))
-    if not are_distinct(ids):
-        order = np.lexsort((*copy_rank_of(events), *rank_of(events), ids))
-        events = events.take(pa.array(np.sort(order[last_of(ids[order])])))
+    events = latest(events)
     put = integers(events.column("_op"))[0] == PUT
     return events if put.all() else events.filter(pa.array(put))
+
+
+def latest(events: pa.Table) -> pa.Table:
+    """The version of each event that decides, be it a delete: greatest revision, then canonical hash."""
+    ids = id_codes(events.column("_id"))
+    if are_distinct(ids):
+        return events
+    order = np.lexsort((*copy_rank_of(events), *rank_of(events), ids))
+    return events.take(pa.array(np.sort(order[last_of(ids[order])])))
 
 
 def fates(events: pa.Table, standing: pa.Table) -> dict[str, int]:

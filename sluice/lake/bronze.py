@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
@@ -16,9 +16,10 @@ from sluice.errors import UserError
 from sluice.lake.contract import BRONZE, TOPIC
 from sluice.lake.delivered import record, refuse_held
 from sluice.lake.delivery import Delivery
-from sluice.lake.files import write_parquet
+from sluice.lake.files import remove, write_parquet
 from sluice.lake.landing import Part, land, parts, told_in
-from sluice.lake.publish import commit_folder
+from sluice.lake.publish import commit_folder, recover
+from sluice.lake.restating import history_of, land_gone, land_restated, source_of
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
 
@@ -76,12 +77,25 @@ def land_files(workers: Workers, delivery: Delivery) -> set[str]:
             next_step="deliver them under another batch name",
         )
     for name, mine in work.items():
-        folder = f"landed-{uuid.uuid4().hex}"
-        size = sum(part.bytes for part in mine)
-        workers.each(partial(_land, delivery, name, folder), list(enumerate(mine)), rows=int(size * _ROWS_PER_BYTE))
-        commit_folder(lake, f"events/{name}", folder, markers=sorted({part.source for part in mine}))
+        _land_stream(workers, delivery, name, mine)
     record(lake, delivery, given)
     return set(work)
+
+
+def _land_stream(workers: Workers, delivery: Delivery, stream: str, work: Sequence[Part]) -> None:
+    lake, folder = delivery.tables(), f"landed-{uuid.uuid4().hex}"
+    rows, markers = int(sum(part.bytes for part in work) * _ROWS_PER_BYTE), sorted({part.source for part in work})
+    if delivery.restates is None:
+        workers.each(partial(_land, delivery, stream, folder), list(enumerate(work)), rows=rows)
+    else:
+        # what was announced is history, before anything is decided against it
+        markers.append(history_of(delivery, stream, recover(lake, stream)))
+        try:
+            workers.each(partial(land_restated, delivery, stream, folder), list(enumerate(work)), rows=rows)
+            workers.each(partial(land_gone, delivery, stream, folder), markers[:1], rows=rows)
+        finally:
+            remove(lake.uri(f"work/{folder}"))
+    commit_folder(lake, f"events/{stream}", folder, markers=markers)
 
 
 def waiting(lake: Lake, stream: str, delivery: Delivery) -> list[Place]:
@@ -126,6 +140,8 @@ def _parts(pipeline: Pipeline, delivery: Delivery) -> list[Part]:
     found = [
         part for name, path in delivery.files for part in parts(pipeline, pipeline.stream(name), path, delivery.renamed)
     ]
+    if delivery.restates is not None:
+        found = [replace(part, source=source_of(delivery, part.source)) for part in found]
     return list({(part.stream, part.source, part.first): part for part in found}.values())
 
 

@@ -11,6 +11,7 @@ from sluice.declare.pipeline import Pipeline, hash_of
 from sluice.declare.streams import Stream
 from sluice.errors import UserError
 from sluice.lake.contract import contract_version
+from sluice.lake.days import Days
 from sluice.lake.replays import batch_of
 from sluice.lake.tables import Lake
 
@@ -27,6 +28,8 @@ class Delivery:
     """Event clock, microseconds."""
     files: Sequence[tuple[str, Path]] = ()
     from_bronze: bool = False
+    restates: Days | None = None
+    """Days about which the files are the whole truth."""
     replay: str | None = None
     """A replay whose rows are brought back, as the batch of that replay."""
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -56,6 +59,7 @@ class Delivery:
                 "at": self.at,
                 "files": [[stream, str(path)] for stream, path in self.files],
                 "from_bronze": self.from_bronze,
+                "restates": None if self.restates is None else str(self.restates),
                 "replay": self.replay,
                 "contracts": {
                     stream.name: contract_version(self.contract(stream.name)) for stream in self.declared().streams
@@ -77,6 +81,19 @@ class Delivery:
         for name, columns in self.renamed.items():
             for column in columns:
                 _check_column(pipeline.stream(name), column)
+        if self.restates is not None:
+            self._check_restating([pipeline.stream(name) for name, _ in self.files])
+
+    def _check_restating(self, streams: Sequence[Stream]) -> None:
+        if not streams:
+            raise UserError("only files can restate days", where="--restates", allowed="STREAM=FILE")
+        for stream in streams:
+            if not stream.id_columns:
+                raise UserError(
+                    f"events of {stream.name} have no ids, so that nothing says which of them a row replaces",
+                    where="--restates",
+                    next_step="declare the columns that tell its events apart: id=(…)",
+                )
 
 
 def _check_column(stream: Stream, column: str) -> None:

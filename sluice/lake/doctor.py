@@ -16,6 +16,7 @@ from sluice.lake.accounts import accounts, of_batches
 from sluice.lake.bronze import Place, gaps
 from sluice.lake.landing import told_in
 from sluice.lake.replays import REPLAY, unfinished
+from sluice.lake.restating import RESTATED
 from sluice.lake.tables import Lake
 
 _PLACE = ["source", "partition"]
@@ -48,7 +49,7 @@ def positions_are_whole(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     for stream in pipeline.streams:
         for place, row in _extents(lake, stream.name).items():
             # a row whose label is not known yet tells none, so that there are rows in between that no label came of
-            whole = not (place.startswith("file:") and told_in(pipeline, stream))
+            whole = not (place.startswith(("file:", RESTATED)) and told_in(pipeline, stream))
             if row["rows"] > row["distinct"]:
                 yield Ailment(
                     stream.name,

@@ -33,7 +33,8 @@ from sluice.lake.files import hand_over, handed_over, read_file, remove, write_p
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.landing import told_in
 from sluice.lake.parents import Keys, overdue
-from sluice.lake.publish import Batch
+from sluice.lake.publish import Batch, turn_of
+from sluice.lake.restating import history_of, restated
 from sluice.lake.tables import Lake
 from sluice.lake.tally import Tally, evidence, greatest, tally
 from sluice.lake.tally import late as late_rows
@@ -99,6 +100,7 @@ def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Jud
     groups = slices(places, delivery)
     rows = sum(part.rows for group in groups for part in group)
     watermarks = lake.watermarks(stream.name) if delivery.from_bronze else None
+    history = history_of(delivery, stream.name, turn_of(lake, stream.name))
     due = delivery.at - int(pipeline.gates.grace)
     plan = Plan(delivery, stream.name, rows // delivery.rows_per_task + 1, watermarks, delivery.run, due)
     try:
@@ -116,6 +118,7 @@ def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Jud
             delay=_ahead(pipeline, stream, delivery),
             overdue=_overdue(lake, stream, delivery, due),
             gaps=gaps(places, lake.reached(stream.name)) if delivery.from_bronze else (),
+            restated=restated(lake, stream.name, [place.source for place in places], history),
             shifts=shifts(lake, stream.name, days, int(pipeline.gates.shift.over)) if pipeline.gates.shift else (),
         )
         yield _judged(plan, checked, found, marks, late)

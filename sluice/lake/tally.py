@@ -20,6 +20,7 @@ from sluice.lake.contract import Checked
 from sluice.lake.control import CONTROL
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.parents import Keys, find_parents
+from sluice.lake.restating import Restated
 from sluice.lake.tables import Lake
 
 _EXAMPLES = 3
@@ -89,11 +90,12 @@ def evidence(
     overdue: Keys,
     gaps: Sequence[str],
     shifts: Sequence[Shift],
+    restated: Restated | None,
 ) -> BatchEvidence:
     """All slices together, for the gates; `delay` is how much later than its event a row is told.
 
     `overdue` are keys of earlier batches whose time is over since, `gaps` what is missing between positions, `shifts`
-    how far columns have moved.
+    how far columns have moved, `restated` what is said anew of days that history has.
     """
     keys = [overdue, *(one.keys for one in tallies)]
     columns = _sums(one.columns for one in tallies)
@@ -122,6 +124,7 @@ def evidence(
         late=sum(one.late for one in tallies),
         gaps=gaps,
         shifts=shifts,
+        restated=restated,
     )
 
 

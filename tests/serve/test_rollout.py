@@ -86,6 +86,13 @@ def test_a_move_forward_says_why_in_numbers() -> None:
             DAY,
             "fraud-pos/2: 3 of 5,000 audited vectors differ from their events",
         ),
+        (SHADOW, replace(GOOD, incidents="events are missing"), DAY, "fraud-pos/2: events are missing"),
+        (
+            SERVING,
+            Evidence(candidate=B, incidents="events are missing"),
+            DAY,
+            "fraud-pos/2 waits: events are missing",
+        ),
         (SHADOW, replace(GOOD, offline=None), DAY, "fraud-pos/2: no labelled rows show its quality yet"),
         (
             SHADOW,
@@ -226,6 +233,7 @@ def evidences() -> st.SearchStrategy[Evidence]:
         live=gains(),
         audited=st.just(100),
         mismatched=st.sampled_from([0, 0, 0, 2]),
+        incidents=st.sampled_from(["", "", "", "events are missing"]),
     )
 
 
@@ -268,5 +276,6 @@ def check_forward(before: SegmentState, evidence: Evidence, found: Move, now: in
     assert evidence.requests >= ROLLOUT.min_requests
     assert evidence.errors <= ROLLOUT.max_error_rate * evidence.requests
     assert evidence.mismatched == 0
+    assert not evidence.incidents
     assert evidence.best is not None
     assert evidence.best.value >= ROLLOUT.min_gain

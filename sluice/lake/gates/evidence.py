@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sluice.lake.baselines.shifts import Shift
+from sluice.lake.restating import Restated
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,7 @@ class BatchEvidence:
     """Accepted rows that were known later than their stream allows."""
     gaps: Sequence[str] = ()
     """Positions of topics that the batch should have and does not, in words."""
+    restated: Restated | None = None
+    """What it says anew of some days; None for a batch that adds to history."""
     shifts: Sequence[Shift] = ()
     """How far each column has moved from the days before, where that can be said."""

@@ -41,7 +41,7 @@ class Usual:
 def usual(lake: Lake, stream: str) -> Usual:
     """What the newest published batches of a stream were like, each as its last verdict says.
 
-    Replays are left out: their rows were picked.
+    Replays and restated days are left out of the count: their rows were picked, or are of several days.
     """
     shown = {row["batch"] for row in lake.published(stream) if not row["batch"].startswith(REPLAY)}
     where = (ds.field("stream") == stream) & ds.field("rule").isin(["missing", "count"])

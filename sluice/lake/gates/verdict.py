@@ -8,6 +8,7 @@ from sluice.declare.streams import Stream
 from sluice.lake.gates.arrival import fresh, late, whole
 from sluice.lake.gates.columns import columns, missing
 from sluice.lake.gates.evidence import BatchEvidence
+from sluice.lake.gates.restatement import outdated, restatement
 from sluice.lake.gates.rows import count, parents, refused
 from sluice.lake.gates.shape import distribution
 from sluice.lake.gates.usual import Usual
@@ -22,6 +23,7 @@ GATES = (
     "positions",
     "distribution",
     "foreign_keys",
+    "restatement",
 )
 
 
@@ -37,4 +39,6 @@ def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, before: Usual, 
         whole(evidence),
         distribution(gates, evidence),
         parents(gates, evidence),
+        restatement(gates, evidence),
+        *outdated(evidence),
     ]

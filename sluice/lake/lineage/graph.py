@@ -14,6 +14,7 @@ from sluice.errors import UserError
 from sluice.lake.backfills import named_in
 from sluice.lake.contract import TOPIC
 from sluice.lake.plan import published_batches
+from sluice.lake.restating import RESTATED
 from sluice.lake.tables import Lake
 from sluice.lake.training_sets import TrainingSet, training_sets
 
@@ -142,6 +143,8 @@ class Lineage:
         file = self._files.get(source)
         if source.startswith("replay:"):
             return Node("replay", source.removeprefix("replay:"), f"{last + 1:,} rows")
+        if file is None and source.startswith(RESTATED):
+            return Node("restatement", source.split(":")[1], f"{last + 1:,} events that its files have no longer")
         if file is None:
             return Node("file", source, f"rows up to {last:,}")
         return Node("file", file["path"], f"{source}, rows up to {last:,}, {file['bytes']:,} bytes")

@@ -1,0 +1,98 @@
+"""`sluice repair`: late and corrected events into the days they belong to, and the models that they touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from sluice.clock import open_clock, rfc3339
+from sluice.declare.loading import load_pipeline
+from sluice.declare.operate import AS_SERVED
+from sluice.lake.asof import newest
+from sluice.lake.incidents import refuse_incidents
+from sluice.lake.tables import Lake
+from sluice.lake.touched import VECTORS, arrived_of, columns_of, record, touched
+from sluice.local.spark import run_job
+from sluice.settings import settings
+
+repair = typer.Typer(
+    help="Bring late and corrected events into the days they belong to; show which models they touched.",
+    no_args_is_help=True,
+)
+Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
+_NAMED = 3
+_FEW = 10
+
+
+@repair.command()
+def run(pipeline: Pipeline) -> None:
+    """Compute the affected days again, from what is history now, and list what that touched.
+
+    The flow `repair` does the same on a schedule. The online store hears of events by their topics; what only files
+    have brought reaches it when the flow `features` starts it again from history.
+    """
+    declared, here = load_pipeline(pipeline), settings()
+    lake = Lake(here.places.lake_uri, declared.name)
+    refuse_incidents(lake, "what is computed from history")
+    now, before = open_clock(here.places.clock).now(), lake.version(VECTORS)
+    arguments = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--at", str(now)]
+    arguments += [part for name, version in newest(lake, declared).items() for part in ("--table", f"{name}@{version}")]
+    arguments += ["--as-served"] if declared.training.knowledge == AS_SERVED else []
+    run_job(here, "backfill", arguments)
+    if before < 0:
+        typer.echo(f"{lake.count(VECTORS):,} vectors are the first: there was nothing to touch.")
+        return
+    record(lake, touched(lake, before), now)
+    _tell(_of(lake, lake.version(VECTORS)))
+
+
+@repair.command()
+def show(pipeline: Pipeline) -> None:
+    """Show what every repair has touched, the newest first."""
+    declared = load_pipeline(pipeline)
+    lake = Lake(settings().places.lake_uri, declared.name)
+    versions = {row["after"] for row in lake.rows("touched") if not row["model"]}
+    if not versions:
+        typer.echo(f"Nothing of {declared.name!r} was repaired yet: sluice repair run {pipeline}")
+    for version in sorted(versions, reverse=True)[:_FEW]:
+        _tell(_of(lake, version))
+
+
+def _of(lake: Lake, version: int) -> list[dict[str, Any]]:
+    """What the repair that wrote a version of the vectors touched, the vectors first."""
+    rows = lake.rows("touched")
+    at = {row["at"] for row in rows if not row["model"] and row["after"] == version}
+    return sorted((row for row in rows if row["at"] in at), key=lambda row: (row["model"], row["version"]))
+
+
+def _tell(rows: Sequence[Mapping[str, Any]]) -> None:
+    for line in _lines(rows[0]):
+        typer.echo(line)
+    shown = Table("what", "segment", "changed", "added", "gone", Column("most moved"), box=None, pad_edge=False)
+    for row in rows:
+        name = f"{row['model']}/{row['version']}" if row["model"] else f"{VECTORS}@{row['before']}"
+        counts = [f"{row[column]:,}" for column in ("changed", "added", "gone")]
+        shown.add_row(name, row["segment"], *counts, _most(row))
+    Console().print(shown)
+
+
+def _lines(row: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{rfc3339(row['at'])}: {VECTORS}@{row['before']} became {VECTORS}@{row['after']}"
+    for batch in arrived_of(row):
+        late = f", {batch['late']:,} late" if batch["late"] else ""
+        yield f"  {batch['stream']}: batch {batch['batch']!r}, {batch['accepted']:,} rows{late}"
+
+
+def _most(row: Mapping[str, Any]) -> str:
+    """The columns that changed most often, each with how far it moved at most."""
+    columns = columns_of(row)
+    told = [
+        f"{name} ({move.changed:,}" + (f", by up to {move.greatest:g})" if move.greatest is not None else ")")
+        for name, move in list(columns.items())[:_NAMED]
+    ]
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    return ", ".join(told) + more

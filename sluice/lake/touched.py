@@ -1,0 +1,160 @@
+"""What came too late, was corrected or was told anew, and what had been made of the days before: vectors, sets, models.
+
+    touched    a row for the vectors of every repair, and one for each model whose training set is no longer what it was
+
+A training set is a version of vectors and a span of time, so what was touched of it is what differs between that
+version and the newest one within that span: it is found however many backfills came in between.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sluice.declare.operate import EVENT_TIME
+from sluice.declare.pipeline import ALL
+from sluice.lake.backfills import batches, named_in
+from sluice.lake.moved import Move, Moved, Span, moved
+from sluice.lake.plan import VECTORS as TABLES
+from sluice.lake.plan import published_batches
+from sluice.lake.tables import Lake
+from sluice.lake.training_sets import TrainingSet, training_sets
+
+TOUCHED = pa.schema(
+    {
+        "at": pa.int64(),
+        "vectors": pa.string(),
+        "before": pa.int64(),
+        "after": pa.int64(),
+        "model": pa.string(),
+        "version": pa.string(),
+        "segment": pa.string(),
+        "first": pa.int64(),
+        "until": pa.int64(),
+        "changed": pa.int64(),
+        "added": pa.int64(),
+        "gone": pa.int64(),
+        "columns": pa.string(),
+        "batches": pa.string(),
+    }
+)
+"""`first` and `until` are the span that was looked at; `batches` is what was new, as JSON, in the vectors' own row."""
+VECTORS = TABLES[EVENT_TIME]
+_EVER = Span(int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, and what has moved of the vectors that it was trained on."""
+
+    trained: TrainingSet
+    moved: Moved
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a repair did: vectors between two versions, and the models that had learned from what is no longer so."""
+
+    before: int
+    after: int
+    arrived: Sequence[Mapping[str, object]]
+    """The batches that were new: stream, name, rows, and how many of them were late."""
+    vectors: Moved
+    """Of the days that there were before; those of newer days are no repair."""
+    models: Sequence[Model]
+    """Only those whose training set is no longer what it was."""
+
+
+def touched(lake: Lake, before: int) -> Touched:
+    """What has moved since a version of the vectors, in the days that it knew."""
+    after = lake.version(VECTORS)
+    known = _newest_event(lake, before)
+    span = Span(_EVER.first, known + 1)
+    models = [
+        Model(one, moved(lake, one.vectors, one.vectors_version, lake.version(one.vectors), _span(one)))
+        for one in _sets(lake)
+    ]
+    return Touched(
+        before,
+        after,
+        list(_arrived(lake, before, after)),
+        moved(lake, VECTORS, before, after, span),
+        [one for one in models if one.moved.vectors],
+    )
+
+
+def record(lake: Lake, found: Touched, at: int) -> None:
+    """Keep what a repair touched, once."""
+    arrived = json.dumps([dict(row) for row in found.arrived])
+    own = {"model": "", "version": "", "segment": ALL, "first": _EVER.first, "until": _EVER.until}
+    rows = [
+        {
+            **own,
+            "vectors": VECTORS,
+            "before": found.before,
+            "after": found.after,
+            "batches": arrived,
+            **_counts(found.vectors),
+        }
+    ]
+    rows += [
+        {
+            **{name: getattr(one.trained, name) for name in own},
+            "vectors": one.trained.vectors,
+            "before": one.trained.vectors_version,
+            "after": lake.version(one.trained.vectors),
+            "batches": "[]",
+            **_counts(one.moved),
+        }
+        for one in found.models
+    ]
+    lake.append_rows(
+        "touched", [{"at": at, **row} for row in rows], TOUCHED, once=f"touched:{found.before}:{found.after}"
+    )
+
+
+def columns_of(row: Mapping[str, Any]) -> dict[str, Move]:
+    """The columns that moved, from a row of `touched`."""
+    return {name: Move(**told) for name, told in json.loads(row["columns"]).items()}
+
+
+def arrived_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The batches that were new, from a row of `touched`."""
+    found: list[dict[str, Any]] = json.loads(row["batches"])
+    return found
+
+
+def _sets(lake: Lake) -> Iterator[TrainingSet]:
+    for one in training_sets(lake).values():
+        if one.vectors_version < lake.version(one.vectors):
+            yield one
+
+
+def _span(trained: TrainingSet) -> Span:
+    return Span(trained.first, trained.until, trained.segment)
+
+
+def _counts(found: Moved) -> dict[str, object]:
+    return {"changed": found.changed, "added": found.added, "gone": found.gone, "columns": found.as_json()}
+
+
+def _arrived(lake: Lake, before: int, after: int) -> Iterator[dict[str, object]]:
+    """The batches that one version of the vectors knows and the other did not."""
+    bases = [named_in(lake, VECTORS, version) for version in (before, after)]
+    if bases[0] is None or bases[1] is None:
+        return
+    old = batches(lake, bases[0]["base"])
+    for row in published_batches(lake, bases[1]["base"]):
+        if (row["stream"], row["batch"]) not in old:
+            yield {name: row[name] for name in ("stream", "batch", "accepted", "late")}
+
+
+def _newest_event(lake: Lake, version: int) -> int:
+    found = lake.open(VECTORS, version)
+    ends = pa.table(found.get_add_actions(flatten=True)).column("max.event_time").to_pylist() if found else []
+    return max((int(end) for end in ends if end is not None), default=_EVER.first)
