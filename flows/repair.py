@@ -7,8 +7,9 @@ from prefect.artifacts import create_table_artifact
 
 from flows.events import TOUCHED, tell
 from flows.features import features
-from flows.place import moment, place
+from flows.place import Place, moment, place
 from sluice.clock import rfc3339
+from sluice.lake.lineage.runs import Run, tables_of, told_run
 from sluice.lake.moved import Moved
 from sluice.lake.touched import VECTORS, Touched, record, touched
 
@@ -32,11 +33,17 @@ def repair(pipeline: str, at: int | None = None, online: bool = False) -> str:
 def list_touched(pipeline: str, before: int, at: int) -> None:
     """Compare the vectors with those of a version before, and every training set with what its events have now."""
     here = place(pipeline)
-    found = touched(here.lake, before)
-    record(here.lake, found, at)
+    with told_run(here.pipeline.name, "repair", lambda: about(here), at=at):
+        found = touched(here.lake, before)
+        record(here.lake, found, at)
     show_touched(found)
     if found.models:
         tell(here, TOUCHED, f"{found.before}:{found.after}", {"at": at, "models": names(found)})
+
+
+def about(here: Place) -> Run:
+    """What a repair has compared, and where that is kept."""
+    return Run(tables_of(here.lake, [VECTORS, "training_sets"]), tables_of(here.lake, ["touched"]))
 
 
 def names(found: Touched) -> list[str]:

@@ -26,6 +26,7 @@ from sluice.declare.durations import DAY
 from sluice.declare.pipeline import ALL
 from sluice.engine.encode import encode, integers
 from sluice.engine.labels import label_at
+from sluice.lake.lineage.runs import Run, tables_of, told_run
 from sluice.monitor.served import told_events
 from sluice.scoring import ModelSpec, Scorer, to_tensor
 
@@ -46,10 +47,16 @@ def rollout(pipeline: str, at: int | None = None, variant: str = CANDIDATE) -> l
     """
     here, now = place(pipeline), moment(at)
     wait_for_archive(pipeline)
-    steps = decide_moves(pipeline, now, variant)
-    swap(pipeline)
+    with told_run(here.pipeline.name, "rollout", lambda: about(here), at=now):
+        steps = decide_moves(pipeline, now, variant)
+        swap(pipeline)
     mark_aliases(here)
     return steps
+
+
+def about(here: Place) -> Run:
+    """What a rollout has read and written."""
+    return Run(tables_of(here.lake, ["predictions", "audits", "vectors"]), tables_of(here.lake, ["promotions"]))
 
 
 @flow(name="take back")

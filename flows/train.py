@@ -17,6 +17,7 @@ from models.split import Split
 from models.train import train as fit
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.incidents import refuse_incidents
+from sluice.lake.lineage.runs import Run, model_of, table_of, told_run
 from sluice.lake.plan import VECTORS
 from sluice.lake.training_sets import TrainingSet, keep
 from sluice.scoring import Input
@@ -46,13 +47,23 @@ def fit_candidates(pipeline: str, segments: list[str], control: bool, at: int) -
     variants = (Variant(), SHUFFLED) if control else (Variant(),)
     here = place(pipeline)
     request = training_request(here, segments, variants, at)
-    models = fit(request).models
+    made: list[TrainedModel] = []
+    with told_run(here.pipeline.name, "train", lambda: about(here, request, made), at=at):
+        made += fit(request).models
+    models = made
     keep_sets(here, request, models, at)
     registry = Registry(here.settings.mlflow, here.pipeline.name, here.settings.places.at("models"))
     for model in models:
         registry.set_alias(model.segment, model.variant, model.version)
     show_models(models)
     return [f"{model.variant}:{model.name}/{model.version}" for model in models]
+
+
+def about(here: Place, request: TrainingRequest, models: Sequence[TrainedModel]) -> Run:
+    """What training has read, and which models came of it."""
+    vectors, _, version = request.data_version.rpartition("@")
+    registered = [model_of(here.settings.mlflow, one.name, str(one.version)) for one in models]
+    return Run([table_of(here.lake, vectors, version=int(version))], registered)
 
 
 def keep_sets(here: Place, request: TrainingRequest, models: Sequence[TrainedModel], at: int) -> None:

@@ -20,6 +20,7 @@ from sluice.declare.durations import DAY
 from sluice.declare.pipeline import ALL
 from sluice.declare.retraining import PerformanceRule
 from sluice.errors import DataError
+from sluice.lake.lineage.runs import Run, tables_of, told_run
 from sluice.lake.tables import Lake
 from sluice.monitor.audit import AUDITS, audit, audit_rows, served_rows
 from sluice.monitor.audit import Audited as VectorAudit
@@ -47,12 +48,22 @@ def watch(pipeline: str, at: int | None = None) -> list[str]:
     since = last_watch(here.lake, now)
     wait_for_archive(pipeline)
     ingest(pipeline, at=now)
-    audited = audit_served(pipeline, since, now)
-    look_for_drift(pipeline, since, now)
-    measure_quality(pipeline, now)
-    decisions = decide(pipeline, audited, now)
+    with told_run(here.pipeline.name, "watch", lambda: about(here), at=now):
+        audited = audit_served(pipeline, since, now)
+        look_for_drift(pipeline, since, now)
+        measure_quality(pipeline, now)
+        decisions = decide(pipeline, audited, now)
     announce(here, decisions, now)
     return [f"{decision.segment}: {decision.action.value}" for decision in decisions]
+
+
+def about(here: Place) -> Run:
+    """What a watch has read and written."""
+    streams = [f"events/{stream.name}" for stream in here.pipeline.streams]
+    return Run(
+        tables_of(here.lake, ["predictions", *streams]),
+        tables_of(here.lake, ["audits", "drift", "performance", "decisions"]),
+    )
 
 
 def last_watch(lake: Lake, at: int) -> int:

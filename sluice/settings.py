@@ -63,6 +63,10 @@ class Engines(_Area):
         default="alibi", description="`alibi` (alibi-detect) or `twin` (scipy; no licence terms)"
     )
     serve_url: str | None = Field(default=None, description="base URL of the scoring service on an external Ray")
+    openlineage_url: str | None = Field(
+        default=None, description="where runs are told of as OpenLineage events; a file below `home` by default"
+    )
+    openlineage_key: SecretStr | None = Field(default=None, description="the API key for that address")
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
 

@@ -23,12 +23,14 @@ import pyarrow as pa
 from sluice.clock import rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DataError
+from sluice.lake import asof
 from sluice.lake.asof import load, newest
 from sluice.lake.backfill import assemble, compute_piece, count, deal
 from sluice.lake.backfills import Previous, begin, end, previous
 from sluice.lake.daily import gather, old_files, renew
 from sluice.lake.dealing import relate
 from sluice.lake.files import create_table, exchange_files, remove, replace_files, staged_files
+from sluice.lake.lineage.runs import Run, table_of, tables_of, told_run
 from sluice.lake.pieces import Piece, pieces
 from sluice.lake.plan import Plan, parts_for, sources
 from sluice.lake.properties import properties
@@ -156,12 +158,24 @@ def _version(text: str) -> tuple[str, int]:
     return table, int(version)
 
 
+def _told(plan: Plan) -> Run:
+    """What a backfill has read and written."""
+    lake, streams = plan.tables(), plan.declared().streams
+    looked_up = [table_of(lake, asof.place(name), version=version) for name, version in plan.asof]
+    reads = [
+        table_of(lake, "batches", version=plan.base),
+        *tables_of(lake, [f"silver/{stream.name}" for stream in streams]),
+    ]
+    return Run([*reads, *looked_up], tables_of(lake, plan.written))
+
+
 def main() -> None:
     """Run the job from the command line."""
     plans, whole = _arguments()
     with spark_workers("backfill") as workers:
         for plan in plans:
-            backfill(workers, plan, whole=whole)
+            with told_run(plan.tables().pipeline, plan.vectors, partial(_told, plan), at=plan.at):
+                backfill(workers, plan, whole=whole)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from sluice.declare.loading import load_pipeline
 from sluice.lake.computing import compute, request
+from sluice.lake.lineage.runs import Run, file_of, told_run
 from sluice.settings import settings
 from spark_jobs import arguments
 from spark_jobs.arguments import run
@@ -48,7 +50,9 @@ def main() -> None:
     """Compute on the workers, and tell what was done."""
     given = _arguments()
     asked = request(given.pipeline, given.events, given.out, given.lake)
-    with spark_workers("compute") as workers:
+    about = Run([file_of(path) for _, paths in asked.files for path in paths], [file_of(asked.out)])
+    name = load_pipeline(asked.pipeline).name
+    with spark_workers("compute") as workers, told_run(name, "compute", lambda: about):
         done = compute(workers, asked)
     if given.summary:
         given.summary.write_text(json.dumps(asdict(done)))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.gates.usual import usual
 from sluice.lake.gates.verdict import judge
 from sluice.lake.judging import judged
+from sluice.lake.lineage.runs import ingested, told_run
 from sluice.lake.publish import hold, publish, record_verdict, recover
 from sluice.lake.replays import batch_of, finish, land, landed_at, replay_of
 from sluice.lake.waivers import holding, waive
@@ -192,8 +194,11 @@ def _pair(text: str, sign: str, option: str) -> tuple[str, str]:
 
 def main() -> None:
     """Run the job from the command line."""
-    with spark_workers("ingest") as workers:
-        ingest(workers, _arguments())
+    delivery = _arguments()
+    lake = delivery.tables()
+    about = functools.partial(ingested, lake, delivery.batch)
+    with spark_workers("ingest") as workers, told_run(lake.pipeline, "ingest", about, at=delivery.at):
+        ingest(workers, delivery)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def submitted(history: History, *more: str, pipeline: str = str(FILE)) -> subpro
     """The job as a flow starts it."""
     command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", "spark_jobs/backfill.py"]
     arguments = ["--pipeline", pipeline, "--lake", str(history.folder / "lake"), "--at", str(AT), *more]
-    environment = {**os.environ, **engine_environment(settings())}
+    environment = {**os.environ, **engine_environment(settings()), "SLUICE_HOME": str(history.folder)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     return subprocess.Popen([*command, *arguments], cwd=ROOT, env=environment, **pipes)
 

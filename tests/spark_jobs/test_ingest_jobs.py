@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -165,6 +166,7 @@ def job(shop: Shop, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*command, "--lake", str(shop.folder / "lake"), *arguments],
         cwd=ROOT,
+        env={**os.environ, "SLUICE_HOME": str(shop.folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -199,6 +201,24 @@ def test_the_job_says_by_its_exit_code_how_it_ended(tmp_path: Path) -> None:
     repaired = ended(job(shop, "--batch", "b"))
     assert repaired[0] == 0
     assert shop.accounts().quarantined == {"category": 3}
+
+
+def test_each_run_of_the_job_is_told_with_its_files_its_tables_and_what_the_gates_found(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    good, bad = shop.file("good", orders(1, 5)), shop.file("bad", [order(n, channel="phone") for n in range(6, 9)])
+    for name, path in (("a", good), ("b", bad)):
+        ended(job(shop, "--batch", name, "--file", f"orders={path}"))
+    lines = (tmp_path / "openlineage.jsonl").read_text().splitlines()
+    _, whole, _, stopped = [json.loads(line) for line in lines]
+    bronze, silver = (shop.lake.uri(f"{table}/orders") for table in ("events", "silver"))
+    assert (whole["eventType"], whole["job"]["name"]) == ("COMPLETE", "ingest")
+    assert [one["name"] for one in whole["inputs"]] == [str(good), bronze]
+    assert [one["name"] for one in whole["outputs"]] == [bronze, silver]
+    assert whole["outputs"][1]["outputFacets"]["outputStatistics"]["rowCount"] == 5
+    assert stopped["eventType"] == "FAIL"
+    assert [one["name"] for one in stopped["outputs"]] == [bronze]
+    found = stopped["inputs"][1]["inputFacets"]["dataQualityAssertions"]["assertions"]
+    assert [one["assertion"] for one in found if not one["success"]] == ["quarantined"]
 
 
 @pytest.mark.parametrize("turn", [1, 2])
