@@ -15,8 +15,12 @@ Every message says what is wrong, where, what is allowed and the next step.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from typing import Self
+
+_ROOM = "make room, and run it again: what was published is whole, and the rest is done anew"
+_FULL = ("No space left on device", "os error 28", "database or disk is full")
 
 
 class SluiceError(Exception):
@@ -79,6 +83,17 @@ class Outage(SluiceError):
 
 class ServiceDown(Outage):
     """A service that the work needs does not answer."""
+
+
+def full_disk(error: BaseException) -> Outage | None:
+    """The outage behind an error of whatever library met a full disk; None for any other error."""
+    seen: BaseException | None = error
+    while seen is not None:
+        # each library wraps the system's message in an error of its own
+        if getattr(seen, "errno", None) == errno.ENOSPC or any(told in str(seen) for told in _FULL):
+            return Outage("no space is left on a disk", next_step=_ROOM)
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def _listed(values: Iterable[object]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
-from sluice.errors import DataError, SluiceError, UserError
+from sluice.errors import DataError, SluiceError, UserError, full_disk
 
 EXIT_USER, EXIT_STOPPED, EXIT_OUTAGE = 2, 3, 4
 
@@ -26,13 +27,22 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except SluiceError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 a job's last word goes to its caller
-        code = EXIT_OUTAGE
-        if isinstance(error, UserError):
-            code = EXIT_USER
-        elif isinstance(error, DataError):
-            code = EXIT_STOPPED
-        sys.exit(code)
+        _end(error)
+    except Exception as error:
+        outage = full_disk(error)
+        if outage is None:
+            raise
+        _end(outage)
+
+
+def _end(error: SluiceError) -> NoReturn:
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 a job's last word goes to its caller
+    code = EXIT_OUTAGE
+    if isinstance(error, UserError):
+        code = EXIT_USER
+    elif isinstance(error, DataError):
+        code = EXIT_STOPPED
+    sys.exit(code)
 
 
 def _absolute(path: str) -> str:

@@ -7,10 +7,11 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import typer
 
-from sluice.errors import DataError, Outage, SluiceError, UserError
+from sluice.errors import DataError, Outage, SluiceError, UserError, full_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,17 @@ def main() -> None:
     try:
         application(sys.argv[1:])(standalone_mode=True)
     except SluiceError as error:
-        typer.secho(str(error), err=True, fg=typer.colors.RED)
-        raise SystemExit(exit_code(error)) from None
+        _end(error)
+    except Exception as error:
+        outage = full_disk(error)
+        if outage is None:
+            raise
+        _end(outage)
+
+
+def _end(error: SluiceError) -> NoReturn:
+    typer.secho(str(error), err=True, fg=typer.colors.RED)
+    raise SystemExit(exit_code(error)) from None
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sqlite3
 
 import pytest
 
@@ -15,6 +16,7 @@ from sluice.errors import (
     SettingsError,
     SluiceError,
     UserError,
+    full_disk,
 )
 
 pytestmark = pytest.mark.unit
@@ -56,6 +58,21 @@ def test_an_unknown_name_offers_the_nearest() -> None:
 
 def test_a_name_that_is_like_no_other_offers_none() -> None:
     assert UserError.unknown("view", "zzz", ["spend"]).next_step is None
+
+
+def test_a_full_disk_is_an_outage_however_deep_it_lies() -> None:
+    wrapped = RuntimeError("no commit")
+    wrapped.__cause__ = OSError(28, "No space left on device")
+    for error in (
+        wrapped,
+        sqlite3.OperationalError("database or disk is full"),
+        ValueError("x: No space left on device"),
+    ):
+        assert str(full_disk(error)) == (
+            "no space is left on a disk\n"
+            "  next: make room, and run it again: what was published is whole, and the rest is done anew"
+        )
+    assert full_disk(OSError(13, "Permission denied")) is None
 
 
 @pytest.mark.parametrize("kind", [*TREE])

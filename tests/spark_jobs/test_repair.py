@@ -16,6 +16,7 @@ from sluice.lake.touched import arrived_of, columns_of, record, touched
 from sluice.lake.training_sets import TrainingSet, keep
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
+from tests.properties import examples
 from tests.spark_jobs.deliveries import AT, FILE, HOUR, MINUTE, START, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
@@ -132,7 +133,7 @@ def _values(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in {"event_id", "event_time", "segment"}}
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(60))
 @given(st.lists(EVENTS, min_size=2, max_size=3), st.integers(0, 30))
 def test_what_moved_is_what_differs_between_whole_versions(
     tmp_path_factory: pytest.TempPathFactory, told: list[list[tuple[int, int, int]]], minute: int

@@ -19,6 +19,7 @@ from sluice.lake.plan import Plan
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from spark_jobs.ingest import ingest
+from tests.properties import examples
 from tests.sluice.lake.shop import orders as declared
 from tests.sluice.lake.shop import pipeline
 from tests.sluice.lake.test_publish import Killed, mortal
@@ -209,7 +210,7 @@ ROWS = st.lists(
 TABLES = {"vectors": "event_id", "tiles/buying": "key"}
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(60))
 @given(st.lists(ROWS, min_size=2, max_size=4))
 def test_a_lake_whose_day_was_restated_equals_one_that_saw_only_the_final_truth(
     tmp_path_factory: pytest.TempPathFactory, told: list[list[dict[str, Any]]]
