@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sluice.cli.demo import chapters
+from sluice.cli.demo import chapters, mending
 from sluice.cli.demo.ending import report
 from sluice.cli.demo.events import Events, own, simulated
 from sluice.cli.demo.live import Live, callers
@@ -42,7 +42,12 @@ def tell(options: Options) -> None:
                     live.run(span)
         with teller.step("The last watch", "over the days since the one before"):
             live.watch(events.day(events.live_days))
-    report(teller, options.pipeline, options.report, events.day(events.live_days))
+    ended = events.day(events.live_days)
+    with teller.step("Repair", "late, corrected and restated events into the days that they belong to"):
+        if options.events is None and not options.quiet:
+            mending.tell_anew(teller, options.pipeline, events)
+        mending.repair_days(teller, options.pipeline, ended)
+    report(teller, options.pipeline, options.report, ended)
 
 
 def gather(options: Options) -> Events:

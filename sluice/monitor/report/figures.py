@@ -24,6 +24,7 @@ from sluice.monitor.report.readings import (
     promotion_figures,
     serving_figures,
     staleness_figures,
+    touched_figures,
     vector_figure,
 )
 
@@ -74,6 +75,7 @@ def figures(
         "drift": drift_figures(lake),
         "decisions": decision_figures(lake),
         "promotions": promotion_figures(lake),
+        "touched": touched_figures(lake),
         "steps": [asdict(step) for step in steps],
         "seconds": round(sum(step.seconds for step in steps), 3),
         "peak_mb": max((step.peak_mb for step in steps), default=0.0),

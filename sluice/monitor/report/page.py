@@ -29,6 +29,7 @@ _SECTIONS = (
     answers.serving,
     answers.audit,
     making.models,
+    making.touched,
     making.steps,
 )
 

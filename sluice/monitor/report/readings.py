@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,6 +90,20 @@ def promotion_figures(lake: Lake) -> list[dict[str, Any]]:
     rows = sorted(lake.rows("promotions"), key=lambda row: row["sequence"])
     names = ("segment", "move", "from", "to", "reason")
     return [{**{name: row[name] for name in names}, "at": rfc3339(row["at"])} for row in rows]
+
+
+def touched_figures(lake: Lake) -> list[dict[str, Any]]:
+    """What every repair touched: vectors first, then the models that had learned from them."""
+    rows = sorted(lake.rows("touched"), key=lambda row: (row["at"], row["model"], row["version"]))
+    return [
+        {
+            "model": f"{row['model']}/{row['version']}" if row["model"] else None,
+            **{name: row[name] for name in ("segment", "changed", "added", "gone")},
+            "columns": json.loads(row["columns"]),
+            "at": rfc3339(row["at"]),
+        }
+        for row in rows
+    ]
 
 
 def numbers(lake: Lake, table: str, name: str) -> np.ndarray:

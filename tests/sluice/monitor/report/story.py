@@ -15,6 +15,7 @@ from sluice.clock import rfc3339
 from sluice.declare.durations import DAY, HOUR, MINUTE
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.tables import Lake
+from sluice.lake.touched import TOUCHED
 from sluice.local.replay import FRESHNESS, REQUESTS
 from sluice.monitor.audit import AUDITS
 from sluice.monitor.report.figures import ModelFigures, Step
@@ -66,6 +67,7 @@ def tell(lake: Lake, pipeline: Pipeline) -> None:
     _answers(lake, random)
     _watching(lake, random)
     _rollout(lake)
+    _repair(lake)
 
 
 def _events(lake: Lake, pipeline: Pipeline) -> None:
@@ -271,6 +273,24 @@ def _rollout(lake: Lake) -> None:
         move(10, "online", "rollback", bad, new, LIVE + 44 * DAY, reason="average precision 0.04 against 0.71"),
     ]
     lake.append_rows("promotions", [*first, *rolled], PROMOTIONS)
+
+
+def _repair(lake: Lake) -> None:
+    row = {"at": END, "vectors": "vectors", "before": 1, "after": 2, "batches": "[]"}
+    moved = '{"customer_spend__count_1d": {"changed": 9, "mean": 1.2, "greatest": 2.0}}'
+    rows = [
+        {"model": "", "version": "", "segment": "*", "changed": 40, "added": 1, "gone": 1, "columns": "{}"},
+        {
+            "model": "fraud-online",
+            "version": "2",
+            "segment": "online",
+            "changed": 9,
+            "added": 0,
+            "gone": 0,
+            "columns": moved,
+        },
+    ]
+    lake.append_rows("touched", [row | each for each in rows], TOUCHED)
 
 
 def _day(at: int) -> dt.date:

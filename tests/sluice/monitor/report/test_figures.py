@@ -60,7 +60,7 @@ def test_the_schema_allows_no_other_key_and_misses_every_key(told: Run) -> None:
             assert problems(found)
             place[key] = value
     assert problems(found) == []
-    assert len(objects(found)) == 15
+    assert len(objects(found)) == 17
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ SECTIONS = [
     "serving",
     "audit",
     "models",
+    "repairs",
     "steps",
 ]
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -162,7 +163,7 @@ def test_what_audited_vectors_did_not_know_is_told_by_cause_and_by_feature(shown
 
 
 def test_models_say_what_became_of_them(shown: str) -> None:
-    body = shown[shown.index('id="models"') : shown.index('id="steps"')]
+    body = shown[shown.index('id="models"') : shown.index('id="repairs"')]
     rows = [re.sub(r"<[^>]*>", " ", row).split() for row in re.findall(r"<tr>.*?</tr>", body)]
     assert [(row[0], row[1], " ".join(row[6:])) for row in rows[1:4]] == [
         ("pos", "v1", "champion"),
@@ -170,6 +171,14 @@ def test_models_say_what_became_of_them(shown: str) -> None:
         ("online", "v2", "champion"),
     ]
     assert (rows[4][1], " ".join(rows[4][6:])) == ("v3", "rolled back")
+
+
+def test_repairs_say_which_models_had_learned_from_what_moved(tree: Tree) -> None:
+    assert (
+        "Late, corrected and restated events changed 42 vectors of days before; 1 model had learned from some of them."
+        in tree.text
+    )
+    assert "customer_spend__count_1d (9, by up to 2)" in tree.text
 
 
 def test_a_run_that_did_nothing_gives_sentences(lake: Lake) -> None:
@@ -186,6 +195,7 @@ def test_a_run_that_did_nothing_gives_sentences(lake: Lake) -> None:
         "No request was made.",
         "No served vector was audited.",
         "No model was registered.",
+        "No day was computed again.",
         "No step was timed.",
     ):
         assert sentence in found.text

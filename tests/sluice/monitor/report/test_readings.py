@@ -8,6 +8,7 @@ import pytest
 from serve.promotions import PROMOTIONS
 from sluice.declare.durations import DAY
 from sluice.lake.tables import Lake
+from sluice.lake.touched import TOUCHED
 from sluice.local.replay import FRESHNESS, REQUESTS
 from sluice.monitor.audit import AUDITS
 from sluice.monitor.report.readings import (
@@ -19,6 +20,7 @@ from sluice.monitor.report.readings import (
     refused_requests,
     serving_figures,
     staleness_figures,
+    touched_figures,
     vector_figure,
 )
 from sluice.monitor.staleness import CAUSES, staleness_columns
@@ -131,6 +133,27 @@ def test_decisions_say_what_why_and_when(lake: Lake) -> None:
     assert decision_figures(lake) == [
         {"segment": "atm", "action": "alert", "reason": "age", "at": "2026-05-21T00:00:00Z"},
         {"segment": "pos", "action": "hold", "reason": "calm", "at": "2026-05-22T00:00:00Z"},
+    ]
+
+
+def test_a_repair_tells_the_vectors_and_then_the_models_that_had_learned_from_them(lake: Lake) -> None:
+    row = {"at": LIVE, "vectors": "vectors", "before": 1, "after": 2, "segment": "*", "added": 0, "gone": 0}
+    columns = '{"spend__count_1d": {"changed": 3, "mean": 1.5, "greatest": 2.0}}'
+    rows = [
+        {**row, "model": "fraud-pos", "version": "2", "segment": "pos", "changed": 3, "columns": columns},
+        {**row, "model": "", "version": "", "changed": 7, "columns": "{}"},
+    ]
+    lake.append_rows("touched", rows, TOUCHED)
+    told = {"added": 0, "gone": 0, "at": "2026-05-21T00:00:00Z"}
+    assert touched_figures(lake) == [
+        {"model": None, "segment": "*", "changed": 7, "columns": {}, **told},
+        {
+            "model": "fraud-pos/2",
+            "segment": "pos",
+            "changed": 3,
+            "columns": {"spend__count_1d": {"changed": 3, "mean": 1.5, "greatest": 2.0}},
+            **told,
+        },
     ]
 
 
