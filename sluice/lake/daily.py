@@ -171,7 +171,7 @@ def _touched(
     high = _NEVER if since < _NEVER else high
     near = everything.read(stream, (ds.field("_time") >= low) & (ds.field("_time") <= high)) if low <= high else arrived
     ids = pa.concat_arrays([ids_of(near), ids_of(arrived)])
-    standing = scored(everything.with_ids(stream, ids), plan.knowledge)
+    standing = plan.asked(scored(everything.with_ids(stream, ids), plan.knowledge))
     time = integers(standing.column("_time"))[0]
     mine = (time >= since) | np.asarray(pc.is_in(ids_of(standing), value_set=ids_of(arrived)), bool)
     for view, span in spans:
@@ -194,7 +194,7 @@ def _labels(plan: Plan, everything: Published, before: Previous, after: Events, 
         wait = int(label.after)
         matured = (ds.field("_time") > before.at - wait) & (ds.field("_time") <= at - wait)
         ids.append(ids_of(everything.read(stream, matured)))
-    events = scored(everything.with_ids(stream, pa.concat_arrays(ids)), plan.knowledge)
+    events = plan.asked(scored(everything.with_ids(stream, pa.concat_arrays(ids)), plan.knowledge))
     times = integers(events.column("_time"))[0]
     found, known = label_at(label, everything.about(ids_of(events)), ids_of(events), times, at)
     values = pa.array(found.astype(np.int8), mask=~known)

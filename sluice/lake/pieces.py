@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluice.declare.operate import EVENT_TIME, KnowledgeTime
-from sluice.declare.views import Windows
 from sluice.engine import arrivals
 from sluice.engine.encode import integers
 from sluice.engine.forget import lifelong

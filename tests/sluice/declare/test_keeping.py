@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sluice import Keeping, Label, Pipeline, PerformanceRule, Training, Windows, count
+from sluice import Keeping, Label, PerformanceRule, Pipeline, Training, Windows, count
 from sluice.declare.durations import DAY
 from sluice.declare.retraining import HybridRetraining
 from sluice.errors import DeclarationError
