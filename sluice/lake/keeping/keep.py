@@ -221,6 +221,4 @@ def _vacuumed(pipeline: Pipeline, table: str, held: Held, wanted: Pins, hands: H
             yield Told(f"{table}@{version}", KEPT, 0, 0, f"trained on by {', '.join(sorted(models))}")
         gone = hands.vacuum(table, mine.keys())
         if gone:
-            yield Told(
-                table, VACUUMED, len(gone), sum(file.bytes for file in gone), "no kept version names them"
-            )
+            yield Told(table, VACUUMED, len(gone), sum(file.bytes for file in gone), "no kept version names them")

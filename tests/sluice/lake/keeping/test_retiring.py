@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sluice.lake.doctor import INVARIANTS
 from sluice.lake.keeping import holds
 from sluice.lake.keeping.keep import DROPPED, apply, show
 from sluice.lake.keeping.retired import vectors_since
+from tests.sluice.lake.test_publish import Killed, mortal
 from tests.spark_jobs.deliveries import AT, MINUTE, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
@@ -23,15 +25,28 @@ PIPELINE = load_pipeline(str(FILE))
 LATER = AT + 61 * DAY
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Ten old orders of a file, three of a topic, and two young ones."""
-    shop = Shop(tmp_path, file=FILE)
+    shop = Shop(tmp_path_factory.mktemp("made"), file=FILE)
     assert shop.deliver("old", orders=orders(1, 10), returns=[returned(1), returned(2)]) is None
     shop.archive("orders", [order(number) for number in (11, 12, 13)])
     assert shop.deliver("archived-1", from_bronze=True) is None
     assert shop.deliver("young", at=LATER, orders=[young(21), young(22)]) is None
     return shop
+
+
+@pytest.fixture
+def shop(made: Shop, tmp_path: Path) -> Shop:
+    """The same, for one test."""
+    return copied(made, tmp_path / "own")
+
+
+def copied(shop: Shop, folder: Path) -> Shop:
+    shutil.copytree(shop.folder, folder)
+    found = Shop(folder, file=FILE)
+    found.archived_like(shop)
+    return found
 
 
 def young(number: int, **changes: Any) -> dict[str, Any]:
@@ -84,7 +99,9 @@ def test_an_event_goes_with_all_its_versions_and_copies_or_not_at_all(tmp_path: 
     shop = Shop(tmp_path, file=FILE)
     first = [*orders(1, 4), order(3), order(4, amount=9)]
     assert shop.deliver("a", orders=first) is None
-    assert shop.deliver("b", at=LATER, orders=[young(1, _revision=1), order(2, _revision=1, amount=7), order(3)]) is None
+    assert (
+        shop.deliver("b", at=LATER, orders=[young(1, _revision=1), order(2, _revision=1, amount=7), order(3)]) is None
+    )
     found = shop.accounts()
     assert (found.duplicates, found.conflicts, found.superseded) == (2, 1, 2)
     kept(shop)
@@ -165,3 +182,23 @@ def test_under_a_hold_on_a_table_nothing_of_its_stream_goes(shop: Shop, on: str)
     told = apply(shop.lake, PIPELINE, LATER, ())
     assert len(ids(shop)) == 15
     assert f"legal hold {hold.hold} on {on}" in {one.because for one in told}
+
+
+def test_one_that_dies_before_any_commit_is_finished_by_the_next(made: Shop, tmp_path: Path) -> None:
+    """An announcement, a commit for each of eight tables, and the end, for orders; then those of returns."""
+    whole = copied(made, tmp_path / "whole")
+    kept(whole, AT + 91 * DAY)
+    for commits in (0, 1, 2, 3, 7, 8, 9, 10, 11, 12, 19):
+        shop = copied(made, tmp_path / f"after-{commits}")
+        with pytest.raises(Killed):
+            apply(mortal(shop.lake, commits), PIPELINE, AT + 91 * DAY, ())
+        told = ailments(shop)
+        half = commits not in (0, 10)
+        assert told == (["retention is finished: " + told[0].partition(": ")[2]] if half else [])
+        kept(shop, AT + 91 * DAY)
+        for stream in ("orders", "returns"):
+            assert shop.accounts(stream) == whole.accounts(stream)
+            assert shop.silver("_id", "_position", stream=stream) == whole.silver("_id", "_position", stream=stream)
+        assert ailments(shop) == []
+        # what was never announced stays until a vacuum finds it old
+        assert len(list((shop.folder / "lake" / "shop" / "retiring").iterdir())) == (0 if half else 1)
