@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
@@ -12,22 +16,24 @@ from sluice.lake.keeping.keep import apply
 
 @flow(name="keep")
 def keep(pipeline: str, at: int | None = None) -> int:
-    """Keep the lake as the declaration says at `at`; how many rows were dropped and files removed, and why what stays.
+    """Keep the lake as the declaration says at `at`; to how many tables something was done.
 
-    A run that died is finished by the next one, and one that is run again finds nothing to do.
+    What went, and what stays and why, is the run's artifact. A run that died is finished by the next one, and one that
+    is run again finds nothing to do.
     """
-    return keep_as_declared(pipeline, moment(at))
+    told = keep_as_declared(pipeline, moment(at))
+    show(told)
+    return len({row["table"] for row in told if row["count"]})
 
 
 @task(name="keep as declared")
-def keep_as_declared(pipeline: str, at: int) -> int:
-    """Drop, pack and remove; what was done, and why not more, is the run's artifact."""
+def keep_as_declared(pipeline: str, at: int) -> list[dict[str, Any]]:
+    """Drop, pack and remove; the models of the rollout keep what they were trained on."""
     here = place(pipeline)
-    told = apply(here.lake, here.pipeline, at, in_use(here.lake))
-    rows = [
-        {"table": one.table, "what": one.what, "count": one.count, "bytes": one.bytes, "because": one.because}
-        for one in told
-    ]
-    if rows:
-        create_table_artifact(table=rows, key="keeping", description="What went, and what stays and why")
-    return sum(one.count for one in told)
+    return [asdict(one) for one in apply(here.lake, here.pipeline, at, in_use(here.lake))]
+
+
+def show(told: Sequence[dict[str, Any]]) -> None:
+    """Put what was done on the run's page, if there is anything to say."""
+    if told:
+        create_table_artifact(table=list(told), key="keeping", description="What went, and what stays and why")
