@@ -18,7 +18,7 @@ BUDGET = {
     "tests/sluice/declare": 10,
     "tests/sluice/engine": 60,
     "tests/sluice/feast": 90,
-    "tests/sluice/lake": 230,
+    "tests/sluice/lake": 260,
     "tests/sluice/local": 100,
     "tests/sluice/monitor": 90,
     "tests/sluice/scoring": 5,

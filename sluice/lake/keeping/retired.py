@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 
 from sluice.declare.keeping import streams_of
 from sluice.declare.pipeline import Pipeline
+from sluice.declare.views import Windows
 from sluice.lake.tables import Lake
 
 RETIREMENTS = pa.schema(
@@ -96,13 +97,21 @@ def vectors_since(lake: Lake, pipeline: Pipeline) -> int | None:
 
     None while nothing was ever dropped.
     """
-    floors = {stream.name: floor(lake, stream.name) for stream in pipeline.streams}
-    return since_of(pipeline, {name: first for name, first in floors.items() if first is not None})
+    return since_of(pipeline, floors(lake, pipeline))
+
+
+def floors(lake: Lake, pipeline: Pipeline) -> dict[str, int]:
+    """The event time from which on each stream is whole, of those that have lost something."""
+    found = {stream.name: floor(lake, stream.name) for stream in pipeline.streams}
+    return {name: first for name, first in found.items() if first is not None}
+
+
+def view_since(view: Windows, floors: Mapping[str, int]) -> int | None:
+    """The event time from which on the values of a view can be computed; None while nothing of it was dropped."""
+    return max((floors[one.name] + view.reach for one in streams_of(view) if one.name in floors), default=None)
 
 
 def since_of(pipeline: Pipeline, floors: Mapping[str, int]) -> int | None:
     """The same, by the event time from which on each stream is whole that has lost something."""
-    views = [(view, stream.name) for view in pipeline.windows for stream in streams_of(view)]
-    reached = [floors[name] + view.reach for view, name in views if name in floors]
-    own = [floors[pipeline.events.name]] if pipeline.events.name in floors else []
-    return max([*reached, *own], default=None)
+    found = [floors.get(pipeline.events.name), *(view_since(view, floors) for view in pipeline.windows)]
+    return max((first for first in found if first is not None), default=None)

@@ -21,6 +21,7 @@ import pyarrow.dataset as ds
 
 from sluice.declare.streams import Stream
 from sluice.engine.encode import Mask
+from sluice.errors import Outage
 from sluice.lake.accounts import of_batches
 from sluice.lake.bronze import archived_since
 from sluice.lake.contract import BRONZE, check, silver_schema
@@ -48,6 +49,8 @@ class Old:
     before: int
     places: pa.Table
     duplicates: int
+    turn: int | None
+    """How often something was announced of the stream before this was looked for."""
 
     def which(self, table: str) -> At:
         """The rows of one of its tables."""
@@ -58,7 +61,7 @@ def old(lake: Lake, stream: Stream, at: int, held: Held) -> Old:
     """Find what of a stream is older at a moment than its retention, and not held."""
     if stream.retention is None:
         raise AssertionError(f"{stream} is kept for ever")
-    before = at - int(stream.retention)
+    before, turn = at - int(stream.retention), lake.reached_by("retirements", _turn(stream.name))
     events = _events(lake, stream, held)
     going = _old_ids(lake, stream, events, at, held)
     mine = events.filter(pc.is_in(events.column("_id"), value_set=going))
@@ -68,7 +71,7 @@ def old(lake: Lake, stream: Stream, at: int, held: Held) -> Old:
     duplicates = len(places) + len(copies) - len(versions)
     # what a refused row is about nobody can tell: while an entity is held, all of them stay
     refused = [] if held.entities() else [_refused(lake, stream.name, before), _stopped(lake, stream.name, before)]
-    return Old(stream.name, before, pa.concat_tables([places, copies, *refused]), duplicates)
+    return Old(stream.name, before, pa.concat_tables([places, copies, *refused]), duplicates, turn)
 
 
 def of_table(lake: Lake, found: Old) -> Mapping[str, Share]:
@@ -78,9 +81,18 @@ def of_table(lake: Lake, found: Old) -> Mapping[str, Share]:
 
 
 def retire(lake: Lake, found: Old, at: int) -> Mapping[str, Share]:
-    """Announce what goes, and do it; nothing for nothing."""
+    """Announce what goes, and do it; nothing for nothing.
+
+    Outage, and nothing announced, when another process keeps the same stream: rows would be told twice.
+    """
     if not len(found.places):
         return {}
+    if unfinished(lake, found.stream):
+        raise Outage(
+            "another process is taking old events out, or has died while it did",
+            where=lake.uri(found.stream),
+            next_step="let one process keep a lake, and run it again",
+        )
     name = uuid.uuid4().hex
     hand_over(f"{_folder(lake, name)}/places.arrow", found.places)
     row = {
@@ -91,7 +103,8 @@ def retire(lake: Lake, found: Old, at: int) -> Mapping[str, Share]:
         "rows": len(found.places),
         "duplicates": found.duplicates,
     }
-    lake.append_rows("retirements", [row], RETIREMENTS)
+    announced = pa.Table.from_pylist([row], schema=RETIREMENTS)
+    lake.append_moving("retirements", announced, _turn(found.stream), found.turn, (found.turn or 0) + 1)
     return _do(lake, row)
 
 
@@ -105,7 +118,7 @@ def _do(lake: Lake, row: Mapping[str, Any]) -> Mapping[str, Share]:
     places = handed_over(_folder(lake, name))
     if places is None:
         raise AssertionError(f"what retirement {name} is of has been removed")
-    found = Old(stream, row["before"], places, row["duplicates"])
+    found = Old(stream, row["before"], places, row["duplicates"], None)
     shares = {f"{table}/{stream}": drop(lake, f"{table}/{stream}", found.which(table)) for table in TABLES}
     shares |= {table: drop(lake, table, which) for table, which in _beside(found)}
     extents = places.group_by(["source", "partition"]).aggregate(
@@ -132,7 +145,11 @@ def _do(lake: Lake, row: Mapping[str, Any]) -> Mapping[str, Share]:
 def _beside(found: Old) -> Iterator[tuple[str, At | Older]]:
     """What else there is of a stream: what its days were like, and refused rows that a person took up."""
     yield f"baselines/{found.stream}", Older("day", found.before, {})
-    yield "replays", At(found.places)
+    yield "replays", At(found.places, stream=found.stream)
+
+
+def _turn(stream: str) -> str:
+    return f"retire:{stream}"
 
 
 def _folder(lake: Lake, name: str) -> str:

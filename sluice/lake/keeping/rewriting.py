@@ -72,21 +72,28 @@ class At:
     places: pa.Table
     prefix: str = ""
     """What the names of these columns begin with in the table."""
+    stream: str | None = None
+    """Only rows of this stream, in a table that has those of several."""
 
     @property
     def columns(self) -> list[str]:
         """Source, partition and position, as the table calls them."""
-        return [f"{self.prefix}{name}" for name in self.places.column_names]
+        return [*self._place, *([] if self.stream is None else ["stream"])]
 
     def mask(self, rows: pa.Table) -> Mask:
-        """Compared place by place, so that no two ever meet."""
-        mine, theirs = _by_source(self.places), _by_source(rows.select(self.columns))
+        """Compared source by source, so that equal positions of two never meet."""
+        there = rows.select(self._place)
+        mine, theirs = _by_source(self.places), _by_source(there)
         gone = np.zeros(len(rows), bool)
-        wanted, asked = (integers(table.column(2))[0] for table in (self.places, rows.select(self.columns)))
+        wanted, asked = (integers(table.column(2))[0] for table in (self.places, there))
         for source, at in theirs.items():
             if source in mine:
                 gone[at] = np.isin(asked[at], wanted[mine[source]])
-        return gone
+        return gone if self.stream is None else gone & is_in(rows.column("stream"), pa.array([self.stream]))
+
+    @property
+    def _place(self) -> list[str]:
+        return [f"{self.prefix}{name}" for name in self.places.column_names]
 
 
 def is_in(column: pa.ChunkedArray, values: pa.Array) -> Mask:

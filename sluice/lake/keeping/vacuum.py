@@ -57,7 +57,8 @@ def leftovers(lake: Lake, *, young_h: int = YOUNG_H) -> list[tuple[str, int]]:
     found = []
     for name in (f"{kind}/{folder}" for kind in _LEFT for folder in folders(lake.uri(kind))):
         inside = below_folder(lake.uri(name))
-        if name.rpartition("/")[2] not in needed and all(info.mtime.timestamp() < oldest for info in inside):
+        is_old = bool(inside) and all(info.mtime.timestamp() < oldest for info in inside)
+        if is_old and name.rpartition("/")[2] not in needed:
             found.append((name, sum(info.size for info in inside)))
     return found
 

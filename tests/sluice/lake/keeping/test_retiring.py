@@ -6,15 +6,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from sluice.clock import rfc3339
 from sluice.declare.durations import DAY
 from sluice.declare.loading import load_pipeline
+from sluice.errors import Outage
 from sluice.lake.doctor import INVARIANTS
 from sluice.lake.keeping import holds
+from sluice.lake.keeping.holds import Held
 from sluice.lake.keeping.keep import DROPPED, apply, show
 from sluice.lake.keeping.retired import vectors_since
+from sluice.lake.keeping.retiring import old, retire
+from sluice.lake.keeping.rewriting import At, drop
 from tests.sluice.lake.test_publish import Killed, mortal
 from tests.spark_jobs.deliveries import AT, MINUTE, Shop, order, orders, returned
 
@@ -202,3 +207,27 @@ def test_one_that_dies_before_any_commit_is_finished_by_the_next(made: Shop, tmp
         assert ailments(shop) == []
         # what was never announced stays until a vacuum finds it old
         assert len(list((shop.folder / "lake" / "shop" / "retiring").iterdir())) == (0 if half else 1)
+
+
+def test_of_two_that_keep_at_once_one_does(shop: Shop) -> None:
+    """The other one has looked before, and comes to announce what has gone by then."""
+    found = old(shop.lake, PIPELINE.events, LATER, Held())
+    kept(shop)
+    with pytest.raises(Outage, match="another process has moved"):
+        retire(shop.lake, found, LATER)
+    with pytest.raises(Killed):
+        apply(mortal(shop.lake, 4), PIPELINE, AT + 91 * DAY, ())
+    with pytest.raises(Outage, match="another process is taking old events out, or has died"):
+        retire(shop.lake, old(shop.lake, PIPELINE.streams[1], AT + 91 * DAY, Held()), LATER)
+    kept(shop, AT + 91 * DAY)
+    assert (shop.accounts().retired, shop.accounts("returns").retired) == (13, 2)
+    assert ailments(shop) == []
+
+
+def test_a_replay_of_another_stream_with_the_same_place_stays(shop: Shop) -> None:
+    """A label inside a row makes two events of one row of a file."""
+    row = {"replay": "r", "stream": "returns", "source": "file:x", "partition": 0, "position": 1}
+    shop.lake.append("replays", pa.Table.from_pylist([row, {**row, "stream": "orders"}]))
+    places = pa.table({"source": ["file:x"], "partition": pa.array([0], pa.int32()), "position": [1]})
+    assert drop(shop.lake, "replays", At(places, stream="orders")).rows == 1
+    assert [one["stream"] for one in shop.lake.rows("replays")] == ["returns"]
