@@ -20,7 +20,7 @@ BUDGET = {
     "tests/sluice/feast": 90,
     "tests/sluice/lake": 260,
     "tests/sluice/local": 100,
-    "tests/sluice/monitor": 90,
+    "tests/sluice/monitor": 100,
     "tests/sluice/scoring": 5,
     "tests/sluice/stream": 420,
     "tests/sluice": 5,
