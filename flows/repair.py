@@ -34,7 +34,7 @@ def list_touched(pipeline: str, before: int, at: int) -> None:
     """Compare the vectors with those of a version before, and every training set with what its events have now."""
     here = place(pipeline)
     with told_run(here.pipeline.name, "repair", lambda: about(here), at=at):
-        found = touched(here.lake, before)
+        found = touched(here.lake, here.pipeline, before)
         record(here.lake, found, at)
     show_touched(found)
     if found.models:

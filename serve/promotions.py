@@ -73,6 +73,12 @@ def moves(lake: Lake) -> list[dict[str, Any]]:
     return sorted(lake.rows(TABLE), key=lambda row: int(row["sequence"]))
 
 
+def in_use(lake: Lake) -> set[str]:
+    """The models that answer somewhere, want to, or are what a rollback goes back to, as `name/version`."""
+    states = state(lake).values()
+    return {str(model) for one in states for model in (one.champion, one.challenger, *one.line) if model}
+
+
 def state(lake: Lake) -> dict[str, SegmentState]:
     """Where every segment stands, read back from the rows alone."""
     return state_of(moves(lake))

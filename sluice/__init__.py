@@ -23,6 +23,7 @@ from sluice.declare.functions import (
     top,
     top_share,
 )
+from sluice.declare.keeping import Keeping
 from sluice.declare.operate import Gates, Rollout, Shift, Training
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.request import (
@@ -62,6 +63,7 @@ __all__ = [
     "Gates",
     "HybridRetraining",
     "Integer",
+    "Keeping",
     "Key",
     "Label",
     "PerformanceRule",

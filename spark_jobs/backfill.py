@@ -30,6 +30,7 @@ from sluice.lake.backfills import Previous, begin, end, previous
 from sluice.lake.daily import gather, old_files, renew
 from sluice.lake.dealing import relate
 from sluice.lake.files import create_table, exchange_files, remove, replace_files, staged_files
+from sluice.lake.keeping.retired import vectors_since
 from sluice.lake.lineage.runs import Run, table_of, tables_of, told_run
 from sluice.lake.pieces import Piece, pieces
 from sluice.lake.plan import Plan, parts_for, sources
@@ -149,7 +150,8 @@ def _arguments() -> tuple[list[Plan], bool]:
     base = lake.version("batches") if given.base is None else given.base
     tables = newest(lake, declared) | dict(given.table or ())
     parts = given.parts or parts_for(lake, base)
-    plan = Plan(given.pipeline, given.lake, base, given.at, parts, asof=tuple(tables.items()))
+    since = vectors_since(lake, declared)
+    plan = Plan(given.pipeline, given.lake, base, given.at, parts, asof=tuple(tables.items()), since=since)
     return [plan, plan.as_served()] if given.as_served else [plan], given.whole
 
 

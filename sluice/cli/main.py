@@ -64,6 +64,12 @@ COMMANDS = {
     "doctor": Command(
         "sluice.cli.doctor:doctor", "Check what must hold of the lake and the stores, and say what to run if not."
     ),
+    "keep": Command(
+        "sluice.cli.keeping:keep_", "Show what is older than the declaration keeps, and why the rest stays; drop it."
+    ),
+    "hold": Command(
+        "sluice.cli.keeping:hold", "Hold what must not go, whatever is declared; list the holds; lift one."
+    ),
     "lineage": Command(
         "sluice.cli.lineage:lineage",
         "Show what a prediction, a model or a table was made of, down to files and offsets.",

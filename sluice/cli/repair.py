@@ -46,7 +46,7 @@ def run(pipeline: Pipeline) -> None:
     if before < 0:
         typer.echo(f"{lake.count(VECTORS):,} vectors are the first: there was nothing to touch.")
         return
-    record(lake, touched(lake, before), now)
+    record(lake, touched(lake, declared, before), now)
     _tell(_of(lake, lake.version(VECTORS)))
 
 

@@ -13,6 +13,7 @@ from sluice.declare.asof import AsOf, AsOfTable, tables_of
 from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Column, Key
 from sluice.declare.functions import Windowed
+from sluice.declare.keeping import Keeping, check_keeping
 from sluice.declare.operands import Feature, Operands, column_feature
 from sluice.declare.operate import Gates, Rollout, Training
 from sluice.declare.retraining import HybridRetraining
@@ -41,6 +42,7 @@ class Pipeline:
     training: Training = field(default_factory=Training, kw_only=True)
     rollout: Rollout = field(default_factory=Rollout, kw_only=True)
     retraining: HybridRetraining = field(default_factory=HybridRetraining, kw_only=True)
+    keeping: Keeping = field(default_factory=Keeping, kw_only=True)
     tables: Mapping[str, AsOfTable] = field(init=False, repr=False)
     reference: str = field(init=False, repr=False)
     """What the command line calls it: its name, or the path of the file that it was loaded from."""
@@ -58,6 +60,7 @@ class Pipeline:
             for feature in request.features:
                 self._operands.check(feature, f"{where}.{request.name}.{feature.name}")
         self._check_running(where)
+        check_keeping(self, where)
 
     @property
     def events(self) -> Stream:

@@ -135,6 +135,7 @@ EXAMPLES = {
     },
     "How it is run": {
         "Shift": 'shift = Shift(warn=0.2, stop=0.5, over="14d")',
+        "Keeping": 'keeping = Keeping(predictions="200d", models="400d")',
         "Gates": "gates = Gates(min_rows=100, max_quarantined=0.02, shift=shift)",
         "Training": 'training = Training(history="180d", exclude=["moment__day"])',
         "Rollout": 'rollout = Rollout(shadow="2d", canary=(0.05, 0.25, 0.5))',

@@ -51,8 +51,8 @@ class Stream:
     """How far behind the newest events one may come and still count."""
     max_skew: Duration = field(default="5min", kw_only=True)
     """How far in the future an event may lie when it is known; one further ahead is refused."""
-    retention: Duration = field(default="400d", kw_only=True)
-    """How long raw events are kept."""
+    retention: Duration | None = field(default=None, kw_only=True)
+    """How long events are kept, raw and typed, from the time they happened; None: for ever."""
 
     def __post_init__(self) -> None:
         where = f"Stream({self.name!r})"
@@ -68,8 +68,10 @@ class Stream:
         for declared in self.sources:
             one_of(declared, self.all_columns, where=f"{where}.sources", kind="column")
         distinct([self.source(name) for name in self.all_columns], where=f"{where}.sources", kind="source column")
-        for setting in ("freshness", "late_after", "accept_late", "max_skew", "retention"):
+        for setting in ("freshness", "late_after", "accept_late", "max_skew"):
             object.__setattr__(self, setting, duration(getattr(self, setting), where=f"{where}.{setting}"))
+        if self.retention is not None:
+            object.__setattr__(self, "retention", duration(self.retention, where=f"{where}.retention"))
         self._known_delay()
 
     @property
@@ -101,7 +103,7 @@ class Stream:
         """The name of a declared column at the source."""
         return self.sources.get(column, column)
 
-    def micros(self, setting: Literal["freshness", "late_after", "accept_late", "max_skew", "retention"]) -> int:
+    def micros(self, setting: Literal["freshness", "late_after", "accept_late", "max_skew"]) -> int:
         """One of the declared durations in microseconds."""
         return int(getattr(self, setting))
 

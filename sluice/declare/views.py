@@ -108,6 +108,11 @@ class Windows:
         return self.longest + self.lag + self.stream.micros("accept_late")
 
     @functools.cached_property
+    def reach(self) -> int:
+        """How far before a request the events may lie that it sees, but for lifetime windows."""
+        return self.longest + self.lag + (0 if self.slot is None else 2 * int(self.slot))
+
+    @functools.cached_property
     def slots(self) -> tuple[int, ...]:
         """The lengths of slots that its tiles may have, the longest first: it reaches as far as the longest window."""
         top = next((slot for slot in reversed(SLOTS) if slot >= max(self.longest, DAY)), SLOTS[0])

@@ -9,17 +9,20 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from sluice.clock import rfc3339
 from sluice.declare.asof import AsOf
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
 from sluice.engine.asof import Lookups
 from sluice.engine.batch import Column, compute
-from sluice.engine.encode import OWN_COLUMNS, encode
+from sluice.engine.encode import OWN_COLUMNS, encode, integers
 from sluice.engine.facts import encoded_schema
 from sluice.engine.history import keep, rows
 from sluice.engine.vectors import requests_of
+from sluice.errors import UserError
 from sluice.lake.asof import load
+from sluice.lake.keeping.retired import floors, view_since
 from sluice.lake.tables import Lake
 
 
@@ -36,15 +39,30 @@ class History:
         """A view's values at encoded requests."""
         if isinstance(view, AsOf):
             return self._lookups.views[view.name].at(requests)
-        return compute(view, self._counted(view), requests_of(view, requests))
+        asked = requests_of(view, requests)
+        self._refuse_before(view, asked)
+        return compute(view, self._counted(view), asked)
 
     def at_moments(self, view: Windows, keys: pa.Array, times: pa.Array) -> dict[str, Column]:
         """A view's values for entities at moments, without a request: what needs one is null, as it is online."""
         counted = self._counted(view)
         nobody = pa.nulls(len(keys), counted.column("id").type)
         asked = pa.table({"key": keys, "time": times, "id": nobody})
+        self._refuse_before(view, asked)
         found = compute(_alone(view), counted, asked)
         return {name: _seen(view, name, column) for name, column in found.items()}
+
+    def _refuse_before(self, view: Windows, asked: pa.Table) -> None:
+        """UserError for a moment at which a window would miss events that retention has dropped."""
+        since = view_since(view, floors(self._lake, self._pipeline))
+        times = integers(asked.column("time"))[0]
+        if since is not None and len(times) and times.min() < since:
+            raise UserError(
+                f"what {view.name!r} was at {rfc3339(int(times.min()))} cannot be computed: events that its windows see"
+                " have been dropped",
+                where=f"pipeline {self._pipeline.name!r}",
+                next_step=f"ask about moments from {rfc3339(since)} on",
+            )
 
     @functools.cached_property
     def _lookups(self) -> Lookups:

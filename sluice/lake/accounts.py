@@ -13,6 +13,7 @@ from sluice.decisions import Verdict
 from sluice.engine.encode import integers
 from sluice.engine.versions import different, id_codes
 from sluice.lake.bronze import archived_since
+from sluice.lake.keeping.retired import totals
 from sluice.lake.tables import Lake
 
 
@@ -21,6 +22,7 @@ class Accounts:
     """The rows of one stream by what became of them; `late` and `expired` lie within `silver`."""
 
     produced_bronze: int
+    """Those that are in bronze, and those that retention has dropped."""
     silver: int
     """Events of which history holds a version; a deleted one counts."""
     duplicates: int
@@ -34,12 +36,14 @@ class Accounts:
     late: int
     expired: int
     quarantined: Mapping[str, int]
+    retired: int = 0
+    """Rows that retention has dropped, wherever they were."""
 
     @property
     def missing(self) -> int:
         """How many rows are in bronze and nowhere else; negative for rows that are somewhere twice. 0 is right."""
         explained = self.silver + self.duplicates + self.conflicts + self.superseded + self.held + self.waiting
-        return self.produced_bronze - explained - sum(self.quarantined.values())
+        return self.produced_bronze - explained - sum(self.quarantined.values()) - self.retired
 
 
 def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts:
@@ -47,11 +51,12 @@ def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts
     batches = lake.published(stream)
     shown, stopped = {batch["batch"] for batch in batches}, _stopped(lake, stream)
     physical, conflicts, superseded, again = _versions(lake, stream)
+    dropped = totals(lake, stream)
     return Accounts(
-        produced_bronze=lake.count(f"events/{stream}"),
+        produced_bronze=lake.count(f"events/{stream}") + dropped.rows,
         # a copy that history took in place of a later one is told by its batch as a duplicate
         silver=physical - conflicts - superseded - again,
-        duplicates=sum(batch["duplicates"] for batch in batches),
+        duplicates=sum(batch["duplicates"] for batch in batches) - dropped.duplicates,
         conflicts=conflicts,
         superseded=superseded,
         held=lake.count(f"events/{stream}", where=of_batches(stopped - shown)),
@@ -60,6 +65,7 @@ def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts
         late=lake.count(f"late/{stream}"),
         expired=0 if horizon is None else _expired(lake, stream, horizon),
         quarantined=_quarantined(lake, stream),
+        retired=dropped.rows,
     )
 
 

@@ -58,7 +58,7 @@ def count(plan: Plan, part: int) -> Rows:
     """
     pipeline = plan.declared()
     by_id, about = dealing.related(plan, part)
-    events = scored(by_id[pipeline.events.name], plan.knowledge)
+    events = plan.asked(scored(by_id[pipeline.events.name], plan.knowledge))
     sizes = dealing.count_views(plan, by_id, about, events, part, plan.knowledge)
     ids, times = events.column("_id").combine_chunks(), integers(events.column("_time"))[0]
     label, known = label_at(pipeline.label, about, ids, times, plan.at)

@@ -33,7 +33,6 @@ from sluice.engine.vectors import requests_of
 from sluice.lake import asof, buckets
 from sluice.lake.backfills import Previous
 from sluice.lake.files import hand_over, handed_over, read_file, write_parquet
-from sluice.lake.pieces import reach
 from sluice.lake.plan import Plan
 from sluice.lake.published import Events, Published, ids_of, parent_of, telling
 from sluice.lake.tables import Lake
@@ -82,7 +81,7 @@ def gather(plan: Plan, before: Previous) -> Grown:
 def grown_rows(plan: Plan, view: Windows, part: int) -> pa.Table:
     """The rows of one bucket as far back as its requests and its tiles can see."""
     asked = handed_over(plan.work("requests", view.name, part))
-    first = integers(asked.column("time"))[0].min() - reach(view) if asked is not None else _NEVER
+    first = integers(asked.column("time"))[0].min() - view.reach if asked is not None else _NEVER
     since = None if lifelong(view) else int(min(first, plan.at - view.horizon))
     fresh = plan.tables().uri(f"{plan.rows(view)}/{plan.folder}/{part:05}.parquet")
     return buckets.laid(plan.tables(), plan.rows(view), part, since=since, fresh=fresh)
@@ -140,7 +139,7 @@ def _spans(view: Windows, changed: pa.Table) -> pa.Table:
     start = time + view.lag
     if "known" in changed.column_names:
         start = np.maximum(start, integers(changed.column("known"))[0])
-    end = np.full(len(time), _NEVER) if lifelong(view) else time + reach(view)
+    end = np.full(len(time), _NEVER) if lifelong(view) else time + view.reach
     if "until" in changed.column_names:
         end = np.minimum(end, integers(changed.column("until"))[0])
     spans = pa.table({"key": changed.column("key"), "start": pa.array(start), "end": pa.array(end)})
@@ -172,7 +171,7 @@ def _touched(
     high = _NEVER if since < _NEVER else high
     near = everything.read(stream, (ds.field("_time") >= low) & (ds.field("_time") <= high)) if low <= high else arrived
     ids = pa.concat_arrays([ids_of(near), ids_of(arrived)])
-    standing = scored(everything.with_ids(stream, ids), plan.knowledge)
+    standing = plan.asked(scored(everything.with_ids(stream, ids), plan.knowledge))
     time = integers(standing.column("_time"))[0]
     mine = (time >= since) | np.asarray(pc.is_in(ids_of(standing), value_set=ids_of(arrived)), bool)
     for view, span in spans:
@@ -195,7 +194,7 @@ def _labels(plan: Plan, everything: Published, before: Previous, after: Events, 
         wait = int(label.after)
         matured = (ds.field("_time") > before.at - wait) & (ds.field("_time") <= at - wait)
         ids.append(ids_of(everything.read(stream, matured)))
-    events = scored(everything.with_ids(stream, pa.concat_arrays(ids)), plan.knowledge)
+    events = plan.asked(scored(everything.with_ids(stream, pa.concat_arrays(ids)), plan.knowledge))
     times = integers(events.column("_time"))[0]
     found, known = label_at(label, everything.about(ids_of(events)), ids_of(events), times, at)
     values = pa.array(found.astype(np.int8), mask=~known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,8 @@ def exchange_files(
     there = set(pa.table(held.get_add_actions()).column("path").to_pylist())
     if not set(removed) <= there:
         raise Outage("files that were read have been replaced since", where=held.table_uri, next_step="run it again")
-    now = max((action.modification_time for action in actions), default=0)
+    # Delta's own bookkeeping: a vacuum leaves alone what was taken out a moment ago, and may still be read
+    now = int(time.time() * 1000)
     held.create_write_transaction(
         [*actions, *(RemoveAction(path, True, now) for path in removed)],  # noqa: FBT003 Delta's own order
         mode="append",

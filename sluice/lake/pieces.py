@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluice.declare.operate import EVENT_TIME, KnowledgeTime
-from sluice.declare.views import Windows
 from sluice.engine import arrivals
 from sluice.engine.encode import integers
 from sluice.engine.forget import lifelong
@@ -52,11 +51,6 @@ class Piece:
     def is_last(self) -> bool:
         """Whether no piece of the bucket comes after it."""
         return self.end is None
-
-
-def reach(view: Windows) -> int:
-    """How far before a request the rows may lie that it sees, where no window is lifelong."""
-    return view.longest + view.lag + (0 if view.slot is None else 2 * int(view.slot))
 
 
 def pieces(workers: Workers, job: Dealing, counts: Sequence[Rows], most: int) -> list[Piece]:
@@ -95,7 +89,7 @@ def requests(job: Dealing, piece: Piece) -> pa.Table | None:
 def counted(job: Dealing, piece: Piece, *, since: int | None = None, knowledge: KnowledgeTime = EVENT_TIME) -> pa.Table:
     """The rows that the requests of a piece can see, and all from a moment on."""
     view = job.declared().view(piece.view)
-    first = None if piece.begin is None else piece.begin - reach(view)
+    first = None if piece.begin is None else piece.begin - view.reach
     if first is not None and since is not None:
         first = min(first, since)
     found = _left(job, COUNTED, piece.view, piece.part, since=first, before=piece.end)

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED, EVENT_TIME, KnowledgeTime
 from sluice.declare.pipeline import Pipeline, hash_of
@@ -39,6 +42,8 @@ class Plan:
     """Rows of a view's bucket that one task computes; of more, it computes a span of time."""
     asof: tuple[tuple[str, int], ...] = ()
     """The version of each as-of table, so that every task and every further try looks up the same."""
+    since: int | None = None
+    """The event time before which no vector is computed: what its windows would see is not all there any more."""
     knowledge: KnowledgeTime = EVENT_TIME
     """What the vectors are to know; only those that know everything come with tiles."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -60,7 +65,12 @@ class Plan:
     def name(self) -> str:
         """What decides the result; a backfill of the same name has nothing to add."""
         tables = f":{hash_of(dict(self.asof))}" if self.asof else ""
-        return f"backfill:{self.at}:{self.base}:{self.meaning}{tables}"
+        since = "" if self.since is None else f":{self.since}"
+        return f"backfill:{self.at}:{self.base}:{self.meaning}{tables}{since}"
+
+    def asked(self, events: pa.Table) -> pa.Table:
+        """The scored events that get a vector."""
+        return events if self.since is None else events.filter(pc.greater_equal(events.column("_time"), self.since))
 
     @property
     def meaning(self) -> str:

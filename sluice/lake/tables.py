@@ -9,6 +9,7 @@
     verdicts             what the gates found of every batch      batches        the batches that readers may see
     files                every file that was delivered, by hash         replays, replayed    refused rows put back
     waivers              who lets which gate's stop pass, why, and until when
+    retirements, retired what retention announced to drop, and what it has dropped      legal_holds
     publications         what is being published: written before the first of those tables, completed after a crash
     asof/<table>         slowly changing tables that vectors look things up in; every load is a version
     rows/<view>          what the windows of a view count, in buckets of the entity      backfills  what each was of

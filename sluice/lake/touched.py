@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from sluice.declare.operate import EVENT_TIME
-from sluice.declare.pipeline import ALL
+from sluice.declare.pipeline import ALL, Pipeline
 from sluice.lake.backfills import batches, named_in
+from sluice.lake.keeping.retired import vectors_since
 from sluice.lake.moved import Move, Moved, Span, moved
 from sluice.lake.plan import VECTORS as TABLES
 from sluice.lake.plan import published_batches
@@ -70,21 +72,21 @@ class Touched:
     """Only those whose training set is no longer what it was."""
 
 
-def touched(lake: Lake, before: int) -> Touched:
-    """What has moved since a version of the vectors, in the days that it knew."""
+def touched(lake: Lake, pipeline: Pipeline, before: int) -> Touched:
+    """What has moved since a version of the vectors, in the days that it knew.
+
+    Vectors that are older than events are kept have not moved: they are gone as declared.
+    """
+    first = vectors_since(lake, pipeline)
+    least = _EVER.first if first is None else first
+    known = Span(least, _newest_event(lake, before) + 1)
     after = lake.version(VECTORS)
-    known = _newest_event(lake, before)
-    span = Span(_EVER.first, known + 1)
-    models = [
-        Model(one, moved(lake, one.vectors, one.vectors_version, lake.version(one.vectors), _span(one)))
-        for one in _sets(lake)
-    ]
     return Touched(
         before,
         after,
         list(_arrived(lake, before, after)),
-        moved(lake, VECTORS, before, after, span),
-        [one for one in models if one.moved.vectors],
+        moved(lake, VECTORS, before, after, known),
+        _models(lake, least),
     )
 
 
@@ -129,14 +131,15 @@ def arrived_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _sets(lake: Lake) -> Iterator[TrainingSet]:
+def _models(lake: Lake, least: int) -> list[Model]:
+    found = []
     for one in training_sets(lake).values():
-        if one.vectors_version < lake.version(one.vectors):
-            yield one
-
-
-def _span(trained: TrainingSet) -> Span:
-    return Span(trained.first, trained.until, trained.segment)
+        newest = lake.version(one.vectors)
+        span = Span(max(one.first, least), one.until, one.segment)
+        # a model that nothing can serve any more has no vectors kept for it
+        with suppress(FileNotFoundError):
+            found.append(Model(one, moved(lake, one.vectors, one.vectors_version, newest, span)))
+    return [one for one in found if one.moved.vectors]
 
 
 def _counts(found: Moved) -> dict[str, object]:

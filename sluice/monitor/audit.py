@@ -21,6 +21,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.engine.encode import Ints, Mask, integers
 from sluice.engine.vectors import Values, unpack
 from sluice.errors import UserError
+from sluice.lake.keeping.retired import vectors_since
 from sluice.lake.requests import encode_requests
 from sluice.lake.tables import Lake
 from sluice.monitor.bronze import Bronze
@@ -100,10 +101,13 @@ def served_rows(predictions: Iterable[Mapping[str, Any]]) -> list[Served]:
 def audit(lake: Lake, pipeline: Pipeline, served: Sequence[Served]) -> list[Audited]:
     """Compute every vector again from bronze at its (t, K), in the order of K.
 
+    Those whose windows reach back to what retention has dropped are left out: nothing can tell any more.
     UserError for vectors of another definition than the pipeline's; Outage while the archive is behind their K.
     """
     _refuse_other_definitions(pipeline, served)
-    ordered = sorted(served, key=lambda item: _order(item.knowledge))
+    since = vectors_since(lake, pipeline)
+    told = [item for item in served if since is None or item.event_time >= since]
+    ordered = sorted(told, key=lambda item: _order(item.knowledge))
     return _Recomputation(lake, pipeline, ordered).compare() if ordered else []
 
 

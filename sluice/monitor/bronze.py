@@ -22,6 +22,7 @@ from sluice.engine.encode import Ints, Mask, encode, integers
 from sluice.engine.facts import encoded_schema
 from sluice.errors import Outage
 from sluice.lake.contract import BRONZE, TOPIC, check
+from sluice.lake.keeping.retired import Gone, gone
 from sluice.lake.plan import published_batches
 from sluice.lake.tables import Lake
 from sluice.lake.watermarks import with_watermarks
@@ -98,7 +99,7 @@ def _read(lake: Lake, stream: Stream, batches: Sequence[Mapping[str, Any]]) -> _
     if lake.open(f"events/{stream.name}") is not None:
         parts = [part for batch in batches for part in _from_files(lake, stream, batch)]
         archived = _archived(lake, stream)
-        ends = _ends(archived)
+        ends = _ends(archived, gone(lake, stream.name))
         parts += _from_topics(stream, archived)
     events = pa.concat_tables([_empty(stream), *parts]).combine_chunks()
     place = events.column("_place").combine_chunks().dictionary_encode()
@@ -130,9 +131,13 @@ def _from_topics(stream: Stream, archived: pa.Table) -> Iterator[pa.Table]:
         yield _encoded(stream, marked, pc.binary_join_element_wise(marked.column("_source"), partition, "/"))
 
 
-def _ends(archived: pa.Table) -> dict[str, int]:
+def _ends(archived: pa.Table, dropped: Mapping[tuple[str, int], Gone]) -> dict[str, int]:
+    """The offset after the last record that was archived, be it that retention has dropped it since."""
     last = archived.group_by(["source", "partition"]).aggregate([("position", "max")]).to_pylist()
-    return {f"{row['source'].removeprefix(TOPIC)}/{row['partition']}": row["position_max"] + 1 for row in last}
+    ends = {(row["source"], row["partition"]): row["position_max"] + 1 for row in last}
+    for place, one in dropped.items():
+        ends[place] = max(one.last + 1, ends.get(place, 0))
+    return {f"{source.removeprefix(TOPIC)}/{partition}": end for (source, partition), end in ends.items()}
 
 
 def _reached(batches: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -140,3 +140,13 @@ def chain() -> list[dict[str, Any]]:
     for move in STORY:
         rows.append(promotions.row_of(move, len(rows), rows[-1]["hash"] if rows else promotions.START))
     return rows
+
+
+def test_in_use_are_champions_challengers_and_what_a_rollback_goes_back_to(lake: Lake) -> None:
+    assert promotions.in_use(lake) == set()
+    told(lake)
+    assert promotions.in_use(lake) == {"fraud-pos/1", "fraud-pos/2", "fraud-all/1"}
+    promotions.append(lake, Move("pos", Kind.PROMOTE, A, B, 1.0, "better", 40, {}))
+    assert promotions.in_use(lake) == {"fraud-pos/1", "fraud-pos/2", "fraud-all/1"}
+    promotions.append(lake, Move("pos", Kind.ROLLBACK, B, A, 0.0, "worse", 50, {}))
+    assert promotions.in_use(lake) == {"fraud-pos/1", "fraud-all/1"}

@@ -17,6 +17,7 @@ from sluice.lake.training_sets import TrainingSet, keep
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from tests.properties import examples
+from tests.sluice.lake.open_shop import pipeline
 from tests.spark_jobs.deliveries import AT, FILE, HOUR, MINUTE, START, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
@@ -51,7 +52,7 @@ def test_a_late_order_moves_the_vectors_behind_it_and_the_model_that_learned_fro
     late = order(40, customer="c1", ordered_at="2026-01-01 10:05:00")
     shop.deliver("late", AT + HOUR, orders=[late])
     computed(shop, AT + HOUR)
-    found = touched(shop.lake, before)
+    found = touched(shop.lake, pipeline, before)
     move = Move(changed=2, mean=1.0, greatest=1.0)
     assert found.vectors == Moved(2, 1, 0, START + 5 * MINUTE, START + 10 * MINUTE, dict.fromkeys(COUNTS, move))
     (model,) = found.models
@@ -65,14 +66,14 @@ def test_a_model_that_learned_from_other_days_or_segments_is_not_touched(shop: S
     trained(shop, version, START, START + 20 * MINUTE, "elsewhere", "shop")
     shop.deliver("late", AT + HOUR, orders=[order(40, customer="c1", ordered_at="2026-01-01 10:05:00")])
     computed(shop, AT + HOUR)
-    assert [one.trained.model for one in touched(shop.lake, version).models] == ["shop-*"]
+    assert [one.trained.model for one in touched(shop.lake, pipeline, version).models] == ["shop-*"]
 
 
 def test_events_of_new_days_touch_nothing(shop: Shop) -> None:
     before = shop.lake.version("vectors")
     shop.deliver("next", AT + HOUR, orders=orders(13, 20))
     computed(shop, AT + HOUR)
-    found = touched(shop.lake, before)
+    found = touched(shop.lake, pipeline, before)
     assert (found.vectors, found.models) == (Moved(), [])
 
 
@@ -85,7 +86,7 @@ def test_a_model_is_touched_by_all_repairs_since_it_learned(shop: Shop) -> None:
         )
         before = shop.lake.version("vectors")
         computed(shop, AT + number * HOUR)
-    found = touched(shop.lake, before)
+    found = touched(shop.lake, pipeline, before)
     # the second added one to customer c2's orders 2, 5, 8 and 11; the model had learned from all but the last
     assert found.vectors.columns["buying__count_1d"] == Move(4, 1.0, 1.0)
     assert found.models[0].moved.columns["buying__count_1d"] == Move(3, 2.0, 2.0)
@@ -97,7 +98,7 @@ def test_a_deleted_order_is_gone_and_a_label_that_changes_is_told(shop: Shop) ->
     shop.deliver("labels", AT + HOUR, returns=[returned(2)])
     shop.deliver("anew", AT + HOUR, orders=orders(1, 11), restates=TODAY)
     computed(shop, AT + HOUR)
-    found = touched(shop.lake, before)
+    found = touched(shop.lake, pipeline, before)
     assert (found.vectors.gone, found.vectors.columns["label"].changed) == (1, 1)
     assert found.models[0].moved.columns == {"label": Move(1, None, None)}
 
@@ -106,7 +107,7 @@ def test_what_was_touched_is_kept_once(shop: Shop) -> None:
     before = shop.lake.version("vectors")
     shop.deliver("late", AT + HOUR, orders=[order(40, customer="c1", ordered_at="2026-01-01 10:05:00")])
     computed(shop, AT + HOUR)
-    found = touched(shop.lake, before)
+    found = touched(shop.lake, pipeline, before)
     for _ in range(2):
         record(shop.lake, found, AT + HOUR)
     rows = {row["model"]: row for row in shop.lake.rows("touched")}

@@ -12,9 +12,10 @@ from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.lake.accounts import accounts
 from sluice.lake.contract import TOPIC
+from sluice.lake.keeping.retired import gone
 from sluice.lake.tables import Lake
 
-PLACES = ("silver", "duplicates", "conflicts", "superseded", "held", "waiting")
+PLACES = ("silver", "duplicates", "conflicts", "superseded", "held", "waiting", "retired")
 """Where an event can have gone, beside quarantine."""
 
 
@@ -27,6 +28,7 @@ def event_figures(lake: Lake, pipeline: Pipeline, stream: Stream, broker_ends: M
     found = accounts(lake, stream.name, horizon=horizon)
     # files, and replays of their rows; those of topics are in the topic again
     landed = lake.count(f"events/{stream.name}", where=~pc.starts_with(ds.field("source"), TOPIC))
+    landed += sum(one.rows for (source, _), one in gone(lake, stream.name).items() if not source.startswith(TOPIC))
     return {
         "stream": stream.name,
         "produced": landed + broker_ends.get(f"{pipeline.name}.{stream.name}", 0),

@@ -21,6 +21,7 @@ from sluice import (
     Gates,
     HybridRetraining,
     Integer,
+    Keeping,
     Key,
     Label,
     PerformanceRule,
@@ -105,8 +106,9 @@ CALLS: dict[Callable[..., Any], tuple[list[Any], dict[str, Any]]] = {
     Pipeline: (
         ["p"],
         {"views": [windows()], "label": FRAUD, "segment_by": "channel", "card": "customer_id", "gates": Gates()}
-        | {"training": Training(), "rollout": Rollout(), "retraining": HybridRetraining()},
+        | {"training": Training(), "rollout": Rollout(), "retraining": HybridRetraining(), "keeping": Keeping()},
     ),
+    Keeping: ([], {"predictions": "200d", "watching": "90d", "models": "400d"}),
     Shift: ([], {"warn": 0.25, "stop": 1.0, "floor": 0.1, "over": "28d"}),
     Gates: (
         [],

@@ -189,7 +189,7 @@ def test_the_definition_is_the_hash_of_the_description_without_the_label(name: s
 
 
 def test_where_events_come_from_and_what_is_only_listed_changes_nothing() -> None:
-    other = shop(payments={"sources": {"card": "CARD"}, "late_after": "9d", "retention": "9d", "freshness": "9d"})
+    other = shop(payments={"sources": {"card": "CARD"}, "late_after": "9d", "retention": "900d", "freshness": "9d"})
     assert changes(shop().describe(), other.describe()) == []
 
 

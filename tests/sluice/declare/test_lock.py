@@ -43,7 +43,7 @@ def edit(file: Path, before: str, after: str) -> None:
 
 
 def test_a_frozen_declaration_that_means_the_same_is_loaded(clinic: Path) -> None:
-    edit(clinic, 'time="at"', 'retention="30d", time="at"')
+    edit(clinic, 'time="at"', 'retention="900d", time="at"')
     assert load_pipeline(str(clinic)).name == "clinic"
 
 

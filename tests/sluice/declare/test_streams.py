@@ -105,7 +105,8 @@ def test_a_foreign_key_makes_another_stream_the_parent() -> None:
 
 
 def test_durations_are_microseconds() -> None:
-    assert (stream(late_after="2h").micros("late_after"), stream().micros("retention")) == (2 * HOUR, 400 * DAY)
+    assert (stream(late_after="2h").micros("late_after"), stream(retention="400d").retention) == (2 * HOUR, 400 * DAY)
+    assert stream().retention is None
 
 
 def test_where_a_column_comes_from_is_part_of_the_contract_and_not_of_the_meaning() -> None:

@@ -11,7 +11,7 @@ import pytest
 from sluice import Decimal, Key, Label, Pipeline, Stream, Windows, count
 from sluice.declare.durations import DAY
 from sluice.lake.files import hand_over
-from sluice.lake.pieces import Piece, counted, own, pieces, reach, requests
+from sluice.lake.pieces import Piece, counted, own, pieces, requests
 from sluice.lake.workers import Here
 
 pytestmark = pytest.mark.unit
@@ -75,7 +75,7 @@ def test_each_request_lies_in_one_piece_and_each_row_is_one_pieces_own(job: Job)
 
 
 def test_a_piece_reads_as_far_back_as_a_window_reaches(job: Job) -> None:
-    assert [reach(view) for view in (STALL, LATE, SLOTS)] == [2 * DAY, 4 * DAY, DAY + DAY // 12]
+    assert [view.reach for view in (STALL, LATE, SLOTS)] == [2 * DAY, 4 * DAY, DAY + DAY // 12]
     assert [days(counted(job, piece)) for piece in cut(job, STALL, 5)[1:]] == [[0, 1, 2, 3, 4], [3, 4, 5, 6, 7, 8, 9]]
     assert [days(counted(job, piece))[0] for piece in cut(job, LATE, 5)[1:]] == [0, 1]
     assert [days(counted(job, piece))[0] for piece in cut(job, SLOTS, 5)[1:]] == [0, 4]

@@ -12,6 +12,10 @@ import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
+from sluice.lake.keeping.compaction import compact
+from sluice.lake.keeping.present import tables
+from sluice.lake.keeping.rewriting import Older, drop
+from sluice.lake.keeping.vacuum import leftovers, unneeded, vacuum
 from sluice.lake.tables import Lake
 from tests.s3_server import BUCKET, S3Server
 from tests.sluice.lake import test_bronze, test_files, test_publish, test_tables
@@ -93,3 +97,20 @@ def test_nothing_is_written_outside_the_bucket(lake: Lake, s3: S3Server, tmp_pat
     lake.append("x", pa.table({"n": [1]}))
     assert any(key.endswith(".parquet") for key in s3.keys(f"{lake.root.partition(BUCKET + '/')[2]}/x/"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bucket_is_kept_as_a_folder_is(lake: Lake) -> None:
+    """Small files are packed, old rows dropped, and files that no kept version names removed."""
+    for number in range(12):
+        lake.append("audits", pa.table({"n": [number], "at": [number]}))
+    lake.append("vectors", pa.table({"n": [1]}))
+    assert tables(lake) == ["audits", "vectors"]
+    assert compact(lake, "audits") == 12
+    assert drop(lake, "audits", Older("at", 5, {})).rows == 5
+    assert sorted(lake.read("audits").column("n").to_pylist()) == list(range(5, 12))
+    assert len(unneeded(lake, "audits", {11}, young_h=0)) == 1
+    assert len(vacuum(lake, "audits", {11}, young_h=0)) == 1
+    assert lake.read("audits", version=11).num_rows == 12
+    assert len(vacuum(lake, "audits", (), young_h=0)) == 12
+    assert sorted(lake.read("audits").column("n").to_pylist()) == list(range(5, 12))
+    assert vacuum(lake, "audits", (), young_h=0) == leftovers(lake, young_h=0) == []

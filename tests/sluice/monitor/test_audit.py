@@ -23,6 +23,8 @@ from sluice.engine.layout import FLAGS, PRESENT, TIME, VALUES, width
 from sluice.engine.store import MemoryStore
 from sluice.errors import Outage, UserError
 from sluice.lake.accounts import accounts
+from sluice.lake.keeping.present import tables
+from sluice.lake.keeping.retired import RETIREMENTS
 from sluice.lake.tables import Lake
 from sluice.lake.typing import times
 from sluice.monitor.audit import Served, audit, served_rows
@@ -125,6 +127,36 @@ def test_an_altered_log_of_answers_is_named(tmp_path: Path) -> None:
     bent = rewrite(lake, "predictions", bend)
 
     assert serving.named() == {bent[3]["request_id"]: {"spend__count_6h"}}
+
+
+def test_a_vector_whose_windows_reach_back_to_what_retention_dropped_is_left_out(tmp_path: Path) -> None:
+    """The risk of a shop looks back ten hours and eight more."""
+    messages = feed(1, FILES)
+    serving = Serving.start(tmp_path, messages, 1)
+    now = messages[-1].at
+    for time in (now, now + HOUR):
+        serving.serve([asked(3, time)])
+    gone = {"retirement": "r", "stream": "payments", "before": now - 18 * HOUR + 1, "at": now, "rows": 0}
+    assert len(serving.audit()) == 2
+    serving.history.lake.append_rows("retirements", [{**gone, "duplicates": 0}], RETIREMENTS)
+    assert [item.served.event_time for item in serving.audit()] == [now + HOUR]
+
+
+def test_packed_tables_say_the_same_of_what_was_served(tmp_path: Path, seed: int) -> None:
+    """Every table that may be packed is, and a version that K names is read as it was."""
+    messages = feed(seed, SIZE)
+    serving = Serving.start(tmp_path, messages[:FILES], seed)
+    for start in serving.run(messages[FILES:]):
+        if start == 280:
+            serving.restart()
+    before = serving.audit()
+    lake = serving.history.lake
+    for table in tables(lake):
+        held = lake.open(table)
+        assert held is not None
+        held.optimize.compact()
+    assert len(before) > 150
+    assert serving.audit() == before
 
 
 def test_a_dropped_and_a_doubled_event_leave_sums_that_do_not_close(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def figures(**changes: Any) -> dict[str, Any]:
         "superseded": 1,
         "held": 5,
         "waiting": 0,
+        "retired": 0,
         "late": 9,
         "expired": 0,
         "quarantined": {"json": 2, "range": 1},
