@@ -49,6 +49,7 @@ from sluice.declare.retraining import (
 )
 from sluice.declare.streams import Label, Stream, position
 from sluice.declare.views import Request, Windows
+from sluice.declare.warehouse import Warehouse
 
 __all__ = [
     "AsOf",
@@ -72,6 +73,7 @@ __all__ = [
     "Stream",
     "Training",
     "VolumeRule",
+    "Warehouse",
     "Windows",
     "col",
     "count",
