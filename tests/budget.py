@@ -24,7 +24,7 @@ BUDGET = {
     "tests/sluice/scoring": 5,
     "tests/sluice/stream": 420,
     "tests/sluice": 5,
-    "tests/spark_jobs": 220,
+    "tests/spark_jobs": 340,
     "tests": 5,
 }
 """At most forty minutes in all (a test keeps it), of which the whole loop, run once in tests/sluice/cli, is a third."""
