@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,9 @@ from spark_jobs.workers import SparkWorkers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from tests.postgres_server import Postgres
+    from tests.spark_jobs.warehouses import Ledger
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +39,12 @@ def spark_session() -> Iterator[SparkSession]:
 def spark(spark_session: SparkSession) -> SparkWorkers:
     """Workers that always work on Spark."""
     return SparkWorkers(lambda: spark_session.sparkContext, little=0)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, postgres: Postgres, spark_session: SparkSession) -> Ledger:
+    """Empty tables in a warehouse, and a lake without history."""
+    from tests.spark_jobs.warehouses import TABLES, Ledger
+
+    postgres.run(TABLES)
+    return Ledger(tmp_path, postgres, spark_session)

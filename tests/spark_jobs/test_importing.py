@@ -4,35 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import pyarrow.parquet as pq
 import pytest
 
-from sluice.errors import DataError, GateStopped, ServiceDown, SluiceError, UserError
+from sluice.errors import DataError, GateStopped, UserError
 from sluice.lake.delivery import Delivery
 from sluice.lake.imports import announce, announced, unfinished
 from sluice.lake.waivers import Waiver, grant
 from sluice.lake.workers import Here
 from spark_jobs.importing import read_all
 from spark_jobs.ingest import ingest
-from tests.postgres_server import Postgres
-from tests.spark_jobs.warehouses import AT, FILE, MINUTE, TABLES, Ledger
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from tests.spark_jobs.warehouses import AT, FILE, MINUTE, Ledger, declared
 
 pytestmark = pytest.mark.integration
 
 W = TypeVar("W")
 R = TypeVar("R")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, postgres: Postgres, spark_session: SparkSession) -> Ledger:
-    """Empty tables, and a lake without history."""
-    postgres.run(TABLES)
-    return Ledger(tmp_path, postgres, spark_session)
 
 
 def test_an_import_again_reads_nothing_and_adds_nothing(ledger: Ledger) -> None:
@@ -162,7 +151,7 @@ def test_rows_are_divided_by_times_dates_and_fractions_too(ledger: Ledger, tmp_p
     ledger.postgres.run(
         "UPDATE sales.payments SET paid_on = date '2026-01-01' + payment_id::int, half = payment_id / 2.0"
     )
-    ledger.file = _declared(tmp_path, 'partition="payment_id"', f'partition="{parts}"')
+    ledger.file = declared(tmp_path, 'partition="payment_id"', f'partition="{parts}"')
     (one,) = ledger.bring()
     assert one.rows == 40
     assert ledger.ids() == list(range(1, 41))
@@ -280,7 +269,7 @@ def test_another_source_is_begun_from_its_beginning(ledger: Ledger, tmp_path: Pa
     ledger.pay(1, 4)
     ledger.bring()
     ledger.postgres.run("CREATE VIEW sales.more AS SELECT * FROM sales.payments")
-    ledger.file = _declared(tmp_path, 'table="sales.payments"', 'table="sales.more"')
+    ledger.file = declared(tmp_path, 'table="sales.payments"', 'table="sales.more"')
     (one,) = ledger.bring()
     assert (one.since, one.rows) == (None, 4)
     # the same bytes are the same file, and it is reached all the same
@@ -305,116 +294,3 @@ def test_an_import_of_a_name_that_is_there_is_done(ledger: Ledger) -> None:
     ledger.pay(3, 4, "2026-01-01 11:00+00")
     assert ledger.bring(batch="monday") == []
     assert [one.batch for one in announced(ledger.lake)] == ["monday"]
-
-
-def test_a_row_without_a_watermark_is_told_and_not_passed_over(ledger: Ledger) -> None:
-    ledger.pay(1, 3)
-    ledger.postgres.run("UPDATE sales.payments SET updated_at = null WHERE payment_id = 2")
-    with pytest.raises(DataError, match="1 rows have no 'updated_at', and no import would ever read them"):
-        ledger.bring()
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "message"),
-    [
-        (
-            'watermark="updated_at"',
-            'watermark="update_at"',
-            (
-                "payments: Warehouse(watermark): unknown column 'update_at'\n"
-                "  allowed: card, changes, memo, paid_at, payment_id, total, updated_at\n"
-                "  next: did you mean 'updated_at'?"
-            ),
-        ),
-        (
-            'table="sales.payments"',
-            'table="sales.paiments"',
-            (
-                'payments: sales.paiments: relation "sales.paiments" does not exist\n'
-                "  next: mend what the stream's Warehouse declares"
-            ),
-        ),
-        (
-            'watermark="updated_at"',
-            'watermark="card"',
-            (
-                "payments: Warehouse(watermark): 'c2' of type text is no watermark\n"
-                "  allowed: a time, a date, or a whole number"
-            ),
-        ),
-        (
-            'partition="payment_id"',
-            'partition="card"',
-            (
-                "payments: Warehouse(partition): 'c0' of type text cannot be divided\n"
-                "  allowed: a number, a date, or a time"
-            ),
-        ),
-        (
-            'overlap="15min"',
-            "overlap=15",
-            ("Warehouse: overlap=15, and the watermark 'updated_at' is a time\n  allowed: a duration, such as '15min'"),
-        ),
-    ],
-)
-def test_what_the_declaration_says_wrong_is_the_callers_mistake(
-    ledger: Ledger, tmp_path: Path, before: str, after: str, message: str
-) -> None:
-    ledger.pay(1, 4)
-    ledger.file = _declared(tmp_path, before, after)
-    with pytest.raises(UserError) as raised:
-        ledger.bring()
-    assert str(raised.value) == message
-    assert ledger.lake.version("imports") == -1
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "kind", "message"),
-    [
-        (
-            "SLUICE_WAREHOUSE_PASSWORD",
-            "guessed",
-            UserError,
-            (
-                'password authentication failed for user "sluice"\n'
-                "  next: mend SLUICE_WAREHOUSE_USER and SLUICE_WAREHOUSE_PASSWORD"
-            ),
-        ),
-        (
-            "SLUICE_WAREHOUSE_URL",
-            "jdbc:postgresql://127.0.0.1:9/bank?password=hush",
-            ServiceDown,
-            "127.0.0.1:9 refused",
-        ),
-        ("SLUICE_WAREHOUSE_URL", "postgresql://host/bank", UserError, "SLUICE_WAREHOUSE_URL: it is no JDBC URL"),
-        ("SLUICE_WAREHOUSE_URL", "jdbc:oracle:thin:@host", UserError, "nobody knows the driver of 'oracle'"),
-        ("SLUICE_WAREHOUSE_URL", "jdbc:redshift://host/bank", UserError, "com.amazon.redshift.Driver is in no jar"),
-    ],
-)
-def test_a_warehouse_that_cannot_be_entered_is_told_without_a_secret(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, name: str, value: str, kind: type[SluiceError], message: str
-) -> None:
-    monkeypatch.setenv(name, value)
-    with pytest.raises(kind) as raised:
-        ledger.bring()
-    assert message in str(raised.value)
-    assert not any(secret in str(raised.value) for secret in ("guessed", "hush", ledger.postgres.password))
-
-
-def test_a_stream_without_a_warehouse_is_not_imported(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.file = _declared(
-        tmp_path,
-        "    warehouse=Warehouse(\n        query",
-        "    sources={}, retention='400d') or dict(\n    x=dict(\n        query",
-    )
-    with pytest.raises(UserError, match="no warehouse is declared of disputes"):
-        ledger.bring(streams=("disputes",))
-
-
-def _declared(folder: Path, before: str, after: str) -> Path:
-    """The ledger's declaration with one thing said otherwise."""
-    text = FILE.read_text()
-    assert text.count(before) == 1
-    path = folder / "ledger.py"
-    path.write_text(text.replace(before, after))
-    return path

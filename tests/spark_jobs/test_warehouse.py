@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import deltalake
 import pyarrow as pa
@@ -19,23 +18,12 @@ from sluice.local.jars import jdbc_jars
 from sluice.local.spark import spark_command
 from sluice.settings import settings
 from spark_jobs.exporting import Order, export
-from tests.postgres_server import Postgres
-from tests.spark_jobs.warehouses import AT, FILE, TABLES, Ledger
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from tests.spark_jobs.warehouses import AT, FILE, Ledger
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 ROWS = 400_000
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, postgres: Postgres, spark_session: SparkSession) -> Ledger:
-    """Empty tables, and a lake without history."""
-    postgres.run(TABLES)
-    return Ledger(tmp_path, postgres, spark_session)
 
 
 def job(ledger: Ledger, *arguments: str) -> subprocess.Popen[str]:

@@ -79,3 +79,12 @@ class Ledger:
         found = accounts(self.lake, stream)
         assert found.missing == 0, found
         return found
+
+
+def declared(folder: Path, before: str, after: str) -> Path:
+    """The ledger's declaration with one thing said otherwise."""
+    text = FILE.read_text()
+    assert text.count(before) == 1
+    path = folder / "ledger.py"
+    path.write_text(text.replace(before, after))
+    return path
