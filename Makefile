@@ -58,6 +58,7 @@ clean: ## stop the services; remove their state and what the checkers left; keep
 .venv/.ready: .venv/.synced sluice/local/jars.lock
 	@$(RUN)python -m sluice.local.java || deploy/debian-package openjdk-17-jre-headless
 	@$(RUN)python -m sluice.local.redis_server || deploy/debian-package redis-server
+	@$(RUN)python -m sluice.local.postgres || deploy/debian-package postgresql
 	$(RUN)sluice setup
 	@touch $@
 

@@ -50,6 +50,7 @@ from sluice.declare.retraining import (
 )
 from sluice.declare.streams import Label, Stream, position
 from sluice.declare.views import Request, Windows
+from sluice.declare.warehouse import Warehouse
 
 __all__ = [
     "AsOf",
@@ -74,6 +75,7 @@ __all__ = [
     "Stream",
     "Training",
     "VolumeRule",
+    "Warehouse",
     "Windows",
     "col",
     "count",

@@ -71,6 +71,29 @@ class Engines(_Area):
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
 
 
+class Warehouse(_Area):
+    """The warehouse that streams are imported from, and that features and predictions are exported to; none is ours."""
+
+    model_config = SettingsConfigDict(env_prefix="SLUICE_WAREHOUSE_")
+
+    url: SecretStr | None = Field(default=None, description="JDBC URL, such as jdbc:postgresql://host:5432/database")
+    user: str | None = None
+    password: SecretStr | None = None
+    options: SecretStr | None = Field(default=None, description="JSON object of more options for Spark's JDBC source")
+    jars: str | None = Field(default=None, description="paths of the driver's jars, with commas; Postgres' by default")
+
+    def address(self) -> str:
+        """The URL, which may hold a password; SettingsError while no warehouse is named."""
+        if self.url is None:
+            raise SettingsError(
+                "no warehouse is named",
+                where="SLUICE_WAREHOUSE_URL",
+                allowed="a JDBC URL, such as jdbc:postgresql://host:5432/database",
+                next_step="export it, and SLUICE_WAREHOUSE_USER and SLUICE_WAREHOUSE_PASSWORD",
+            )
+        return self.url.get_secret_value()
+
+
 class Ports(_Area):
     """Loopback ports of the embedded services."""
 
@@ -105,6 +128,7 @@ class Settings:
     engines: Engines = field(default_factory=Engines)
     ports: Ports = field(default_factory=Ports)
     sizes: Sizes = field(default_factory=Sizes)
+    warehouse: Warehouse = field(default_factory=Warehouse)
 
     @property
     def kafka(self) -> str:
@@ -158,10 +182,13 @@ def settings() -> Settings:
         raise SettingsError(f"{first['msg']} (it is {first['input']!r})", where=variable) from None
 
 
+AREAS: tuple[type[BaseSettings], ...] = (Places, Engines, Ports, Sizes, Warehouse)
+
+
 def known_variables() -> list[str]:
     """Every environment variable that is read, sorted."""
     names: set[str] = set()
-    for area in (Places, Engines, Ports, Sizes):
+    for area in AREAS:
         names.update(variable(area, name) for name in area.model_fields)
     return sorted(names)
 
@@ -169,7 +196,7 @@ def known_variables() -> list[str]:
 def variable(area: type[BaseSettings], name: str) -> str:
     """The environment variable that a field of an area is read from."""
     alias = area.model_fields[name].validation_alias
-    return alias if isinstance(alias, str) else f"SLUICE_{name.upper()}"
+    return alias if isinstance(alias, str) else f"{area.model_config['env_prefix']}{name.upper()}"
 
 
 def _refuse_unknown() -> None:

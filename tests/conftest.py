@@ -16,6 +16,7 @@ from tests.budget import lines, spent
 from tests.properties import register
 
 if TYPE_CHECKING:
+    from tests.postgres_server import Postgres
     from tests.redis_server import RedisServer
     from tests.s3_server import S3Server
 
@@ -62,6 +63,25 @@ def redis_server(running_redis: RedisServer) -> RedisServer:
     """The same, with nothing in it yet; its `url` is what `SLUICE_ONLINE` would say."""
     running_redis.empty()
     return running_redis
+
+
+@pytest.fixture(scope="session")
+def running_postgres() -> Iterator[Postgres]:
+    """One Postgres for all tests that ask for it. For integration tests."""
+    from tests.postgres_server import postgres_server
+
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(running_postgres: Postgres) -> Iterator[Postgres]:
+    """A database of its own in it, which the settings name as the warehouse."""
+    mine = running_postgres.another()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in mine.environment.items():
+            environment.setenv(name, value)
+        yield mine
 
 
 @pytest.fixture(scope="session")

@@ -39,8 +39,8 @@ def test_every_fault_names_a_test_that_there_is() -> None:
     assert [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()] == []
 
 
-def test_the_budgets_of_all_folders_are_at_most_forty_minutes() -> None:
-    assert sum(BUDGET.values()) <= 40 * 60
+def test_the_budgets_of_all_folders_are_at_most_three_quarters_of_an_hour() -> None:
+    assert sum(BUDGET.values()) <= 45 * 60
 
 
 def test_every_setting_is_in_the_table_of_settings() -> None:

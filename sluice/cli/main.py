@@ -31,7 +31,7 @@ class Command:
 
 COMMANDS = {
     "setup": Command(
-        "sluice.cli.services:setup", "Check Java and Redis, and fetch the jars that the embedded services need."
+        "sluice.cli.services:setup", "Check Java and Redis, and fetch the jars that services, jobs and warehouse need."
     ),
     "up": Command("sluice.cli.services:up", "Start the embedded services; what already runs is left alone."),
     "down": Command("sluice.cli.services:down", "Stop what `sluice up` started, and nothing else."),
@@ -42,6 +42,10 @@ COMMANDS = {
     "stream": Command("sluice.cli.stream:stream", "Create a pipeline's topics; fold them; archive them."),
     "ingest": Command(
         "sluice.cli.ingest:ingest", "Bring files, or what the archive has written, through contract and gates."
+    ),
+    "warehouse": Command(
+        "sluice.cli.warehouse:warehouse",
+        "Import streams from a warehouse, from where it was left; export features and predictions into it.",
     ),
     "quarantine": Command(
         "sluice.cli.quarantine:quarantine", "List the rows that were refused, show them, and put them back mended."

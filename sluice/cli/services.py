@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from sluice.local import services
 from sluice.local.environment import engine_environment
-from sluice.local.jars import delta_jars, kafka_jars
+from sluice.local.jars import delta_jars, jdbc_jars, kafka_jars
 from sluice.local.java import java
 from sluice.local.redis_server import program
 from sluice.settings import settings
@@ -24,11 +24,11 @@ _STATES = {"runs": "green", "ready": "green", "external": "cyan", "stopped": "di
 
 
 def setup() -> None:
-    """Check Java and Redis, and fetch the jars that the embedded services need."""
+    """Check Java and Redis, and fetch the jars that services, jobs and warehouse need."""
     console = Console()
     console.print(f"Java: {java()}")
     console.print(f"Redis: {program()}")
-    found = [*delta_jars(), *kafka_jars()]
+    found = [*delta_jars(), *kafka_jars(), *jdbc_jars()]
     console.print(f"Jars: {len(found)} in {found[0].parent}, {sum(jar.stat().st_size for jar in found) / 1e6:.0f} MB")
 
 

@@ -36,6 +36,7 @@ EXAMPLES = {
         "Category": 'channel, country = Category("pos", "online", "atm"), Category(pattern="[A-Z]{2}")',
     },
     "Streams and labels": {
+        "Warehouse": 'ledger = Warehouse(table="sales.payments", watermark="updated_at", partition="payment_id")',
         "Stream": """\
             payments = Stream(
                 "payments",
@@ -51,6 +52,7 @@ EXAMPLES = {
                 },
                 sources={"amount": "AMT"},
                 accept_late="3d",
+                warehouse=ledger,
             )""",
         "ForeignKey": """\
             disputes = Stream(

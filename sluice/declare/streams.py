@@ -10,6 +10,7 @@ from sluice.declare.arguments import JUDGED, check_fields
 from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Column, Flag, ForeignKey, check_columns
 from sluice.declare.durations import Duration, duration, duration_text
+from sluice.declare.warehouse import Warehouse
 from sluice.errors import DeclarationError
 
 
@@ -53,6 +54,8 @@ class Stream:
     """How far in the future an event may lie when it is known; one further ahead is refused."""
     retention: Duration | None = field(default=None, kw_only=True)
     """How long events are kept, raw and typed, from the time they happened; None: for ever."""
+    warehouse: Warehouse | None = field(default=None, kw_only=True)
+    """Where `sluice warehouse import` reads it from."""
 
     def __post_init__(self) -> None:
         where = f"Stream({self.name!r})"
@@ -73,6 +76,7 @@ class Stream:
         if self.retention is not None:
             object.__setattr__(self, "retention", duration(self.retention, where=f"{where}.retention"))
         self._known_delay()
+        self._check_warehouse(where)
 
     @property
     def id_columns(self) -> tuple[str, ...]:
@@ -138,6 +142,14 @@ class Stream:
                 f"{self.time!r} is the time and another column",
                 where=where,
                 next_step="declare the time by time= only, and an id by id= only",
+            )
+
+    def _check_warehouse(self, where: str) -> None:
+        if self.warehouse is not None and not self.id_columns:
+            raise DeclarationError(
+                "rows without an id cannot be told apart when they are read twice",
+                where=f"{where}.warehouse",
+                next_step="declare the column that identifies a row as the stream's id",
             )
 
     def _known_delay(self) -> int:

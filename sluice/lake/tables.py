@@ -8,6 +8,7 @@
     conflicts/<stream>   two payloads for one version of an event: which hash stands, which was dropped
     verdicts             what the gates found of every batch      batches        the batches that readers may see
     files                every file that was delivered, by hash         replays, replayed    refused rows put back
+    imports              what every import from a warehouse has read
     waivers              who lets which gate's stop pass, why, and until when
     retirements, retired what retention announced to drop, and what it has dropped      legal_holds
     publications         what is being published: written before the first of those tables, completed after a crash

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from pydantic import SecretStr
+from pydantic_settings import BaseSettings
 
-from sluice.settings import Engines, Places, Ports, Settings, Sizes, variable
+from sluice.settings import Settings, variable
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -82,11 +83,12 @@ def ray_alias(settings: Settings) -> Path:
 def _own(settings: Settings) -> dict[str, str]:
     """Our own settings as variables, so that a child reads what this process read."""
     given: dict[str, str] = {}
-    areas: tuple[Places | Engines | Ports | Sizes, ...] = (
+    areas: tuple[BaseSettings, ...] = (
         settings.places,
         settings.engines,
         settings.ports,
         settings.sizes,
+        settings.warehouse,
     )
     for area in areas:
         for name in type(area).model_fields:

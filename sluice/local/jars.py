@@ -1,7 +1,7 @@
-"""The jars that Spark and the broker need: fetched once per person, checked every time, never looked up again.
+"""The jars that Spark, the broker and the warehouse need: fetched once per person, checked every time.
 
-Which ones, in which version and with which bytes, is written in `jars.lock`. They are kept below the cache folder
-(`SLUICE_CACHE`), shared by every project of the person.
+They are never looked up again: which ones, in which version and with which bytes, is written in `jars.lock`. They are
+kept below the cache folder (`SLUICE_CACHE`), shared by every project of the person.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluice.errors import DataError
+from sluice.errors import DataError, UserError
 from sluice.local.ivy import fetch
 from sluice.settings import settings
 
@@ -48,8 +48,14 @@ def kafka_jars() -> list[Path]:
     return _from_cache("kafka")
 
 
+def jdbc_jars() -> list[Path]:
+    """The JDBC driver of the warehouse, for `--jars`: Postgres' one, fetched if it is not in the cache, or yours."""
+    named = settings().warehouse.jars
+    return _from_cache("jdbc") if named is None else [_there(Path(part.strip())) for part in named.split(",")]
+
+
 def locked(group: str, lock: Path = LOCK) -> list[Jar]:
-    """The jars of one group of the lock file (`delta`, `kafka`), in its order."""
+    """The jars of one group of the lock file (`delta`, `kafka`, `jdbc`), in its order."""
     return [Jar(coordinates, sha256) for coordinates, sha256 in tomllib.loads(lock.read_text())[group].items()]
 
 
@@ -69,6 +75,12 @@ def provide(jars: Sequence[Jar], folder: Path, *, repository: str | None = None)
 def _from_cache(group: str) -> list[Path]:
     places = settings().places
     return provide(locked(group), places.cache_folder / "jars", repository=places.jar_repository)
+
+
+def _there(jar: Path) -> Path:
+    if not jar.is_file():
+        raise UserError(f"there is no jar {str(jar)!r}", where="SLUICE_WAREHOUSE_JARS")
+    return jar.absolute()
 
 
 def _sound(jar: Jar, folder: Path) -> bool:

@@ -20,23 +20,23 @@ _ERRORS: dict[str, type[SluiceError]] = {
 """What a job's last message begins with."""
 
 
-def spark_command(settings: Settings, job: str, arguments: Sequence[str]) -> list[str]:
-    """The command that runs `spark_jobs/<job>.py`; UserError when there is no such job."""
+def spark_command(settings: Settings, job: str, arguments: Sequence[str], jars: Sequence[Path] = ()) -> list[str]:
+    """The command that runs `spark_jobs/<job>.py` with Delta and more jars; UserError when there is no such job."""
     return [
         str(Path(sys.executable).with_name("spark-submit")),
         *("--master", settings.engines.spark_master),
         *("--driver-memory", settings.sizes.spark_driver_memory),
-        *("--jars", ",".join(map(str, delta_jars()))),
+        *("--jars", ",".join(map(str, [*delta_jars(), *jars]))),
         *("--conf", "spark.ui.enabled=false"),
         str(_script(job)),
         *arguments,
     ]
 
 
-def run_job(settings: Settings, job: str, arguments: Sequence[str]) -> None:
+def run_job(settings: Settings, job: str, arguments: Sequence[str], jars: Sequence[Path] = ()) -> None:
     """Run `spark_jobs/<job>.py` to its end; what it ended with is raised as the error that it was."""
     environment = {**os.environ, **engine_environment(settings)}
-    command = spark_command(settings, job, arguments)
+    command = spark_command(settings, job, arguments, jars)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         # spark-submit hands a Python job's stderr on to its own stdout

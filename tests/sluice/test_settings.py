@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from sluice.errors import SettingsError
-from sluice.settings import Engines, Places, Ports, Settings, Sizes, known_variables, settings, variable
+from sluice.settings import Engines, Places, Ports, Settings, Sizes, Warehouse, known_variables, settings, variable
 
 pytestmark = pytest.mark.unit
 
@@ -115,12 +115,12 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_every_variable_belongs_to_one_area() -> None:
-    areas = (Places, Engines, Ports, Sizes)
+    areas = (Places, Engines, Ports, Sizes, Warehouse)
     names = [variable(area, name) for area in areas for name in area.model_fields]
 
     assert sorted(names) == known_variables()
     assert len(set(names)) == len(names)
-    assert set(Settings.__dataclass_fields__) == {"places", "engines", "ports", "sizes"}
+    assert set(Settings.__dataclass_fields__) == {"places", "engines", "ports", "sizes", "warehouse"}
     assert {name for name in names if not name.startswith("SLUICE_")} == {"PREFECT_API_URL", "MLFLOW_TRACKING_URI"}
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,19 +46,6 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def history(ingested: Path, tmp_path: Path) -> History:
     shutil.copytree(ingested / "lake", tmp_path / "lake")
     return History(tmp_path, pipeline)
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkWorkers]:
-    """Workers that always work on Spark, on one session."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        environment.setenv("PYSPARK_PYTHON", sys.executable)
-        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
-        from spark_jobs.session import session
-
-        with session("test") as started:
-            yield SparkWorkers(lambda: started.sparkContext, little=0)
 
 
 def plan(history: History, parts: int = 2) -> Plan:

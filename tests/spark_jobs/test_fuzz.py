@@ -7,9 +7,8 @@ import io
 import json
 import os
 import random
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -131,22 +130,6 @@ def noise(chance: random.Random, path: Path) -> Path:
 
 
 MAKERS: list[Maker] = [lines, table, columns, damaged, damaged, noise]
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkWorkers]:
-    """Workers that always work on Spark, on one session."""
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in (
-            ("SPARK_LOCAL_IP", "127.0.0.1"),
-            ("PYSPARK_PYTHON", sys.executable),
-            ("PYSPARK_DRIVER_PYTHON", sys.executable),
-        ):
-            environment.setenv(name, value)
-        from spark_jobs.session import session
-
-        with session("test") as started:
-            yield SparkWorkers(lambda: started.sparkContext, little=0)
 
 
 @pytest.mark.integration

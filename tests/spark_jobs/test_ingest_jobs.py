@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,20 +32,6 @@ COLUMNS = ("_id", "_revision", "_hash", "_op", "_time", "_known", "_watermark", 
 ROWS = [*orders(1, 30), order(3), order(4, amount=1.0), order(30, channel="phone", order_id=77), order(7)]
 W = TypeVar("W")
 R = TypeVar("R")
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkWorkers]:
-    """Workers that always work on Spark, on one session; it is older than any S3 service, and knows of none."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        environment.setenv("PYSPARK_PYTHON", sys.executable)
-        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
-        environment.setenv("PYSPARK_SUBMIT_ARGS", "--master local[2] --driver-memory 1g pyspark-shell")
-        from spark_jobs.session import session
-
-        with session("test") as started:
-            yield SparkWorkers(lambda: started.sparkContext, little=0)
 
 
 def story(shop: Shop) -> object:

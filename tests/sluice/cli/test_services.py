@@ -62,7 +62,7 @@ def test_setup_fetches_the_jars_and_says_where_they_are(tmp_path: Path) -> None:
     shown = run(tmp_path, "setup")
 
     assert shown.returncode == 0, shown.stderr
-    assert "Jars: 53 in " in shown.stdout
+    assert "Jars: 54 in " in shown.stdout
 
 
 @pytest.mark.integration

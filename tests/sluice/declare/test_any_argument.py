@@ -32,6 +32,7 @@ from sluice import (
     Stream,
     Training,
     VolumeRule,
+    Warehouse,
     Windows,
     col,
     count,
@@ -90,7 +91,12 @@ CALLS: dict[Callable[..., Any], tuple[list[Any], dict[str, Any]]] = {
     ForeignKey: ([TRANSACTIONS], {"nullable": False}),
     Stream: (
         ["s", "i", "t", {"a": Key()}],
-        {"id_type": "integer", "sources": {"a": "A"}, "known": "event_time", **DAYS},
+        {"id_type": "integer", "sources": {"a": "A"}, "known": "event_time", **DAYS}
+        | {"warehouse": Warehouse(table="t", watermark="w")},
+    ),
+    Warehouse: (
+        [],
+        {"table": "t", "query": None, "watermark": "w", "overlap": "1h", "partition": "p", "parts": 2, "revision": "r"},
     ),
     Label: (
         ["is_fraud", TRANSACTIONS],

@@ -88,7 +88,7 @@ def contents(store: TileStore) -> Contents:
 def _in_file(store: SqliteStore, known: Knowledge) -> Contents:
     read = store._connection.execute
     views = [name for (name,) in read("SELECT name FROM views")]
-    heads = {(view, key): head for view in views for key, head in read(f'SELECT * FROM "heads {view}"')}  # noqa: S608
+    heads = {(view, key): head for view in views for key, head in read(f'SELECT * FROM "heads {view}"')}
     chunks = {(view, key, start): body for view, key, start, body in read("SELECT * FROM chunks")}
     return Contents(heads, chunks, {Fact(*row) for row in read("SELECT * FROM facts")}, known)
 

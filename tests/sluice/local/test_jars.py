@@ -57,9 +57,9 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
 
 @pytest.mark.unit
 def test_the_lock_names_every_jar_once_with_its_sha256() -> None:
-    jars = [*locked("delta"), *locked("kafka")]
+    jars = [*locked("delta"), *locked("kafka"), *locked("jdbc")]
 
-    assert len({jar.coordinates for jar in jars}) == len(jars) == 53
+    assert len({jar.coordinates for jar in jars}) == len(jars) == 54
     assert all(len(bytes.fromhex(jar.sha256)) == 32 for jar in jars)
 
 
