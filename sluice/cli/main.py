@@ -40,6 +40,7 @@ COMMANDS = {
         "sluice.cli.services:env", 'Print the environment that the engines need, for `eval "$(sluice env)"`.'
     ),
     "stream": Command("sluice.cli.stream:stream", "Create a pipeline's topics; fold them; archive them."),
+    "init": Command("sluice.cli.init:init", "Write a first declaration for a file of events, for you to edit."),
     "ingest": Command(
         "sluice.cli.ingest:ingest", "Bring files, or what the archive has written, through contract and gates."
     ),
