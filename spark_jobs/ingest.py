@@ -29,16 +29,21 @@ from sluice.lake.gates.usual import usual
 from sluice.lake.gates.verdict import judge
 from sluice.lake.judging import judged
 from sluice.lake.publish import hold, publish, record_verdict, recover
+from sluice.lake.registry import registry_at
 from sluice.lake.replays import batch_of, finish, land, landed_at, replay_of
+from sluice.lake.schemas import Registry
 from sluice.lake.waivers import holding, waive
 from sluice.lake.workers import Workers
+from sluice.settings import settings
 from spark_jobs import arguments
 from spark_jobs.arguments import run
 from spark_jobs.workers import spark_workers
 
 
-def ingest(workers: Workers, delivery: Delivery) -> None:
+def ingest(workers: Workers, delivery: Delivery, registry: Registry | None = None) -> None:
     """Ingest a delivery; GateStopped when a gate stopped one of its streams (the others are published).
+
+    `registry` has the schemas that archived messages name and the lake does not; while it is away nothing is judged.
 
     A stopped batch of files has not arrived: none of its rows is history. Events of topics are history whatever the
     gates say: there a stop is an incident, and what is derived from them waits.
@@ -47,7 +52,10 @@ def ingest(workers: Workers, delivery: Delivery) -> None:
     streams = delivery.declared().streams
     _refuse_held(delivery, [stream.name for stream in streams])
     landed = land_files(workers, delivery) if delivery.replay is None else _land_replay(delivery)
-    found = {stream.name: ingest_stream(workers, stream, delivery, landed=stream.name in landed) for stream in streams}
+    found = {
+        stream.name: ingest_stream(workers, stream, delivery, landed=stream.name in landed, registry=registry)
+        for stream in streams
+    }
     _refuse_unknown(delivery, found)
     stops = [
         f"{name}: {finding.rule}: {finding.message}"
@@ -62,7 +70,9 @@ def ingest(workers: Workers, delivery: Delivery) -> None:
         finish(delivery.tables(), replay, landed_at(replay))
 
 
-def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, landed: bool = False) -> list[Finding]:
+def ingest_stream(
+    workers: Workers, stream: Stream, delivery: Delivery, *, landed: bool = False, registry: Registry | None = None
+) -> list[Finding]:
     """Bring one stream's share of a delivery through the contract and the gates; its findings, none for no rows.
 
     With `landed`, no rows is a finding too: there was a file, and it was empty.
@@ -71,7 +81,7 @@ def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, lande
     turn = recover(lake, stream.name)
     if lake.shows(stream.name, delivery.batch):
         return []
-    with judged(workers, stream, delivery) as found:
+    with judged(workers, stream, delivery, registry) as found:
         if not found.batch.rows and not landed:
             return []
         asked = _asked(gates, delivery)
@@ -182,7 +192,7 @@ def _pair(text: str, sign: str, option: str) -> tuple[str, str]:
 def main() -> None:
     """Run the job from the command line."""
     with spark_workers("ingest") as workers:
-        ingest(workers, _arguments())
+        ingest(workers, _arguments(), registry_at(settings().schema_registry))
 
 
 if __name__ == "__main__":

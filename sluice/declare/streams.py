@@ -12,6 +12,9 @@ from sluice.declare.columns import Column, Flag, ForeignKey, check_columns
 from sluice.declare.durations import Duration, duration, duration_text
 from sluice.errors import DeclarationError
 
+FORMATS = ("json", "avro", "protobuf")
+"""What the messages of a topic can be."""
+
 
 class _Position:
     """The marker of a stream whose events have no id of their own."""
@@ -53,12 +56,15 @@ class Stream:
     """How far in the future an event may lie when it is known; one further ahead is refused."""
     retention: Duration = field(default="400d", kw_only=True)
     """How long raw events are kept."""
+    format: Literal["json", "avro", "protobuf"] = field(default="json", kw_only=True)
+    """What the messages of its topic are: JSON objects, or Avro or Protobuf with a schema that a registry has."""
 
     def __post_init__(self) -> None:
         where = f"Stream({self.name!r})"
         named(self.name, where="Stream(name)")
         check_fields(self, where=where)
         one_of(self.id_type, ["integer", "text"], where=f"{where}.id_type", kind="id type")
+        one_of(self.format, FORMATS, where=f"{where}.format", kind="format")
         check_columns(self.columns, where=where)
         self._check_id(where)
         for name in (*self.id_columns, self.time, *self.columns):
@@ -107,7 +113,9 @@ class Stream:
 
     def describe(self) -> dict[str, object]:
         """Everything that changes what enters history; the contract's version is its hash."""
-        return {**self.meaning(), "sources": dict(self.sources), "late_after": self.late_after}
+        # JSON is not told: contracts that were judged by before there were others keep their version
+        form = {} if self.format == "json" else {"format": self.format}
+        return {**self.meaning(), "sources": dict(self.sources), "late_after": self.late_after, **form}
 
     def meaning(self) -> dict[str, object]:
         """What changes the values computed from it: not where it comes from, nor which events are listed as late."""
@@ -219,6 +227,7 @@ class Label:
             late_after=of.late_after,
             accept_late=of.accept_late,
             retention=of.retention,
+            format=of.format,
         )
 
     def _check_teller(self, where: str) -> None:

@@ -28,12 +28,14 @@ from sluice.lake.baselines.shapes import Shape, by_day, shapes_of, table_of
 from sluice.lake.baselines.shifts import shifts
 from sluice.lake.bronze import Slice, gaps, read_slice, slices, waiting
 from sluice.lake.contract import check, conflicts_schema, contract_version
+from sluice.lake.decoding import HEAD
 from sluice.lake.delivery import Delivery
 from sluice.lake.files import hand_over, handed_over, read_file, remove, write_parquet
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.landing import told_in
 from sluice.lake.parents import Keys, overdue
 from sluice.lake.publish import Batch
+from sluice.lake.schemas import Registry, Schemas, kept
 from sluice.lake.tables import Lake
 from sluice.lake.tally import Tally, evidence, greatest, tally
 from sluice.lake.tally import late as late_rows
@@ -92,11 +94,16 @@ class Plan:
 
 
 @contextmanager
-def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Judged]:
-    """Judge what a delivery brings of a stream; what tasks handed to each other is gone when the block ends."""
+def judged(workers: Workers, stream: Stream, delivery: Delivery, registry: Registry | None = None) -> Iterator[Judged]:
+    """Judge what a delivery brings of a stream; what tasks handed to each other is gone when the block ends.
+
+    The schemas that its messages name are looked up before, here and nowhere else.
+    """
     lake, pipeline = delivery.tables(), delivery.declared()
     places = waiting(lake, stream.name, delivery)
     groups = slices(places, delivery)
+    if delivery.from_bronze and stream.format != "json":
+        _learn(Schemas(lake, registry), lake, stream, [part for group in groups for part in group])
     rows = sum(part.rows for group in groups for part in group)
     watermarks = lake.watermarks(stream.name) if delivery.from_bronze else None
     due = delivery.at - int(pipeline.gates.grace)
@@ -121,6 +128,13 @@ def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Jud
         yield _judged(plan, checked, found, marks, late)
     finally:
         remove(plan.work())
+
+
+def _learn(schemas: Schemas, lake: Lake, stream: Stream, parts: Sequence[Slice]) -> None:
+    """Have every schema in the lake that messages of some slices name."""
+    for part in parts:
+        for rows in lake.scan(f"events/{stream.name}", columns=["payload"], where=part.where):
+            schemas.of(stream, pc.binary_slice(rows.column("payload"), 0, HEAD).to_pylist())
 
 
 def _days(plan: Plan) -> dict[tuple[int, str], Shape]:
@@ -155,10 +169,11 @@ def _ahead(pipeline: Pipeline, stream: Stream, delivery: Delivery) -> int:
 def check_slices(plan: Plan, slices: Sequence[Slice]) -> list[Tally]:
     """Check slices one after the other: a partition's watermark goes on from one to the next."""
     contract, lake, watermarks = plan.delivery.contract(plan.stream), plan.lake, plan.watermarks
+    schemas = {} if contract.format == "json" else kept(lake)
     tallies = []
     for part in slices:
         bronze = read_slice(lake, plan.stream, part)
-        checked = check(contract, bronze, batch=plan.delivery.batch, run=plan.run)
+        checked = check(contract, bronze, batch=plan.delivery.batch, run=plan.run, schemas=schemas)
         if watermarks is not None:
             marked, watermarks = with_watermarks(checked.accepted, watermarks)
             checked = replace(checked, accepted=marked)

@@ -147,7 +147,7 @@ def plain_values(column: pa.Array) -> list[Any]:
     if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type):
         return list(column.cast(pa.string()).to_pylist())
     if _is_binary(column.type):
-        return [_text(value) for value in column.to_pylist()]
+        return [bytes_as_text(value) for value in column.to_pylist()]
     if (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)) and column.null_count == 0:
         return list(column.to_numpy(zero_copy_only=False).tolist())
     if pa.types.is_nested(column.type):
@@ -159,7 +159,7 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
-def _text(value: bytes | None) -> Any:
+def bytes_as_text(value: bytes | None) -> Any:
     """Bytes as the text that they are; other bytes are kept, and are no value of any column."""
     try:
         return None if value is None else value.decode()

@@ -48,6 +48,10 @@ def stream(**changes: Any) -> Stream:
             "Stream('tx').id_type: unknown id type 'int'\n  allowed: integer, text\n  next: did you mean 'integer'?",
         ),
         (
+            {"format": "arvo"},
+            "Stream('tx').format: unknown format 'arvo'\n  allowed: avro, json, protobuf\n  next: did you mean 'avro'?",
+        ),
+        (
             {"time": "amount"},
             (
                 "Stream('tx'): 'amount' is the time and another column\n"
