@@ -52,6 +52,14 @@ EXAMPLES = {
                 sources={"amount": "AMT"},
                 accept_late="3d",
             )""",
+        "Hybrid": """\
+            orders = Stream(
+                "orders",
+                id="order_id",
+                time="ordered_at",
+                columns={"card": card},
+                hybrid=Hybrid("2026-01-31T00:00:00Z", overlap="2h", silence="15min"),
+            )""",
         "ForeignKey": """\
             disputes = Stream(
                 "disputes",

@@ -10,6 +10,7 @@ from sluice.declare.arguments import JUDGED, check_fields
 from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Column, Flag, ForeignKey, check_columns
 from sluice.declare.durations import Duration, duration, duration_text
+from sluice.declare.hybrid import Hybrid
 from sluice.errors import DeclarationError
 
 FORMATS = ("json", "avro", "protobuf")
@@ -58,6 +59,8 @@ class Stream:
     """How long raw events are kept."""
     format: Literal["json", "avro", "protobuf"] = field(default="json", kw_only=True)
     """What the messages of its topic are: JSON objects, or Avro or Protobuf with a schema that a registry has."""
+    hybrid: Hybrid | None = field(default=None, kw_only=True)
+    """Where its files end and its topic goes on; by default nobody promises that either has everything."""
 
     def __post_init__(self) -> None:
         where = f"Stream({self.name!r})"
@@ -69,6 +72,13 @@ class Stream:
         self._check_id(where)
         for name in (*self.id_columns, self.time, *self.columns):
             named(name, where=f"{where}.columns")
+        if self.hybrid is not None and not self.id_columns:
+            raise DeclarationError(
+                "events without an id cannot be told apart where files and topic overlap",
+                where=f"{where}.hybrid",
+                allowed="a stream with an id",
+                next_step="take the whole of it from files, or the whole from a topic",
+            )
         if len(self.id_columns) > 1 and self.id_type == "integer":
             object.__setattr__(self, "id_type", "text")
         for declared in self.sources:

@@ -101,12 +101,15 @@ def slices(places: Sequence[Place], delivery: Delivery) -> list[list[Slice]]:
     return groups
 
 
-def gaps(places: Sequence[Place], reached: Mapping[str, int]) -> list[str]:
-    """Positions that are missing in places of topics, or between them and what is reached, in words."""
+def gaps(places: Sequence[Place], reached: Mapping[str, int], *, whole: bool = False) -> list[str]:
+    """Positions that are missing in places of topics, or between them and what is reached, in words.
+
+    With `whole` a partition of which nothing is reached begins at its first position.
+    """
     found = []
     for place in places:
         name = f"{place.source}/{place.partition}"
-        after = reached.get(name)
+        after = reached.get(name, -1 if whole else None)
         if after is not None and place.first > after + 1:
             found.append(f"positions {after + 1:,} to {place.first - 1:,} of {name} are not there")
         inside = place.last - place.first + 1 - place.rows

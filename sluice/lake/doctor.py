@@ -16,6 +16,7 @@ from sluice.lake.accounts import accounts, of_batches
 from sluice.lake.bronze import Place, gaps
 from sluice.lake.landing import told_in
 from sluice.lake.replays import REPLAY, unfinished
+from sluice.lake.seam import still_lost
 from sluice.lake.tables import Lake
 
 _PLACE = ["source", "partition"]
@@ -63,6 +64,14 @@ def positions_are_whole(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
                 )
 
 
+def seams_are_closed(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
+    """Where the files of a hybrid stream end its topic goes on, and no event is missing in between."""
+    for stream in pipeline.streams:
+        lost = [] if stream.hybrid is None else still_lost(lake, stream.name, stream.hybrid)
+        for told in lost:
+            yield Ailment(stream.name, told, "deliver what is missing as a file, or declare another cut")
+
+
 def batches_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     """Every batch that was announced is shown, and every file that was landed is judged."""
     names = {stream.name for stream in pipeline.streams}
@@ -90,6 +99,7 @@ def replays_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
 INVARIANTS: Mapping[str, Invariant] = {
     "sums close": sums_close,
     "positions are whole": positions_are_whole,
+    "seams are closed": seams_are_closed,
     "batches are finished": batches_are_finished,
     "replays are finished": replays_are_finished,
 }

@@ -20,6 +20,7 @@ from sluice.lake.contract import Checked
 from sluice.lake.control import CONTROL
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.parents import Keys, find_parents
+from sluice.lake.seam import Met, Runs, Seam
 from sluice.lake.tables import Lake
 
 _EXAMPLES = 3
@@ -48,9 +49,13 @@ class Tally:
     """Accepted rows that put an event."""
     nulls: Mapping[str, int]
     """How many of them have no value of each nullable column."""
+    steps: Runs
+    """Accepted events around a seam, if one is asked for."""
 
 
-def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: Checked, *, due: int) -> Tally:
+def tally(
+    contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: Checked, *, due: int, seam: Seam | None
+) -> Tally:
     """Count one checked slice; `bronze` are its raw rows, and events up to `due` had their time to find a parent."""
     accepted = checked.accepted
     entered = accepted.filter(pc.equal(accepted.column("_op"), PUT))
@@ -72,6 +77,7 @@ def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: C
         puts=len(puts),
         entered=len(entered),
         nulls={name: entered.column(name).null_count for name in _nullable(contract)},
+        steps=() if seam is None else seam.steps(accepted),
     )
 
 
@@ -89,11 +95,12 @@ def evidence(
     overdue: Keys,
     gaps: Sequence[str],
     shifts: Sequence[Shift],
+    seam: Met | None,
 ) -> BatchEvidence:
     """All slices together, for the gates; `delay` is how much later than its event a row is told.
 
     `overdue` are keys of earlier batches whose time is over since, `gaps` what is missing between positions, `shifts`
-    how far columns have moved.
+    how far columns have moved, `seam` how the files of a hybrid stream and its topic meet.
     """
     keys = [overdue, *(one.keys for one in tallies)]
     columns = _sums(one.columns for one in tallies)
@@ -122,6 +129,7 @@ def evidence(
         late=sum(one.late for one in tallies),
         gaps=gaps,
         shifts=shifts,
+        seam=seam,
     )
 
 

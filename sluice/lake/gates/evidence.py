@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sluice.lake.baselines.shifts import Shift
+from sluice.lake.seam import Met
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,5 @@ class BatchEvidence:
     """Positions of topics that the batch should have and does not, in words."""
     shifts: Sequence[Shift] = ()
     """How far each column has moved from the days before, where that can be said."""
+    seam: Met | None = None
+    """How the files of a hybrid stream and its topic meet; None where that is not asked, or known already."""

@@ -19,6 +19,7 @@ from sluice import (
     Flag,
     ForeignKey,
     Gates,
+    Hybrid,
     HybridRetraining,
     Integer,
     Key,
@@ -89,8 +90,10 @@ CALLS: dict[Callable[..., Any], tuple[list[Any], dict[str, Any]]] = {
     ForeignKey: ([TRANSACTIONS], {"nullable": False}),
     Stream: (
         ["s", "i", "t", {"a": Key()}],
-        {"id_type": "integer", "sources": {"a": "A"}, "known": "event_time", **DAYS},
+        {"id_type": "integer", "sources": {"a": "A"}, "known": "event_time", **DAYS}
+        | {"format": "json", "hybrid": Hybrid("2026-01-01")},
     ),
+    Hybrid: (["2026-01-01T00:00:00Z"], {"overlap": "1h", "silence": None}),
     Label: (
         ["is_fraud", TRANSACTIONS],
         {"told_by": CHARGEBACKS, "column": None, "known_after": "0s", "absent": 0, "after": "1d"},
