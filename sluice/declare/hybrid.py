@@ -39,8 +39,8 @@ def _moment(text: str) -> int:
     try:
         found = from_datetime(dt.datetime.fromisoformat(text))
         to_datetime(found)  # an hour west of the last year is in none
-        return found
     except (ValueError, OverflowError):
         raise DeclarationError(
             f"until={text!r}", where="Hybrid", allowed="a time such as 2026-01-31T00:00:00Z"
         ) from None
+    return found
