@@ -153,7 +153,9 @@ def _arguments() -> Delivery:
     parser.add_argument(
         "--at", required=True, type=int, help="event clock in microseconds: freshness is measured from it"
     )
-    parser.add_argument("--file", action="append", default=[], metavar="STREAM=PATH", help="a file to land, repeatable")
+    parser.add_argument(
+        "--file", action="append", default=[], metavar="STREAM=PATH", help="a file or a Delta table to land, repeatable"
+    )
     parser.add_argument("--from-bronze", action="store_true", help="take what the archive wrote since the last batch")
     parser.add_argument("--replay", metavar="NAME", help="bring the rows of a replay back")
     parser.add_argument(
@@ -166,7 +168,7 @@ def _arguments() -> Delivery:
         given.lake,
         given.batch or (batch_of(given.replay) if given.replay else ""),
         given.at,
-        files=[(stream, Path(path)) for stream, path in files],
+        files=[(stream, path if "://" in path else Path(path)) for stream, path in files],
         from_bronze=given.from_bronze,
         replay=given.replay,
         renamed=_renamed(given.rename),

@@ -67,7 +67,8 @@ def land_files(workers: Workers, delivery: Delivery) -> set[str]:
     lake, pipeline = delivery.tables(), delivery.declared()
     given = _parts(pipeline, delivery)
     work = _new_parts(pipeline, lake, given)
-    refuse_held(lake, delivery, [part for part in given if not any(part in mine for mine in work.values())])
+    new = {part for mine in work.values() for part in mine}
+    refuse_held(lake, delivery, [part for part in given if part not in new])
     closed = sorted(name for name in work if lake.shows(name, delivery.batch))
     if closed:
         raise UserError(

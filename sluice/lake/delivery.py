@@ -25,7 +25,8 @@ class Delivery:
     batch: str
     at: int
     """Event clock, microseconds."""
-    files: Sequence[tuple[str, Path]] = ()
+    files: Sequence[tuple[str, Path | str]] = ()
+    """Streams, each with a file, or with a Delta table as `place` or `place@version`."""
     from_bronze: bool = False
     replay: str | None = None
     """A replay whose rows are brought back, as the batch of that replay."""

@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.accounts import accounts, of_batches
 from sluice.lake.bronze import Place, gaps
+from sluice.lake.contract import TOPIC
 from sluice.lake.landing import told_in
 from sluice.lake.replays import REPLAY, unfinished
 from sluice.lake.seam import still_lost
@@ -49,7 +50,7 @@ def positions_are_whole(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     for stream in pipeline.streams:
         for place, row in _extents(lake, stream.name).items():
             # a row whose label is not known yet tells none, so that there are rows in between that no label came of
-            whole = not (place.startswith("file:") and told_in(pipeline, stream))
+            whole = place.startswith(TOPIC) or not told_in(pipeline, stream)
             if row["rows"] > row["distinct"]:
                 yield Ailment(
                     stream.name,

@@ -134,8 +134,13 @@ def _parquet(path: Path, group: int | None, columns: Sequence[str] | None) -> It
     file, wanted = pq.ParquetFile(path), None if group is None else [group]
     chosen = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
     for batch in file.iter_batches(CHUNK, row_groups=wanted, columns=chosen):
-        values = [plain_values(column) for column in batch.columns]
-        yield [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*values, strict=True)]
+        yield plain_rows(batch)
+
+
+def plain_rows(batch: pa.RecordBatch) -> list[Row]:
+    """The rows of a batch, with values that JSON can hold."""
+    values = [plain_values(column) for column in batch.columns]
+    return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def plain_values(column: pa.Array) -> list[Any]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
+from sluice.lake.snapshots import read_source, snapshot
 from sluice.lake.tables import Lake
 from tests.s3_server import BUCKET, S3Server
 from tests.sluice.lake import test_bronze, test_files, test_publish, test_tables
@@ -93,3 +94,13 @@ def test_nothing_is_written_outside_the_bucket(lake: Lake, s3: S3Server, tmp_pat
     lake.append("x", pa.table({"n": [1]}))
     assert any(key.endswith(".parquet") for key in s3.keys(f"{lake.root.partition(BUCKET + '/')[2]}/x/"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_delta_table_in_the_bucket_is_delivered_from_there(lake: Lake, tmp_path: Path) -> None:
+    lake.append("elsewhere", pa.table({"number": [1, 2]}))
+    lake.append("elsewhere", pa.table({"number": [3]}))
+    found = snapshot(f"{lake.uri('elsewhere')}@0")
+    assert found is not None
+    assert found.name == f"{lake.uri('elsewhere')}@0"
+    (source,) = found.sources
+    assert list(read_source(found.name, source)) == [(0, [{"number": 1}, {"number": 2}])]
