@@ -72,8 +72,8 @@ class ConfluentRegistry:
         status, body = self._answer(path, **query)
         if status == httpx.codes.NOT_FOUND and isinstance(body, dict) and body.get("error_code") == _NO_SCHEMA:
             return None
-        if status != httpx.codes.OK:
-            raise self._down(f"status {status} at {path}")
+        if status != httpx.codes.OK or not isinstance(body, dict) or "schema" not in body:
+            raise self._down(f"status {status} without a schema at {path}")
         return body
 
     def _answer(self, path: str, **query: str) -> tuple[int, Any]:

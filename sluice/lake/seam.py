@@ -1,8 +1,8 @@
 """The seam of a hybrid stream: that no event is missing between the end of its files and the beginning of its topic.
 
 By position: what a partition no longer has of its beginning happened before the cut, and so is in files. By time: from
-the newest event that files have from before the cut, history goes on to the cut in steps that are no longer than the
-stream may be silent. Both are asked with every batch of the topic until they hold.
+the newest event that files have from before the cut, history goes on to the topic's first one after it, in steps no
+longer than the stream may be silent. Both are asked with every batch of the topic until they hold.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,14 @@ Runs = tuple[tuple[int, int], ...]
 """Spans of time in which events follow each other without a longer silence: the first and the last of each."""
 
 
+class Steps(NamedTuple):
+    """Some events of a hybrid stream from the end of its files on."""
+
+    runs: Runs
+    first: int | None
+    """The first one of the topic that is not from before the cut."""
+
+
 @dataclass(frozen=True)
 class Seam:
     """What is asked of a stream whose files and topic have not met yet, and what published history has of it."""
@@ -40,38 +48,43 @@ class Seam:
     silence: int
     since: int | None
     """The newest event from before the cut that files have brought."""
-    known: Runs
-    """Published events from there on to the cut, and the first one after it."""
+    known: Steps
+    """Published events from there on."""
     lost: Sequence[str]
     """What is gone of the topic and not in files, in words."""
 
-    def steps(self, accepted: pa.Table) -> Runs:
-        """The same of accepted events."""
-        return () if self.since is None else _runs(self._near(accepted), self.silence)
-
-    def met(self, steps: Iterable[Runs]) -> Met:
-        """How files and topic meet, with the events that a batch brings."""
-        runs = _joined([self.known, *steps], self.silence)
-        come = bool(runs) and runs[-1][1] >= self.cut
-        lost = [*self.lost, *self._silences(runs, come=come)]
-        return Met(self.cut, self.silence, lost, closed=come and not lost)
-
-    def _near(self, events: pa.Table) -> Ints:
-        """The times of events from the end of the files to the cut, and the first one after it."""
+    def steps(self, events: pa.Table) -> Steps:
+        """The same of other events, as silver has them."""
         times, _ = integers(events.column("_time"))
-        after = times[times >= self.cut]
-        before = times[(times >= (self.cut if self.since is None else self.since)) & (times < self.cut)]
-        return before if not len(after) else np.append(before, after.min())
+        told = pc.starts_with(events.column("_source"), TOPIC).to_numpy(zero_copy_only=False).astype(bool)
+        after = times[told & (times >= self.cut)]
+        first = int(after.min()) if len(after) else None
+        if self.since is None:
+            return Steps((), first)
+        # what comes after the first of the topic is no seam any more
+        near = (times >= self.since) & (~told | (times < self.cut))
+        return Steps(_runs(times[near] if first is None else np.append(times[near], first), self.silence), first)
 
-    def _silences(self, runs: Runs, *, come: bool) -> Iterator[str]:
-        """Silences before the cut that are longer than they may be, once the topic has come past it."""
+    def met(self, steps: Iterable[Steps]) -> Met:
+        """How files and topic meet, with the events that a batch brings."""
+        every = self.joined([self.known, *steps])
+        lost = [*self.lost, *self._silences(every)]
+        return Met(self.cut, self.silence, lost, closed=every.first is not None and not lost)
+
+    def joined(self, parts: Iterable[Steps]) -> Steps:
+        """The steps of several parts together."""
+        every = list(parts)
+        first = min((one.first for one in every if one.first is not None), default=None)
+        return Steps(_joined((one.runs for one in every), self.silence), first)
+
+    def _silences(self, steps: Steps) -> Iterator[str]:
+        """Silences up to the topic's first event after the cut that are longer than they may be."""
         if self.since is None:
             yield f"no file has brought an event from before {rfc3339(self.cut)}"
-        elif come:
-            for (_, last), (first, _) in pairwise(runs):
-                if last < self.cut:
-                    told = f"nothing is known to have happened from {rfc3339(last)} to {rfc3339(first)}"
-                    yield f"{told}; up to {duration_text(self.silence)} of silence are allowed"
+        for (_, last), (begin, _) in pairwise(steps.runs):
+            if steps.first is not None and begin <= steps.first:
+                told = f"nothing is known to have happened from {rfc3339(last)} to {rfc3339(begin)}"
+                yield f"{told}; up to {duration_text(self.silence)} of silence are allowed"
 
 
 @dataclass(frozen=True)
@@ -92,13 +105,10 @@ def seam_of(lake: Lake, stream: Stream) -> Seam | None:
         return None
     silence = stream.micros("freshness") if hybrid.silence is None else int(hybrid.silence)
     since = _newest(lake, stream.name, hybrid.cut)
-    asked = Seam(hybrid.cut, silence, since, (), list(_lost(lake, stream, hybrid)))
-    if since is None:
-        return asked
-    where = ds.field("_time") >= since
-    chunks = lake.scan(f"silver/{stream.name}", columns=["_time"], where=where)
-    known = _joined((asked.steps(pa.table(chunk)) for chunk in chunks), silence)
-    return replace(asked, known=known)
+    asked = Seam(hybrid.cut, silence, since, Steps((), None), list(_lost(lake, stream, hybrid)))
+    where = ds.field("_time") >= (hybrid.cut if since is None else since)
+    chunks = lake.scan(f"silver/{stream.name}", columns=["_time", "_source"], where=where)
+    return replace(asked, known=asked.joined(asked.steps(pa.table(chunk)) for chunk in chunks))
 
 
 def still_lost(lake: Lake, stream: str, hybrid: Hybrid) -> list[str]:

@@ -20,7 +20,7 @@ from sluice.lake.contract import Checked
 from sluice.lake.control import CONTROL
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.parents import Keys, find_parents
-from sluice.lake.seam import Met, Runs, Seam
+from sluice.lake.seam import Met, Seam, Steps
 from sluice.lake.tables import Lake
 
 _EXAMPLES = 3
@@ -49,7 +49,7 @@ class Tally:
     """Accepted rows that put an event."""
     nulls: Mapping[str, int]
     """How many of them have no value of each nullable column."""
-    steps: Runs
+    steps: Steps
     """Accepted events around a seam, if one is asked for."""
 
 
@@ -77,7 +77,7 @@ def tally(
         puts=len(puts),
         entered=len(entered),
         nulls={name: entered.column(name).null_count for name in _nullable(contract)},
-        steps=() if seam is None else seam.steps(accepted),
+        steps=Steps((), None) if seam is None else seam.steps(accepted),
     )
 
 

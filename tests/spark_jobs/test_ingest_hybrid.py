@@ -130,6 +130,14 @@ def test_a_gap_in_time_is_an_incident_with_every_batch_until_a_file_fills_it(tmp
     assert shop.accounts().silver == 36
 
 
+def test_files_that_go_on_after_the_cut_do_not_hide_that_the_topic_began_later(tmp_path: Path) -> None:
+    shop = hybrid(tmp_path)
+    shop.deliver("file", orders=orders(1, CUT + 2))
+    archive(shop, 0, range(CUT + 6, 31))
+    gap = "nothing is known to have happened from 2026-01-01T10:22:00Z to 2026-01-01T10:26:00Z"
+    assert gap in str(shop.deliver("one", from_bronze=True))
+
+
 def test_a_person_may_let_a_gap_pass(tmp_path: Path) -> None:
     shop = hybrid(tmp_path)
     shop.deliver("file", orders=orders(1, 14))

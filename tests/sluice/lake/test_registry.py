@@ -73,6 +73,8 @@ def test_an_id_without_a_schema_has_none(server: RegistryServer) -> None:
         (404, {"error_code": 404, "message": "HTTP 404 Not Found"}),
         (404, "<html>no such page</html>"),
         (200, "<html>please log in</html>"),
+        (200, []),
+        (200, {"message": "please log in"}),
         (401, {"error_code": 401}),
         (500, {"error_code": 50001}),
         (503, ""),
