@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lint bench bench-features up down clean
+.PHONY: help setup demo test soak lint bench bench-features bench-lake up down clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: setup ## every benchmark below benchmarks/
 
 bench-features: setup ## speed of the engine beside Spark SQL, DuckDB, Polars and Feast; SLUICE_HANDBOOK_DIR says on what
 	$(RUN)python -m benchmarks.features $(ARGS)
+
+bench-lake: setup ## speed of the lake: contract, a day's verdict, Kafka to features; SLUICE_HANDBOOK_DIR says on what
+	$(RUN)python -m benchmarks.lake $(ARGS)
 
 up: setup ## start the embedded services
 	$(RUN)sluice up

@@ -23,6 +23,7 @@ from sluice.declare.functions import (
     top,
     top_share,
 )
+from sluice.declare.hybrid import Hybrid
 from sluice.declare.keeping import Keeping
 from sluice.declare.operate import Gates, Rollout, Shift, Training
 from sluice.declare.pipeline import Pipeline
@@ -62,6 +63,7 @@ __all__ = [
     "Flag",
     "ForeignKey",
     "Gates",
+    "Hybrid",
     "HybridRetraining",
     "Integer",
     "Keeping",

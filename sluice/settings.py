@@ -62,6 +62,9 @@ class Engines(_Area):
     detector: Literal["alibi", "twin"] = Field(
         default="alibi", description="`alibi` (alibi-detect) or `twin` (scipy; no licence terms)"
     )
+    schema_registry_url: SecretStr | None = Field(
+        default=None, description="the registry of Avro and Protobuf topics, with Confluent's REST interface"
+    )
     serve_url: str | None = Field(default=None, description="base URL of the scoring service on an external Ray")
     openlineage_url: str | None = Field(
         default=None, description="where runs are told of as OpenLineage events; a file below `home` by default"
@@ -155,6 +158,11 @@ class Settings:
         """URL of the Redis in use, which may hold a password; nothing runs there unless the online store is in it."""
         named = self.engines.redis_url.get_secret_value() if self.engines.redis_url else None
         return named or f"redis://127.0.0.1:{self.ports.redis_port}/0"
+
+    @property
+    def schema_registry(self) -> str | None:
+        """URL of the schema registry, which may hold a password; None where nobody named one."""
+        return self.engines.schema_registry_url.get_secret_value() if self.engines.schema_registry_url else None
 
     @property
     def online_uri(self) -> str:

@@ -34,16 +34,21 @@ from sluice.lake.gates.verdict import judge
 from sluice.lake.judging import judged
 from sluice.lake.lineage.runs import ingested, told_run
 from sluice.lake.publish import hold, publish, record_verdict, recover
+from sluice.lake.registry import registry_at
 from sluice.lake.replays import batch_of, finish, land, landed_at, replay_of
+from sluice.lake.schemas import Registry
 from sluice.lake.waivers import holding, waive
 from sluice.lake.workers import Workers
+from sluice.settings import settings
 from spark_jobs import arguments
 from spark_jobs.arguments import run
 from spark_jobs.workers import spark_workers
 
 
-def ingest(workers: Workers, delivery: Delivery) -> None:
+def ingest(workers: Workers, delivery: Delivery, registry: Registry | None = None) -> None:
     """Ingest a delivery; GateStopped when a gate stopped one of its streams (the others are published).
+
+    `registry` has the schemas that archived messages name and the lake does not; while it is away nothing is judged.
 
     A stopped batch of files has not arrived: none of its rows is history. Events of topics are history whatever the
     gates say: there a stop is an incident, and what is derived from them waits.
@@ -52,7 +57,10 @@ def ingest(workers: Workers, delivery: Delivery) -> None:
     streams = delivery.declared().streams
     _refuse_held(delivery, [stream.name for stream in streams])
     landed = land_files(workers, delivery) if delivery.replay is None else _land_replay(delivery)
-    found = {stream.name: ingest_stream(workers, stream, delivery, landed=stream.name in landed) for stream in streams}
+    found = {
+        stream.name: ingest_stream(workers, stream, delivery, landed=stream.name in landed, registry=registry)
+        for stream in streams
+    }
     _refuse_unknown(delivery, found)
     stops = [
         f"{name}: {finding.rule}: {finding.message}"
@@ -67,7 +75,9 @@ def ingest(workers: Workers, delivery: Delivery) -> None:
         finish(delivery.tables(), replay, landed_at(replay))
 
 
-def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, landed: bool = False) -> list[Finding]:
+def ingest_stream(
+    workers: Workers, stream: Stream, delivery: Delivery, *, landed: bool = False, registry: Registry | None = None
+) -> list[Finding]:
     """Bring one stream's share of a delivery through the contract and the gates; its findings, none for no rows.
 
     With `landed`, no rows is a finding too: there was a file, and it was empty.
@@ -76,7 +86,7 @@ def ingest_stream(workers: Workers, stream: Stream, delivery: Delivery, *, lande
     turn = recover(lake, stream.name)
     if lake.shows(stream.name, delivery.batch):
         return []
-    with judged(workers, stream, delivery) as found:
+    with judged(workers, stream, delivery, registry) as found:
         if not found.batch.rows and not landed:
             return []
         asked = _asked(gates, delivery, found.evidence)
@@ -154,7 +164,9 @@ def _arguments() -> Delivery:
     parser.add_argument(
         "--at", required=True, type=int, help="event clock in microseconds: freshness is measured from it"
     )
-    parser.add_argument("--file", action="append", default=[], metavar="STREAM=PATH", help="a file to land, repeatable")
+    parser.add_argument(
+        "--file", action="append", default=[], metavar="STREAM=PATH", help="a file or a Delta table to land, repeatable"
+    )
     parser.add_argument("--from-bronze", action="store_true", help="take what the archive wrote since the last batch")
     parser.add_argument("--restates", metavar="DAY", help="a day, or FIRST..LAST, that the files tell anew and whole")
     parser.add_argument("--replay", metavar="NAME", help="bring the rows of a replay back")
@@ -168,7 +180,7 @@ def _arguments() -> Delivery:
         given.lake,
         given.batch or (batch_of(given.replay) if given.replay else ""),
         given.at,
-        files=[(stream, Path(path)) for stream, path in files],
+        files=[(stream, path if "://" in path else Path(path)) for stream, path in files],
         from_bronze=given.from_bronze,
         restates=days(given.restates, where="--restates") if given.restates else None,
         replay=given.replay,
@@ -198,7 +210,7 @@ def main() -> None:
     lake = delivery.tables()
     about = functools.partial(ingested, lake, delivery.batch)
     with spark_workers("ingest") as workers, told_run(lake.pipeline, "ingest", about, at=delivery.at):
-        ingest(workers, delivery)
+        ingest(workers, delivery, registry_at(settings().schema_registry))
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ EVENTS, BATCH = 60_000, 5_000
 def run(folder: Path, count: int) -> dict[str, Any]:
     """Events a second of the fold, of the archive, and of each while the other runs."""
     runs: list[dict[str, float]] = []
-    with _broker(folder / "broker") as bootstrap:
-        _produce(bootstrap)
+    with broker(folder / "broker") as bootstrap:
+        produce(bootstrap)
         for number in range(max(3, count // 3)):
             runs.append(_measured(folder / str(number), bootstrap))
             shown = ", ".join(f"{name} {rate:,.0f}/s" for name, rate in runs[-1].items())
@@ -53,7 +53,7 @@ def run(folder: Path, count: int) -> dict[str, Any]:
 
 
 def _measured(folder: Path, bootstrap: str) -> dict[str, float]:
-    tasks = {"fold": _fold, "archive": _archive}
+    tasks = {"fold": measured_fold, "archive": measured_archive}
     alone = {name: _rate(task, folder / name, bootstrap) for name, task in tasks.items()}
     with ThreadPoolExecutor(2) as both:
         waiting = {
@@ -70,14 +70,16 @@ def _rate(task: Callable[[str, str], float], folder: Path, bootstrap: str) -> fl
         return EVENTS / process.apply(task, (str(folder), bootstrap))
 
 
-def _fold(folder: str, bootstrap: str) -> float:
+def measured_fold(folder: str, bootstrap: str) -> float:
+    """Seconds of a fold for all events."""
     store = SqliteStore(Path(folder) / "online.db")
     consumer = FoldConsumer(two_views(), store, bootstrap, BATCH)
     place = (stream_topic("bench", TRANSACTIONS.name), 0)
     return _from_first_to_last(consumer.run, lambda: store.read([]).knowledge.offset(place) or 0)
 
 
-def _archive(folder: str, bootstrap: str) -> float:
+def measured_archive(folder: str, bootstrap: str) -> float:
+    """Seconds of an archive for all events."""
     pipeline = two_views()
     lake = Lake(f"{folder}/lake", pipeline.name)
     archive = Archive(pipeline, lake, bootstrap, every_s=1.0, most=BATCH)
@@ -99,7 +101,8 @@ def _from_first_to_last(run: Callable[[Callable[[], bool]], None], reached: Call
     return (ended - begun) * EVENTS / (last - first)
 
 
-def _produce(bootstrap: str) -> None:
+def produce(bootstrap: str) -> None:
+    """Send all events into their topic."""
     rows = handbook().slice(0, EVENTS)
     moments = rows.column("TX_DATETIME").cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
     create_topics(bootstrap, two_views())
@@ -111,7 +114,7 @@ def _produce(bootstrap: str) -> None:
 
 
 @contextmanager
-def _broker(home: Path) -> Iterator[str]:
+def broker(home: Path) -> Iterator[str]:
     """A broker of its own, as `sluice up` starts it, and its address."""
     port = free_port(27_500)
     os.environ |= {

@@ -16,6 +16,8 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import UserError
 from sluice.lake.delivered import repeated
+from sluice.lake.rowfiles import SUFFIXES
+from sluice.lake.snapshots import pinned
 from sluice.lake.tables import Lake
 from sluice.lake.typing import instant
 from sluice.local.spark import run_job
@@ -26,7 +28,8 @@ Files = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="STREAM=FILE…",
-        help="Files of streams: parquet, CSV or JSON lines. None with --archived, or for a batch that was stopped.",
+        help="Files of streams: parquet, CSV or JSON lines; or Delta tables, as FOLDER or FOLDER@VERSION. None with "
+        "--archived, or for a batch that was stopped.",
     ),
 ]
 Batch = Annotated[str | None, typer.Option(help="The delivery's name; by default that of its first file.")]
@@ -66,12 +69,13 @@ def ingest(
     declared = load_pipeline(pipeline)
     here = settings()
     now = open_clock(here.places.clock).now() if at is None else instant(at, "--at")
-    name = batch or _name(files or [], now, archived=archived)
+    given = [_pinned(text) for text in files or []]
+    name = batch or _name(given, now, archived=archived)
     arguments = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--batch", name, "--at", str(now)]
     arguments += ["--from-bronze"] * archived
     arguments += ["--restates", restates] if restates else []
-    for option, given in (("--file", files), ("--rename", rename)):
-        for text in given or []:
+    for option, texts in (("--file", given), ("--rename", rename)):
+        for text in texts or []:
             arguments += [option, text]
     try:
         run_job(here, "ingest", arguments)
@@ -99,6 +103,12 @@ def lines(declared: Declared, lake: Lake, batch: str) -> Iterator[str]:
             yield f"{stream.name}: {row['rows']:,} rows of batch {batch!r}: {', '.join(told)}"
 
 
+def _pinned(text: str) -> str:
+    """A stream and its file as they are; a Delta table with its newest version, which names the batch."""
+    stream, sign, path = text.partition("=")
+    return f"{stream}={pinned(path)}" if sign else text
+
+
 def _name(files: Sequence[str], now: int, *, archived: bool) -> str:
     if archived:
         return f"archived-{now}"
@@ -108,4 +118,5 @@ def _name(files: Sequence[str], now: int, *, archived: bool) -> str:
             where="sluice ingest",
             allowed="STREAM=FILE, --archived, or the --batch that was stopped",
         )
-    return Path(files[0].partition("=")[2]).stem
+    first = Path(files[0].partition("=")[2])
+    return first.stem if first.suffix in SUFFIXES else first.name

@@ -17,8 +17,10 @@ from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import UserError
+from sluice.lake.contract import format_of
 from sluice.lake.refused import Wanted, groups, refused
 from sluice.lake.repairs import Repair, controlled, edited, shown
+from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 from sluice.settings import settings
 
@@ -78,7 +80,12 @@ def show(
     """Show refused rows, each a JSON object: what is wrong with it, where it is from, and its columns."""
     declared = load_pipeline(pipeline)
     lake, wanted, streams = _lake(declared), Wanted(batch, rule, place or ()), _streams(declared, stream)
-    rows = (shown(*row) for name in streams for row in controlled(lake, name, refused(lake, name, wanted)))
+    schemas = kept(lake)
+    rows = (
+        shown(row, control, format_of(declared.stream(name), row.place.source), schemas)
+        for name in streams
+        for row, control in controlled(lake, name, refused(lake, name, wanted))
+    )
     if out is None:
         for row in islice(rows, most):
             typer.echo(json.dumps(row, ensure_ascii=False))

@@ -13,6 +13,7 @@ from sluice.lake.contract import TOPIC
 from sluice.lake.refused import HELD, Wanted, refused
 from sluice.lake.repairs import Edits, Repair, controlled, mended
 from sluice.lake.replays import Mended, Replay, claim, finish, unfinished
+from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 from sluice.local.spark import run_job
 from sluice.settings import settings
@@ -86,7 +87,8 @@ class Again:
 
         bootstrap = settings().kafka
         with Producer(bootstrap) as producer:
-            finish(self.lake, replay, send_again(bootstrap, producer, self.pipeline, replay, self.at))
+            sent = send_again(bootstrap, producer, self.pipeline, replay, self.at, kept(self.lake))
+            finish(self.lake, replay, sent)
         yield (
             f"{replay.stream}: {len(replay.rows):,} rows are in their topic again; history has them after the next "
             "sluice ingest --archived"

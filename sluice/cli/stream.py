@@ -13,6 +13,8 @@ import typer
 from sluice.declare import pipeline as declare
 from sluice.declare.loading import load_pipeline
 from sluice.engine.places import open_store
+from sluice.lake.registry import registry_at
+from sluice.lake.schemas import Schemas
 from sluice.lake.tables import Lake
 from sluice.settings import settings
 from sluice.stream.archive import Archive
@@ -113,7 +115,8 @@ def _division(pipeline: declare.Pipeline) -> Division:
     """A pipeline as its topics say that it is divided."""
     here = settings()
     opened = functools.partial(open_store, here.online_uri)
-    return Division(pipeline, spread_of_topics(here.kafka, pipeline), here.kafka, opened)
+    schemas = Schemas(Lake(here.places.lake_uri, pipeline.name), registry_at(here.schema_registry))
+    return Division(pipeline, spread_of_topics(here.kafka, pipeline), here.kafka, opened, schemas=schemas)
 
 
 def _until_told() -> Callable[[], bool]:

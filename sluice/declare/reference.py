@@ -54,6 +54,14 @@ EXAMPLES = {
                 accept_late="3d",
                 warehouse=ledger,
             )""",
+        "Hybrid": """\
+            orders = Stream(
+                "orders",
+                id="order_id",
+                time="ordered_at",
+                columns={"card": card},
+                hybrid=Hybrid("2026-01-31T00:00:00Z", overlap="2h", silence="15min"),
+            )""",
         "ForeignKey": """\
             disputes = Stream(
                 "disputes",

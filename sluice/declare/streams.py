@@ -10,8 +10,12 @@ from sluice.declare.arguments import JUDGED, check_fields
 from sluice.declare.checks import distinct, named, one_of
 from sluice.declare.columns import Column, Flag, ForeignKey, check_columns
 from sluice.declare.durations import Duration, duration, duration_text
+from sluice.declare.hybrid import Hybrid
 from sluice.declare.warehouse import Warehouse
 from sluice.errors import DeclarationError
+
+FORMATS = ("json", "avro", "protobuf")
+"""What the messages of a topic can be."""
 
 
 class _Position:
@@ -56,16 +60,28 @@ class Stream:
     """How long events are kept, raw and typed, from the time they happened; None: for ever."""
     warehouse: Warehouse | None = field(default=None, kw_only=True)
     """Where `sluice warehouse import` reads it from."""
+    format: Literal["json", "avro", "protobuf"] = field(default="json", kw_only=True)
+    """What the messages of its topic are: JSON objects, or Avro or Protobuf with a schema that a registry has."""
+    hybrid: Hybrid | None = field(default=None, kw_only=True)
+    """Where its files end and its topic goes on; by default nobody promises that either has everything."""
 
     def __post_init__(self) -> None:
         where = f"Stream({self.name!r})"
         named(self.name, where="Stream(name)")
         check_fields(self, where=where)
         one_of(self.id_type, ["integer", "text"], where=f"{where}.id_type", kind="id type")
+        one_of(self.format, FORMATS, where=f"{where}.format", kind="format")
         check_columns(self.columns, where=where)
         self._check_id(where)
         for name in (*self.id_columns, self.time, *self.columns):
             named(name, where=f"{where}.columns")
+        if self.hybrid is not None and not self.id_columns:
+            raise DeclarationError(
+                "events without an id cannot be told apart where files and topic overlap",
+                where=f"{where}.hybrid",
+                allowed="a stream with an id",
+                next_step="take the whole of it from files, or the whole from a topic",
+            )
         if len(self.id_columns) > 1 and self.id_type == "integer":
             object.__setattr__(self, "id_type", "text")
         for declared in self.sources:
@@ -113,7 +129,9 @@ class Stream:
 
     def describe(self) -> dict[str, object]:
         """Everything that changes what enters history; the contract's version is its hash."""
-        return {**self.meaning(), "sources": dict(self.sources), "late_after": self.late_after}
+        # JSON is not told: contracts that were judged by before there were others keep their version
+        form = {} if self.format == "json" else {"format": self.format}
+        return {**self.meaning(), "sources": dict(self.sources), "late_after": self.late_after, **form}
 
     def meaning(self) -> dict[str, object]:
         """What changes the values computed from it: not where it comes from, nor which events are listed as late."""
@@ -233,6 +251,7 @@ class Label:
             late_after=of.late_after,
             accept_late=of.accept_late,
             retention=of.retention,
+            format=of.format,
         )
 
     def _check_teller(self, where: str) -> None:

@@ -68,7 +68,8 @@ def land_files(workers: Workers, delivery: Delivery) -> set[str]:
     lake, pipeline = delivery.tables(), delivery.declared()
     given = _parts(pipeline, delivery)
     work = _new_parts(pipeline, lake, given)
-    refuse_held(lake, delivery, [part for part in given if not any(part in mine for mine in work.values())])
+    new = {part for mine in work.values() for part in mine}
+    refuse_held(lake, delivery, [part for part in given if part not in new])
     closed = sorted(name for name in work if lake.shows(name, delivery.batch))
     if closed:
         raise UserError(
@@ -115,12 +116,15 @@ def slices(places: Sequence[Place], delivery: Delivery) -> list[list[Slice]]:
     return groups
 
 
-def gaps(places: Sequence[Place], reached: Mapping[str, int]) -> list[str]:
-    """Positions that are missing in places of topics, or between them and what is reached, in words."""
+def gaps(places: Sequence[Place], reached: Mapping[str, int], *, whole: bool = False) -> list[str]:
+    """Positions that are missing in places of topics, or between them and what is reached, in words.
+
+    With `whole` a partition of which nothing is reached begins at its first position.
+    """
     found = []
     for place in places:
         name = f"{place.source}/{place.partition}"
-        after = reached.get(name)
+        after = reached.get(name, -1 if whole else None)
         if after is not None and place.first > after + 1:
             found.append(f"positions {after + 1:,} to {place.first - 1:,} of {name} are not there")
         inside = place.last - place.first + 1 - place.rows

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sluice.declare.streams import Stream
 from sluice.engine.encode import integers, row_hashes
 from sluice.engine.facts import id_type
 from sluice.lake.control import CONTROL
+from sluice.lake.decoding import Broken, Schema, decode
 from sluice.lake.rules import Problem, problems_of
 from sluice.lake.typing import Typed, id_of, silver_type, type_columns
 
@@ -98,18 +100,31 @@ def conflicts_schema(stream: Stream) -> pa.Schema:
     return pa.schema({"_id": id_type(stream), **own, "_kept": pa.int64(), "_dropped": pa.int64()})
 
 
+def format_of(stream: Stream, source: str) -> str:
+    """What the payloads of a source are: in the format of the topic, and JSON from anywhere else."""
+    return stream.format if source.startswith(TOPIC) else "json"
+
+
 def contract_version(stream: Stream) -> str:
     """The hash of everything that decides which rows enter."""
     return hash_of(stream.describe())
 
 
-def check(stream: Stream, bronze: pa.Table, *, batch: str, run: str | None = None) -> Checked:
+def check(
+    stream: Stream,
+    bronze: pa.Table,
+    *,
+    batch: str,
+    run: str | None = None,
+    schemas: Mapping[int, Schema] = MappingProxyType({}),
+) -> Checked:
     """Split raw events into accepted and rejected ones; each row is judged by itself alone.
 
     `bronze` has the columns of `BRONZE`. `_watermark` of accepted rows is null: who knows a partition's order sets it.
-    `run` is told of rejected rows.
+    `run` is told of rejected rows. `schemas` are those that messages of a topic name, if its format has any; Outage
+    where one is missing.
     """
-    rows, broken = _parsed(bronze.column("payload").to_pylist())
+    rows, broken = _parsed(stream, bronze, schemas)
     typed = type_columns(stream, rows)
     own = _own_columns(stream, bronze, typed, batch)
     problems = problems_of(stream, typed, own, broken)
@@ -121,17 +136,17 @@ def check(stream: Stream, bronze: pa.Table, *, batch: str, run: str | None = Non
     )
 
 
-def _parsed(payloads: list[bytes | None]) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Each payload by itself: joined together, two broken ones could read as two good ones."""
+def _parsed(
+    stream: Stream, bronze: pa.Table, schemas: Mapping[int, Schema]
+) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """The row of each payload, empty where nobody can read one."""
     rows: list[dict[str, Any]] = []
     problems = []
-    for index, payload in enumerate(payloads):
-        try:
-            row = orjson.loads(payload or b"")
-        except orjson.JSONDecodeError:
-            row = None
-        if type(row) is not dict:
-            problems.append(Problem(index, "json", "", "a JSON object"))
+    payloads, sources = bronze.column("payload").to_pylist(), bronze.column("source").to_pylist()
+    for index, (payload, source) in enumerate(zip(payloads, sources, strict=True)):
+        row = decode(format_of(stream, source), payload or b"", schemas)
+        if isinstance(row, Broken):
+            problems.append(Problem(index, row.rule, "", row.allowed))
             row = {}
         rows.append(row)
     return rows, problems
@@ -183,8 +198,10 @@ def _quarantined(
 
 
 def _shown(stream: Stream, row: dict[str, Any], payload: bytes | None, problem: Problem) -> str:
-    """The value as it came, as JSON; the beginning of the payload when there is no reading it."""
+    """The value as it came, as JSON; the beginning of the payload when there is no reading it, of bytes in digits."""
     raw = payload or b""
+    if problem.rule == "format":
+        return f"0x{raw[: _SHOWN // 2].hex()}"
     if problem.rule != "json":
         name = problem.column if problem.column in CONTROL else stream.source(problem.column)
         raw = orjson.dumps(row.get(name))

@@ -26,7 +26,8 @@ class Delivery:
     batch: str
     at: int
     """Event clock, microseconds."""
-    files: Sequence[tuple[str, Path]] = ()
+    files: Sequence[tuple[str, Path | str]] = ()
+    """Streams, each with a file, or with a Delta table as `place` or `place@version`."""
     from_bronze: bool = False
     restates: Days | None = None
     """Days about which the files are the whole truth."""

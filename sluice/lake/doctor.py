@@ -15,12 +15,13 @@ from sluice.clock import rfc3339
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.accounts import accounts, of_batches
 from sluice.lake.bronze import Place, gaps
+from sluice.lake.contract import TOPIC
 from sluice.lake.keeping.retired import Gone, gone
 from sluice.lake.keeping.retired import unfinished as retiring
 from sluice.lake.landing import told_in
 from sluice.lake.replays import REPLAY
 from sluice.lake.replays import unfinished as replaying
-from sluice.lake.restating import RESTATED
+from sluice.lake.seam import still_lost
 from sluice.lake.tables import Lake
 
 _PLACE = ["source", "partition"]
@@ -55,7 +56,7 @@ def positions_are_whole(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     for stream in pipeline.streams:
         for place, row in _extents(lake, stream.name).items():
             # a row whose label is not known yet tells none, so that there are rows in between that no label came of
-            whole = not (place.startswith(("file:", RESTATED)) and told_in(pipeline, stream))
+            whole = place.startswith(TOPIC) or not told_in(pipeline, stream)
             if row["rows"] > row["distinct"]:
                 yield Ailment(
                     stream.name,
@@ -68,6 +69,14 @@ def positions_are_whole(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
                     told,
                     "look at the topic: records that its broker dropped are lost, markers of transactions are none",
                 )
+
+
+def seams_are_closed(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
+    """Where the files of a hybrid stream end its topic goes on, and no event is missing in between."""
+    for stream in pipeline.streams:
+        lost = [] if stream.hybrid is None else still_lost(lake, stream.name, stream.hybrid)
+        for told in lost:
+            yield Ailment(stream.name, told, "deliver what is missing as a file, or declare another cut")
 
 
 def batches_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
@@ -105,6 +114,7 @@ def retention_is_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
 INVARIANTS: Mapping[str, Invariant] = {
     "sums close": sums_close,
     "positions are whole": positions_are_whole,
+    "seams are closed": seams_are_closed,
     "batches are finished": batches_are_finished,
     "replays are finished": replays_are_finished,
     "retention is finished": retention_is_finished,

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from sluice.declare.pipeline import Pipeline, hash_of
 from sluice.declare.warehouse import Warehouse
-from sluice.lake.delivered import batch_of
+from sluice.lake.delivered import batches_of
 from sluice.lake.landing import told_in
 from sluice.lake.tables import Lake
 
@@ -115,4 +115,5 @@ def _known(lake: Lake, one: Import, shown: Collection[str]) -> bool:
     """Whether every file of an import has the bytes of one that came with a batch which readers see."""
     here = (ds.field("batch") == one.batch) & (ds.field("stream") == one.stream)
     sources = {row["source"] for row in lake.rows("files", where=here)}
-    return bool(sources) and all(batch_of(lake, one.stream, source) in shown for source in sources)
+    batches = batches_of(lake, one.stream, sources)
+    return bool(sources) and all(batches.get(source) in shown for source in sources)

@@ -26,8 +26,9 @@ from sluice.engine.encode import row_hashes
 from sluice.engine.versions import PUT
 from sluice.lake.baselines.shapes import Shape, by_day, shapes_of, table_of
 from sluice.lake.baselines.shifts import shifts
-from sluice.lake.bronze import Slice, gaps, read_slice, slices, waiting
+from sluice.lake.bronze import Place, Slice, gaps, read_slice, slices, waiting
 from sluice.lake.contract import check, conflicts_schema, contract_version
+from sluice.lake.decoding import HEAD
 from sluice.lake.delivery import Delivery
 from sluice.lake.files import hand_over, handed_over, read_file, remove, write_parquet
 from sluice.lake.gates.evidence import BatchEvidence
@@ -35,6 +36,8 @@ from sluice.lake.landing import told_in
 from sluice.lake.parents import Keys, overdue
 from sluice.lake.publish import Batch, turn_of
 from sluice.lake.restating import history_of, restated
+from sluice.lake.schemas import Registry, Schemas, kept
+from sluice.lake.seam import Seam, seam_of
 from sluice.lake.tables import Lake
 from sluice.lake.tally import Tally, evidence, greatest, tally
 from sluice.lake.tally import late as late_rows
@@ -76,6 +79,8 @@ class Plan:
     run: str
     due: int
     """Events up to this moment had their time to find a parent."""
+    seam: Seam | None
+    """What is asked of a topic that goes on where files end."""
     folder: str = field(default_factory=lambda: f"staged-{uuid.uuid4().hex}")
 
     @property
@@ -93,16 +98,22 @@ class Plan:
 
 
 @contextmanager
-def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Judged]:
-    """Judge what a delivery brings of a stream; what tasks handed to each other is gone when the block ends."""
+def judged(workers: Workers, stream: Stream, delivery: Delivery, registry: Registry | None = None) -> Iterator[Judged]:
+    """Judge what a delivery brings of a stream; what tasks handed to each other is gone when the block ends.
+
+    The schemas that its messages name are looked up before, here and nowhere else.
+    """
     lake, pipeline = delivery.tables(), delivery.declared()
     places = waiting(lake, stream.name, delivery)
     groups = slices(places, delivery)
+    if delivery.from_bronze and stream.format != "json":
+        _learn(Schemas(lake, registry), lake, stream, [part for group in groups for part in group])
     rows = sum(part.rows for group in groups for part in group)
     watermarks = lake.watermarks(stream.name) if delivery.from_bronze else None
     history = history_of(delivery, stream.name, turn_of(lake, stream.name))
     due = delivery.at - int(pipeline.gates.grace)
-    plan = Plan(delivery, stream.name, rows // delivery.rows_per_task + 1, watermarks, delivery.run, due)
+    seam = seam_of(lake, stream) if delivery.from_bronze else None
+    plan = Plan(delivery, stream.name, rows // delivery.rows_per_task + 1, watermarks, delivery.run, due, seam)
     try:
         checked = [one for group in workers.each(partial(check_slices, plan), groups, rows=rows) for one in group]
         marks = pa.concat_tables(workers.each(partial(settle_part, plan), range(plan.parts), rows=rows))
@@ -117,13 +128,26 @@ def judged(workers: Workers, stream: Stream, delivery: Delivery) -> Iterator[Jud
             checked,
             delay=_ahead(pipeline, stream, delivery),
             overdue=_overdue(lake, stream, delivery, due),
-            gaps=gaps(places, lake.reached(stream.name)) if delivery.from_bronze else (),
+            gaps=_gaps(lake, stream, places) if delivery.from_bronze else (),
             restated=restated(lake, stream.name, [place.source for place in places], history),
+            seam=None if plan.seam is None else plan.seam.met(one.steps for one in checked),
             shifts=shifts(lake, stream.name, days, int(pipeline.gates.shift.over)) if pipeline.gates.shift else (),
         )
         yield _judged(plan, checked, found, marks, late)
     finally:
         remove(plan.work())
+
+
+def _learn(schemas: Schemas, lake: Lake, stream: Stream, parts: Sequence[Slice]) -> None:
+    """Have every schema in the lake that messages of some slices name."""
+    for part in parts:
+        for rows in lake.scan(f"events/{stream.name}", columns=["payload"], where=part.where):
+            schemas.of(stream, pc.binary_slice(rows.column("payload"), 0, HEAD).to_pylist())
+
+
+def _gaps(lake: Lake, stream: Stream, places: Sequence[Place]) -> list[str]:
+    """Positions that a topic does not have; what is gone of a hybrid one's beginning is asked of its seam."""
+    return gaps(places, lake.reached(stream.name), whole=stream.hybrid is None)
 
 
 def _days(plan: Plan) -> dict[tuple[int, str], Shape]:
@@ -158,10 +182,11 @@ def _ahead(pipeline: Pipeline, stream: Stream, delivery: Delivery) -> int:
 def check_slices(plan: Plan, slices: Sequence[Slice]) -> list[Tally]:
     """Check slices one after the other: a partition's watermark goes on from one to the next."""
     contract, lake, watermarks = plan.delivery.contract(plan.stream), plan.lake, plan.watermarks
+    schemas = {} if contract.format == "json" else kept(lake)
     tallies = []
     for part in slices:
         bronze = read_slice(lake, plan.stream, part)
-        checked = check(contract, bronze, batch=plan.delivery.batch, run=plan.run)
+        checked = check(contract, bronze, batch=plan.delivery.batch, run=plan.run, schemas=schemas)
         if watermarks is not None:
             marked, watermarks = with_watermarks(checked.accepted, watermarks)
             checked = replace(checked, accepted=marked)
@@ -171,7 +196,7 @@ def check_slices(plan: Plan, slices: Sequence[Slice]) -> list[Tally]:
         if plan.delivery.replay is None:
             entered = checked.accepted.filter(pc.equal(checked.accepted.column("_op"), PUT))
             hand_over(plan.work("shapes", f"{part.index:05}.arrow"), table_of(shapes_of(contract, entered), ""))
-        tallies.append(tally(contract, lake, part.index, bronze, checked, due=plan.due))
+        tallies.append(tally(contract, lake, part.index, bronze, checked, due=plan.due, seam=plan.seam))
     return tallies
 
 

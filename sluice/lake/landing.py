@@ -1,9 +1,9 @@
-"""Landing: the rows of a source file as raw events, each keeping its file's hash and its row number for ever."""
+"""Landing: the rows of a source file as raw events, each keeping its file's name and its row number for ever."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from sluice.errors import DataError
 from sluice.lake.contract import BRONZE
 from sluice.lake.control import CONTROL, operation, revision
 from sluice.lake.rowfiles import Row, columns_of, groups, read
+from sluice.lake.snapshots import SOURCE, read_source, snapshot
 from sluice.lake.typing import times
 
 Renamed = Mapping[str, Mapping[str, str]]
@@ -27,7 +28,10 @@ Renamed = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a file that one task reads: a row group of parquet (None: all of it) and its first row's number."""
+    """A piece of a file that one task reads: a row group of parquet (None: all of it) and its first row's number.
+
+    A Delta table has its data files for pieces; `path` is then the table's, with its version.
+    """
 
     stream: str
     path: str
@@ -52,10 +56,18 @@ def source_of(path: Path) -> str:
         return f"file:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def parts(pipeline: Pipeline, stream: Stream, path: Path, renamed: Renamed) -> list[Part]:
-    """The parts of a file; UserError when it is not there, DataError when it cannot be read or tells no label."""
+def parts(pipeline: Pipeline, stream: Stream, path: Path | str, renamed: Renamed) -> list[Part]:
+    """The parts of a file or a Delta table; UserError when it is not there, DataError when it cannot be read.
+
+    So is one that tells no label, where its rows must.
+    """
+    table = snapshot(str(path))
+    if table is not None:
+        _check_label(pipeline, stream, table.name, table.columns, renamed)
+        return [Part(stream.name, table.name, source, None, 0, size) for source, size in table.sources.items()]
+    path = Path(path)
     beginnings = groups(path)
-    _check_label(pipeline, stream, path, renamed)
+    _check_label(pipeline, stream, str(path), columns_of(path), renamed)
     source, size = source_of(path), path.stat().st_size // len(beginnings)
     return [Part(stream.name, str(path.resolve()), source, group, first, size) for group, first in beginnings]
 
@@ -74,13 +86,19 @@ def land(pipeline: Pipeline, stream: Stream, part: Part, *, batch: str, renamed:
     split = _split(pipeline, renamed)
     told = told_in(pipeline, stream) is not None
     columns = [*split, *CONTROL] if split is not None and told else None
-    for first, rows in read(Path(part.path), part.group, part.first, columns=columns):
+    for first, rows in _rows(part, columns):
         numbered: Iterable[tuple[int, Row]] = enumerate(rows)
         if split is not None and told:
             numbered = _told(pipeline.label, split, rows)
         elif split is not None and stream.name == pipeline.label.of.name:
             numbered = enumerate(_without(row, split.label) for row in rows)
         yield _bronze([(first + index, row) for index, row in numbered], part.source, batch)
+
+
+def _rows(part: Part, columns: Sequence[str] | None) -> Iterator[tuple[int, list[Row]]]:
+    if part.source.startswith(SOURCE):
+        return read_source(part.path, part.source, columns=columns)
+    return read(Path(part.path), part.group, part.first, columns=columns)
 
 
 def _split(pipeline: Pipeline, renamed: Renamed) -> _Split | None:
@@ -92,15 +110,15 @@ def _split(pipeline: Pipeline, renamed: Renamed) -> _Split | None:
     return _Split(identity, time, told.get(label.name, label.column))
 
 
-def _check_label(pipeline: Pipeline, stream: Stream, path: Path, renamed: Renamed) -> None:
-    split, named = _split(pipeline, renamed), columns_of(path)
+def _check_label(pipeline: Pipeline, stream: Stream, where: str, named: Sequence[str] | None, renamed: Renamed) -> None:
+    split = _split(pipeline, renamed)
     if split is None or named is None or stream.name != pipeline.label.of.name:
         return
     missing = [name for name in split if name not in named]
     if missing:
         raise DataError(
             f"no column {', '.join(map(repr, missing))}, from which the label {pipeline.label.name!r} is told",
-            where=str(path),
+            where=where,
             allowed=named,
             next_step=f"deliver it with them, or say what they are called in it: --rename {stream.name}:COLUMN=NAME",
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -19,7 +20,9 @@ import pyarrow.dataset as ds
 from sluice.declare.streams import Stream
 from sluice.engine.versions import DELETE
 from sluice.errors import UserError
+from sluice.lake.contract import format_of
 from sluice.lake.control import CONTROL, operation, revision
+from sluice.lake.decoding import Broken, Schema, decode
 from sluice.lake.refused import WAITING, Place, Refused, place_of
 from sluice.lake.replays import Mended
 from sluice.lake.tables import Lake
@@ -30,6 +33,7 @@ Edits = Mapping[tuple[str, Place], Mapping[str, Any]]
 """Rows as a person has edited them, by stream and place."""
 RAW = "_payload"
 """A payload that is no JSON object, as text."""
+_NO_SCHEMAS: Mapping[int, Schema] = MappingProxyType({})
 _TOLD = ("_stream", "_place", "_batch", "_state", "_rule", "_column", "_value", "_allowed")
 _SENT = 5_000
 """Places that are looked up in bronze in one go."""
@@ -58,10 +62,15 @@ class Repair:
         return found | {stream.source(name): value for name, value in self.values.items()}
 
 
-def shown(row: Refused, control: tuple[int | None, int | None]) -> dict[str, Any]:
-    """A refused row as an object to read and to edit."""
+def shown(
+    row: Refused,
+    control: tuple[int | None, int | None],
+    form: str = "json",
+    schemas: Mapping[int, Schema] = _NO_SCHEMAS,
+) -> dict[str, Any]:
+    """A refused row as an object to read and to edit; `form` and `schemas` say how its payload is read."""
     why = row.stream, row.place, row.batch, row.state, row.rule, row.column, row.value, row.allowed
-    return dict(zip(_TOLD, map(str, why), strict=True)) | _control(*control) | _columns(row.payload)
+    return dict(zip(_TOLD, map(str, why), strict=True)) | _control(*control) | _columns(row.payload, form, schemas)
 
 
 def controlled(lake: Lake, stream: str, rows: Iterable[Refused]) -> Iterator[Controlled]:
@@ -119,12 +128,30 @@ def mended(
     found = []
     for row, control in rows:
         key = stream.name, row.place
-        if row.state == WAITING and (edits is None or key in edits):
+        if row.state != WAITING or (edits is not None and key not in edits):
+            continue
+        if format_of(stream, row.place.source) != "json":
+            if edits is not None or repair != Repair() or renamed.get(row.batch):
+                raise _bytes_stay(stream, row)
+            found.append(_as_it_is(row, control))
+        else:
             names = Repair(renamed=renamed.get(row.batch, {}))
             as_it_came = _control(*control) | names.applied(stream, _columns(row.payload))
             told = as_it_came if edits is None else edits[key]
             found.append(_mended(row, repair.applied(stream, told)))
     return found
+
+
+def _bytes_stay(stream: Stream, row: Refused) -> UserError:
+    return UserError(
+        f"{row.place} is {stream.format}, and goes back into its topic as it is or not at all",
+        where=stream.name,
+        next_step=f"sluice quarantine show --out rows.jsonl, mend it there, and sluice ingest {stream.name}=rows.jsonl",
+    )
+
+
+def _as_it_is(row: Refused, control: tuple[int | None, int | None]) -> Mended:
+    return Mended(row.place, row.batch, row.rule, row.column, row.allowed, row.payload, *control)
 
 
 def _mended(row: Refused, told: Mapping[str, Any]) -> Mended:
@@ -141,12 +168,9 @@ def _mended(row: Refused, told: Mapping[str, Any]) -> Mended:
     )
 
 
-def _columns(payload: bytes) -> dict[str, Any]:
-    try:
-        found = orjson.loads(payload or b"")
-    except orjson.JSONDecodeError:
-        found = None
-    return found if isinstance(found, dict) else {RAW: (payload or b"").decode(errors="replace")}
+def _columns(payload: bytes, form: str = "json", schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> dict[str, Any]:
+    found = decode(form, payload or b"", schemas)
+    return {RAW: (payload or b"").decode(errors="replace")} if isinstance(found, Broken) else found
 
 
 def _control(number: int | None, done: int | None) -> dict[str, Any]:

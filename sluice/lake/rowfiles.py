@@ -134,8 +134,13 @@ def _parquet(path: Path, group: int | None, columns: Sequence[str] | None) -> It
     file, wanted = pq.ParquetFile(path), None if group is None else [group]
     chosen = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
     for batch in file.iter_batches(CHUNK, row_groups=wanted, columns=chosen):
-        values = [plain_values(column) for column in batch.columns]
-        yield [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*values, strict=True)]
+        yield plain_rows(batch)
+
+
+def plain_rows(batch: pa.RecordBatch) -> list[Row]:
+    """The rows of a batch, with values that JSON can hold."""
+    values = [plain_values(column) for column in batch.columns]
+    return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def plain_values(column: pa.Array) -> list[Any]:
@@ -147,7 +152,7 @@ def plain_values(column: pa.Array) -> list[Any]:
     if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type):
         return list(column.cast(pa.string()).to_pylist())
     if _is_binary(column.type):
-        return [_text(value) for value in column.to_pylist()]
+        return [bytes_as_text(value) for value in column.to_pylist()]
     if (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)) and column.null_count == 0:
         return list(column.to_numpy(zero_copy_only=False).tolist())
     if pa.types.is_nested(column.type):
@@ -159,7 +164,7 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
-def _text(value: bytes | None) -> Any:
+def bytes_as_text(value: bytes | None) -> Any:
     """Bytes as the text that they are; other bytes are kept, and are no value of any column."""
     try:
         return None if value is None else value.decode()

@@ -24,7 +24,7 @@ from sluice.engine.versions import DELETE, PUT
 from sluice.lake.control import CONTROL, GREATEST_REVISION
 from sluice.lake.typing import Typed, in_words
 
-RULES = ("json", "type", "scale", "missing", "category", "range", "future", "pattern")
+RULES = ("json", "format", "type", "scale", "missing", "category", "range", "future", "pattern")
 """The row rules, in the order in which one column's problems are told."""
 
 _AHEAD = "_ahead"
@@ -52,7 +52,7 @@ class _Checks:
 def problems_of(
     stream: Stream, typed: dict[str, Typed], own: dict[str, pa.Array], broken: list[Problem]
 ) -> list[Problem]:
-    """One problem for each row that may not enter, by row; `broken` are the rows that are no JSON object."""
+    """One problem for each row that may not enter, by row; `broken` are the rows that nobody can read."""
     found = [*broken, *_control_problems(own), *_type_problems(stream, typed), *_rule_problems(stream, typed, own)]
     found += _pattern_problems(stream, typed)
     return _first(stream, own, found)
@@ -160,7 +160,7 @@ def _checkable(stream: Stream, name: str, values: pa.Array) -> Any:
 def _first(stream: Stream, own: dict[str, pa.Array], problems: list[Problem]) -> list[Problem]:
     """One problem for each refused row: that of the first column in declared order, and of its first rule.
 
-    Broken JSON, revision and operation come before the columns. A delete needs only its id and time.
+    What cannot be read, revision and operation come before the columns. A delete needs only its id and time.
     """
     deleted = integers(own["_op"])[0] == DELETE
     needed = {"", *CONTROL, *stream.id_columns, stream.time}

@@ -7,6 +7,7 @@
     baselines/<stream>   what the values of each column were like, by day, as sketches that merge
     conflicts/<stream>   two payloads for one version of an event: which hash stands, which was dropped
     verdicts             what the gates found of every batch      batches        the batches that readers may see
+    schemas              the registered schemas that messages of topics name, each before a row is judged by it
     files                every file that was delivered, by hash         replays, replayed    refused rows put back
     imports              what every import from a warehouse has read
     waivers              who lets which gate's stop pass, why, and until when
@@ -31,6 +32,7 @@ from typing import Any, TypeVar
 
 import deltalake
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -125,6 +127,19 @@ class Lake:
         """Append dictionaries; nothing is written when there are none."""
         listed = list(rows)
         return bool(listed) and self.append(table, pa.Table.from_pylist(listed, schema=schema), once=once)
+
+    def append_new(self, table: str, rows: pa.Table, key: str) -> None:
+        """Append the rows whose `key` the table does not have, in one commit; of two processes the first one's stay."""
+        application = f"{table}:{key}"
+
+        def write(found: deltalake.DeltaTable | None) -> None:
+            held = None if found is None else self.dataset(found).to_table(columns=[key]).column(key)
+            fresh = rows if held is None else rows.filter(pc.invert(pc.is_in(rows.column(key), value_set=held)))
+            if len(fresh):
+                turn = (None if found is None else found.transaction_version(application)) or 0
+                self._write(table, found, fresh, deltalake.Transaction(application, turn + 1, _now_ms()))
+
+        self.commit(table, write)
 
     def append_reaching(self, table: str, rows: pa.Table, application: str, reached: int) -> None:
         """Append rows in one commit that also says how far `application` has come."""

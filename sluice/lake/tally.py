@@ -21,6 +21,7 @@ from sluice.lake.control import CONTROL
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.parents import Keys, find_parents
 from sluice.lake.restating import Restated
+from sluice.lake.seam import Met, Seam, Steps
 from sluice.lake.tables import Lake
 
 _EXAMPLES = 3
@@ -49,9 +50,13 @@ class Tally:
     """Accepted rows that put an event."""
     nulls: Mapping[str, int]
     """How many of them have no value of each nullable column."""
+    steps: Steps
+    """Accepted events around a seam, if one is asked for."""
 
 
-def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: Checked, *, due: int) -> Tally:
+def tally(
+    contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: Checked, *, due: int, seam: Seam | None
+) -> Tally:
     """Count one checked slice; `bronze` are its raw rows, and events up to `due` had their time to find a parent."""
     accepted = checked.accepted
     entered = accepted.filter(pc.equal(accepted.column("_op"), PUT))
@@ -73,6 +78,7 @@ def tally(contract: Stream, lake: Lake, index: int, bronze: pa.Table, checked: C
         puts=len(puts),
         entered=len(entered),
         nulls={name: entered.column(name).null_count for name in _nullable(contract)},
+        steps=Steps((), None) if seam is None else seam.steps(accepted),
     )
 
 
@@ -91,11 +97,13 @@ def evidence(
     gaps: Sequence[str],
     shifts: Sequence[Shift],
     restated: Restated | None,
+    seam: Met | None,
 ) -> BatchEvidence:
     """All slices together, for the gates; `delay` is how much later than its event a row is told.
 
     `overdue` are keys of earlier batches whose time is over since, `gaps` what is missing between positions, `shifts`
-    how far columns have moved, `restated` what is said anew of days that history has.
+    how far columns have moved, `restated` what is said anew of days that history has, `seam` how the files of a hybrid
+    stream and its topic meet.
     """
     keys = [overdue, *(one.keys for one in tallies)]
     columns = _sums(one.columns for one in tallies)
@@ -125,6 +133,7 @@ def evidence(
         gaps=gaps,
         shifts=shifts,
         restated=restated,
+        seam=seam,
     )
 
 

@@ -22,8 +22,10 @@ from sluice.engine.encode import Ints, Mask, encode, integers
 from sluice.engine.facts import encoded_schema
 from sluice.errors import Outage
 from sluice.lake.contract import BRONZE, TOPIC, check
+from sluice.lake.decoding import Schema
 from sluice.lake.keeping.retired import Gone, gone
 from sluice.lake.plan import published_batches
+from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 from sluice.lake.watermarks import with_watermarks
 
@@ -100,7 +102,7 @@ def _read(lake: Lake, stream: Stream, batches: Sequence[Mapping[str, Any]]) -> _
         parts = [part for batch in batches for part in _from_files(lake, stream, batch)]
         archived = _archived(lake, stream)
         ends = _ends(archived, gone(lake, stream.name))
-        parts += _from_topics(stream, archived)
+        parts += _from_topics(stream, archived, kept(lake))
     events = pa.concat_tables([_empty(stream), *parts]).combine_chunks()
     place = events.column("_place").combine_chunks().dictionary_encode()
     codes, _ = integers(place.indices)
@@ -122,10 +124,10 @@ def _archived(lake: Lake, stream: Stream) -> pa.Table:
     return rows.select(BRONZE.names).sort_by([(name, "ascending") for name in ("source", "partition", "position")])
 
 
-def _from_topics(stream: Stream, archived: pa.Table) -> Iterator[pa.Table]:
+def _from_topics(stream: Stream, archived: pa.Table, schemas: Mapping[int, Schema]) -> Iterator[pa.Table]:
     watermarks: dict[str, int] = {}
     for chunk in archived.to_batches(max_chunksize=_CHUNK):
-        accepted = check(stream, pa.Table.from_batches([chunk]), batch="").accepted
+        accepted = check(stream, pa.Table.from_batches([chunk]), batch="", schemas=schemas).accepted
         marked, watermarks = with_watermarks(accepted, watermarks)
         partition = marked.column("_partition").cast(pa.string())
         yield _encoded(stream, marked, pc.binary_join_element_wise(marked.column("_source"), partition, "/"))

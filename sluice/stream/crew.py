@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sluice.engine.store import Partition, StoreDown
-from sluice.errors import Outage
+from sluice.errors import Outage, ServiceDown
+from sluice.lake.schemas import RegistryDown
 from sluice.stream.fold import AGAIN_S
 from sluice.stream.members import Ownership
 from sluice.stream.records import Record
@@ -61,8 +62,8 @@ class Crew:
     def run(self, ownership: Ownership, stopped: Callable[[], bool]) -> None:
         """Do what is to be done until `stopped()`; LostPartition when another owner has taken over a partition.
 
-        Stores that go away are waited for; the duties go on from the positions that they then have. Outage if one came
-        back from another base.
+        Stores that go away are waited for, as is a schema registry; the duties go on from the positions that the stores
+        then have. Outage if one came back from another base.
         """
         try:
             with Subscription(self.bootstrap, self.topics, self._offset, numbers=(), most=self.most) as subscription:
@@ -70,7 +71,7 @@ class Crew:
                     try:
                         self._own(ownership, subscription)
                         self._take(subscription.poll(_LOOK_MS))
-                    except StoreDown as error:
+                    except (StoreDown, RegistryDown) as error:
                         self._step_back(subscription, error)
         finally:
             for duty in self._duties.values():
@@ -107,7 +108,7 @@ class Crew:
             )
         return duty
 
-    def _step_back(self, subscription: Subscription, error: StoreDown) -> None:
+    def _step_back(self, subscription: Subscription, error: ServiceDown) -> None:
         """Let go of everything for a moment: what the stores hold when they are back says where to go on."""
         if self._duties:
             logger.warning("%s\n  the worker waits, and goes on from the positions that the stores then have", error)

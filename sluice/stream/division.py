@@ -11,6 +11,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.engine.shards import Spread, remember
 from sluice.engine.store import TileStore
 from sluice.errors import Outage, UserError
+from sluice.lake.schemas import Schemas
 from sluice.stream.crew import Crew
 from sluice.stream.fold import FoldConsumer
 from sluice.stream.gather import ShardFold
@@ -33,6 +34,8 @@ class Division:
     most: int = 1000
     session_ms: int = 10_000
     """After how long without a sign of life the group gives a worker's partitions to others."""
+    schemas: Schemas | None = None
+    """Where registered schemas are; not needed where all topics are JSON."""
 
     def remember(self) -> int:
         """Write down in the pipeline's own store how it is divided, for those who read it; the base that it holds."""
@@ -45,7 +48,7 @@ class Division:
         _check(numbers, self.spread.shards, self.pipeline.name)
         if self.spread.whole:
             with self._own() as store:
-                FoldConsumer(self.pipeline, store, self.bootstrap, self.most).run(stopped)
+                FoldConsumer(self.pipeline, store, self.bootstrap, self.most, self.schemas).run(stopped)
             return
         shard = partial(self._shard, self.remember())
         crew = Crew(self.bootstrap, [entity_topic(self.pipeline.name)], shard, self.most)
@@ -68,7 +71,7 @@ class Division:
 
             def router(number: int) -> Router:
                 with _kept(self.opened(self.spread.router(self.pipeline.name, number))) as store:
-                    routers.append(Router(self.pipeline, store, producer, self.spread, number))
+                    routers.append(Router(self.pipeline, store, producer, self.spread, number, schemas=self.schemas))
                 return routers[-1]
 
             scored = stream_topic(self.pipeline.name, self.pipeline.events.name)

@@ -2,7 +2,8 @@
 
 It reads from the positions that stand in the store beside the tiles, drops what the contract refuses, and writes each
 batch with its new positions in one transaction. Whatever dies and whenever, the next start goes on where the last
-committed batch ended. It writes nothing to the lake; refused events are kept there by the ingest job, by the same code.
+committed batch ended. It writes nothing to the lake but a registered schema that it is the first to meet; refused
+events are kept there by the ingest job, by the same code.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sluice.engine.forget import forget_expired
 from sluice.engine.store import Knowledge, Partition, Position, StoreDown, TileStore, standing
 from sluice.errors import Outage
 from sluice.lake.contract import check
+from sluice.lake.schemas import RegistryDown, Schemas
 from sluice.lake.watermarks import with_watermarks
 from sluice.stream.records import Record, bronze_rows, by_partition
 from sluice.stream.subscription import Subscription
@@ -44,6 +46,8 @@ class FoldConsumer:
     store: TileStore
     bootstrap: str
     most: int = 1000
+    schemas: Schemas | None = None
+    """Where registered schemas are; not needed where all topics are JSON."""
     _tidying: Tidying = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +56,8 @@ class FoldConsumer:
     def run(self, stopped: Callable[[], bool]) -> None:
         """Fold until `stopped()`; LostPartition when another consumer has taken over.
 
-        A store that goes away later is waited for; the fold goes on from the positions that it then has.
+        A store that goes away later is waited for, as is a schema registry; the fold goes on from the positions that
+        the store then has.
         """
         known = self.store.read([]).knowledge
         topics = [stream_topic(self.pipeline.name, stream.name) for stream in self.pipeline.streams]
@@ -67,7 +72,7 @@ class FoldConsumer:
                     watermark = self._tidying.due(known.positions.values())
                     if watermark is not None:
                         forget_expired(self.pipeline, self.store, watermark, standing(known.positions, sources))
-                except StoreDown as error:
+                except (StoreDown, RegistryDown) as error:
                     logger.warning(
                         "%s\n  the fold waits, and goes on from the positions that the store then has", error
                     )
@@ -81,7 +86,7 @@ class FoldConsumer:
 
         LostPartition when any of those, or of the other sources, has moved since.
         """
-        batch = micro_batch(self.pipeline, records, positions, sources)
+        batch = micro_batch(self.pipeline, records, positions, sources, schemas=self.schemas)
         fold(self.pipeline, self.store, batch)
         return {**positions, **batch.positions}
 
@@ -108,6 +113,8 @@ def micro_batch(
     records: Sequence[Record],
     positions: Mapping[Partition, Position],
     sources: Iterable[Partition] = (),
+    *,
+    schemas: Schemas | None = None,
 ) -> MicroBatch:
     """Encoded events of records that passed the contract, with the watermark each was met with.
 
@@ -123,16 +130,19 @@ def micro_batch(
         waiting = [record for record in group if record.offset >= held.offset]
         if waiting:
             stream = streams[partition[0]]
-            accepted, watermark = _accepted(stream, waiting, held.watermark)
+            accepted, watermark = _accepted(stream, waiting, held.watermark, schemas)
             events.setdefault(stream.name, []).append(encode(accepted, stream))
             moved[partition] = Position(waiting[-1].offset + 1, watermark)
     tables = {name: pa.concat_tables(parts) for name, parts in events.items()}
     return MicroBatch(tables, standing(positions, {*sources, *moved}) if moved else {}, moved)
 
 
-def _accepted(stream: Stream, records: Sequence[Record], watermark: int | None) -> tuple[pa.Table, int | None]:
+def _accepted(
+    stream: Stream, records: Sequence[Record], watermark: int | None, schemas: Schemas | None
+) -> tuple[pa.Table, int | None]:
     """What the contract accepts of one partition's records, and its watermark after them."""
     place = f"{source_of(records[0].topic)}/{records[0].partition}"
-    accepted = check(stream, bronze_rows(records, batch=""), batch="").accepted
+    known = {} if schemas is None else schemas.of(stream, (record.value for record in records))
+    accepted = check(stream, bronze_rows(records, batch=""), batch="", schemas=known).accepted
     marked, after = with_watermarks(accepted, {} if watermark is None else {place: watermark})
     return marked, after.get(place)

@@ -5,25 +5,25 @@ The key is that event's id as text, in UTF-8, and the partition is the one that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
-import orjson
 from kafka.partitioner.default import murmur2
 
 from sluice.declare.streams import Stream
 from sluice.engine.tiles import Id
+from sluice.lake.decoding import Broken, Schema, decode
 from sluice.lake.typing import id_of, integer, type_column
 
 
-def record_key(stream: Stream, payload: bytes) -> bytes | None:
+def record_key(stream: Stream, payload: bytes, schemas: Mapping[int, Schema] = MappingProxyType({})) -> bytes | None:
     """The key of an event from what its producer sends; None where the payload does not say what it is about.
 
-    It is the id of the event that it tells about, else its own.
+    It is the id of the event that it tells about, else its own. `schemas` are those that the messages name, if any.
     """
-    try:
-        row = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(row, dict):
+    row = decode(stream.format, payload, schemas)
+    if isinstance(row, Broken):
         return None
     about = None if stream.parent is None else _id(stream.parent[1].id_type, row.get(stream.source(stream.parent[0])))
     own = about if about is not None else _own(stream, row)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.versions import DELETE
 from sluice.errors import Outage
+from sluice.lake.decoding import Schema
 from sluice.lake.replays import Replay
 from sluice.stream.keys import record_key
 from sluice.stream.producer import Headers, Sender
@@ -30,8 +32,18 @@ def ends_of(bootstrap: str, topic: str) -> dict[int, int]:
         return {number: end for (_, number), end in subscription.ends().items()}
 
 
-def send_again(bootstrap: str, producer: Sender, pipeline: Pipeline, replay: Replay, at: int) -> dict[str, int]:
-    """Send what is missing of a replay, known at `at`; the last position of each `source/partition` that has of it."""
+def send_again(
+    bootstrap: str,
+    producer: Sender,
+    pipeline: Pipeline,
+    replay: Replay,
+    at: int,
+    schemas: Mapping[int, Schema] = MappingProxyType({}),
+) -> dict[str, int]:
+    """Send what is missing of a replay, known at `at`; the last position of each `source/partition` that has of it.
+
+    `schemas` are those that its messages name, if any.
+    """
     stream = pipeline.stream(replay.stream)
     topic = stream_topic(pipeline.name, stream.name)
     there = _rows_in(bootstrap, topic, replay)
@@ -42,7 +54,7 @@ def send_again(bootstrap: str, producer: Sender, pipeline: Pipeline, replay: Rep
                 topic,
                 row["payload"],
                 at=at,
-                key=record_key(stream, row["payload"]),
+                key=record_key(stream, row["payload"], schemas),
                 headers=headers_of(replay.name, row),
                 stored=lambda partition, offset: places.append((partition, offset)),
             )

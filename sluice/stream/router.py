@@ -16,6 +16,7 @@ from sluice.engine.fold import MicroBatch
 from sluice.engine.shards import OWN, Spread
 from sluice.engine.store import Change, Fact, Partition, TileStore
 from sluice.errors import DataError
+from sluice.lake.schemas import Schemas
 from sluice.stream.deal import Dealt, deal
 from sluice.stream.fold import micro_batch
 from sluice.stream.keys import anchor_key, partition_of
@@ -65,8 +66,10 @@ class Router:
         number: int,
         *,
         largest: int = LARGEST,
+        schemas: Schemas | None = None,
     ) -> None:
         self.pipeline, self.store, self.number = pipeline, store, number
+        self._schemas = schemas
         self.routed = Routed()
         self._sender, self._spread, self._largest = sender, spread, largest
         self._owned = Owned(store, number)
@@ -91,7 +94,7 @@ class Router:
 
     def take(self, records: Sequence[Record]) -> None:
         """Route records that follow what was routed; LostPartition when another owner has taken over."""
-        batch = micro_batch(self.pipeline, records, self._owned.positions, self.sources)
+        batch = micro_batch(self.pipeline, records, self._owned.positions, self.sources, schemas=self._schemas)
         if not batch.positions:
             return
         dealt = deal(self.pipeline, self.store, batch.events, self._spread.shards)

@@ -37,6 +37,7 @@ def test_a_part_that_is_not_named_is_embedded(monkeypatch: pytest.MonkeyPatch, t
         ("SLUICE_SERVE_URL", "http://serve", lambda found: found.serve_url),
         ("SLUICE_LAKE", "s3://bucket/lake", lambda found: found.places.lake_uri),
         ("SLUICE_ONLINE", "sqlite:////data", lambda found: found.online_uri),
+        ("SLUICE_SCHEMA_REGISTRY_URL", "https://ann:secret@registry", lambda found: found.schema_registry),
         ("SLUICE_SPARK_MASTER", "spark://m:7077", lambda found: found.engines.spark_master),
     ],
 )

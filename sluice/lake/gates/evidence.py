@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sluice.lake.baselines.shifts import Shift
 from sluice.lake.restating import Restated
+from sluice.lake.seam import Met
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,5 @@ class BatchEvidence:
     """What it says anew of some days; None for a batch that adds to history."""
     shifts: Sequence[Shift] = ()
     """How far each column has moved from the days before, where that can be said."""
+    seam: Met | None = None
+    """How the files of a hybrid stream and its topic meet; None where that is not asked, or known already."""

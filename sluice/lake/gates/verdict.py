@@ -10,6 +10,7 @@ from sluice.lake.gates.columns import columns, missing
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.gates.restatement import outdated, restatement
 from sluice.lake.gates.rows import count, parents, refused
+from sluice.lake.gates.seam import seam
 from sluice.lake.gates.shape import distribution
 from sluice.lake.gates.usual import Usual
 
@@ -21,6 +22,7 @@ GATES = (
     "freshness",
     "lateness",
     "positions",
+    "seam",
     "distribution",
     "foreign_keys",
     "restatement",
@@ -37,6 +39,7 @@ def judge(stream: Stream, gates: Gates, evidence: BatchEvidence, before: Usual, 
         fresh(stream, gates, evidence, at),
         late(stream, gates, evidence),
         whole(evidence),
+        seam(evidence),
         distribution(gates, evidence),
         parents(gates, evidence),
         restatement(gates, evidence),

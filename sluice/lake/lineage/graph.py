@@ -15,6 +15,7 @@ from sluice.lake.backfills import named_in
 from sluice.lake.contract import TOPIC
 from sluice.lake.plan import published_batches
 from sluice.lake.restating import RESTATED
+from sluice.lake.snapshots import SOURCE
 from sluice.lake.tables import Lake
 from sluice.lake.training_sets import TrainingSet, training_sets
 
@@ -147,6 +148,9 @@ class Lineage:
             return Node("restatement", source.split(":")[1], f"{last + 1:,} events that its files have no longer")
         if file is None:
             return Node("file", source, f"rows up to {last:,}")
+        if source.startswith(SOURCE):
+            part = source.removeprefix(SOURCE).partition("/")[2]
+            return Node("Delta table", file["path"], f"data file {part}, rows up to {last:,}, {file['bytes']:,} bytes")
         return Node("file", file["path"], f"{source}, rows up to {last:,}, {file['bytes']:,} bytes")
 
     def _files_of(self, stream: str) -> Iterator[Node]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import deltalake
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -36,6 +38,17 @@ def sluice(*arguments: str) -> Result:
 def said(result: Result) -> str:
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.output
+
+
+def test_a_delta_table_is_a_batch_that_is_called_after_its_version(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "ware.house"
+    deltalake.write_deltalake(str(path), pa.Table.from_pylist(orders(1, 4)))
+    assert "orders: 4 rows of batch 'ware.house@0': 4 accepted" in said(sluice("ingest", f"orders={path}"))
+    assert f"{path}@0: landed already" in said(sluice("ingest", f"orders={path}@0", "--batch", "again"))
+    deltalake.write_deltalake(str(path), pa.Table.from_pylist(orders(5, 8)), mode="append")
+    told = said(sluice("ingest", f"orders={path}"))
+    assert f"{path}@1: 1 of its 2 data files landed already, with batch 'ware.house@0'; the others are added" in told
+    assert "orders: 4 rows of batch 'ware.house@1': 4 accepted" in told
 
 
 def test_a_delivery_is_told_and_what_was_refused_is_listed_shown_and_put_back(shop: Shop, tmp_path: Path) -> None:
@@ -71,7 +84,7 @@ def test_a_delivery_is_told_and_what_was_refused_is_listed_shown_and_put_back(sh
     assert said(sluice("quarantine", "resume")) == "No replay is left unfinished.\n"
 
     told = said(sluice("doctor"))
-    assert told.count("ok ") == 5
+    assert told.count("ok ") == 6
     assert "-   tiles equal events    not asked: there is no online store yet" in told
 
 

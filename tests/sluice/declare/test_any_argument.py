@@ -19,6 +19,7 @@ from sluice import (
     Flag,
     ForeignKey,
     Gates,
+    Hybrid,
     HybridRetraining,
     Integer,
     Keeping,
@@ -92,12 +93,13 @@ CALLS: dict[Callable[..., Any], tuple[list[Any], dict[str, Any]]] = {
     Stream: (
         ["s", "i", "t", {"a": Key()}],
         {"id_type": "integer", "sources": {"a": "A"}, "known": "event_time", **DAYS}
-        | {"warehouse": Warehouse(table="t", watermark="w")},
+        | {"warehouse": Warehouse(table="t", watermark="w"), "format": "json", "hybrid": Hybrid("2026-01-01")},
     ),
     Warehouse: (
         [],
         {"table": "t", "query": None, "watermark": "w", "overlap": "1h", "partition": "p", "parts": 2, "revision": "r"},
     ),
+    Hybrid: (["2026-01-01T00:00:00Z"], {"overlap": "1h", "silence": None}),
     Label: (
         ["is_fraud", TRANSACTIONS],
         {"told_by": CHARGEBACKS, "column": None, "known_after": "0s", "absent": 0, "after": "1d"},

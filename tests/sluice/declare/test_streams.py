@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sluice import Decimal, Flag, ForeignKey, Key, Label, Stream, position
+from sluice import Decimal, Flag, ForeignKey, Hybrid, Key, Label, Stream, position
 from sluice.declare.durations import DAY, HOUR
 from sluice.declare.streams import Stream as Declared
 from tests.sluice.declare.examples import CHARGEBACKS, FRAUD, LOGINS, PINGS, TRANSACTIONS, refusal
@@ -46,6 +46,18 @@ def stream(**changes: Any) -> Stream:
         (
             {"id_type": "int"},
             "Stream('tx').id_type: unknown id type 'int'\n  allowed: integer, text\n  next: did you mean 'integer'?",
+        ),
+        (
+            {"format": "arvo"},
+            "Stream('tx').format: unknown format 'arvo'\n  allowed: avro, json, protobuf\n  next: did you mean 'avro'?",
+        ),
+        (
+            {"id": position, "hybrid": Hybrid("2026-01-01")},
+            (
+                "Stream('tx').hybrid: events without an id cannot be told apart where files and topic overlap\n"
+                "  allowed: a stream with an id\n"
+                "  next: take the whole of it from files, or the whole from a topic"
+            ),
         ),
         (
             {"time": "amount"},
@@ -195,3 +207,21 @@ def test_a_label_inside_the_row_becomes_a_stream_of_its_own_about_that_row() -> 
     assert isinstance(told.columns["is_fraud"], Flag)
     assert told.source("is_fraud") == "TX_FRAUD"
     assert "TX_FRAUD" not in {TRANSACTIONS.source(name) for name in TRANSACTIONS.all_columns}
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: Hybrid("soon"), "Hybrid: until='soon'\n  allowed: a time such as 2026-01-31T00:00:00Z"),
+        (lambda: Hybrid("9999-12-31T23:59:59-23:00"), "Hybrid: until="),
+        (lambda: Hybrid("2026-01-01", overlap="a bit"), "Hybrid.overlap: 'a bit' is not a duration"),
+        (lambda: Hybrid("2026-01-01", silence="-1h"), "Hybrid.silence: '-1h' is not a duration"),
+    ],
+)
+def test_a_cut_that_cannot_be_is_refused(made: Callable[[], Hybrid], message: str) -> None:
+    assert refusal(made).startswith(message)
+
+
+def test_a_cut_without_a_zone_is_utc_and_changes_no_contract() -> None:
+    assert Hybrid("2026-01-01").cut == Hybrid("2026-01-01T01:00:00+01:00").cut == 1_767_225_600_000_000
+    assert stream(hybrid=Hybrid("2026-01-01")).describe() == stream().describe()

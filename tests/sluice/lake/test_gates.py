@@ -39,8 +39,8 @@ def found(rule: str, gates: Gates = GATES, **changes: Any) -> Finding:
 
 def test_every_rule_has_a_finding_also_when_it_passes() -> None:
     findings = judge(STREAM, GATES, evidence(), BEFORE, AT)
-    names = ("count", "quarantined", "columns", "missing", "freshness", "lateness", "positions", "distribution")
-    assert tuple(one.rule for one in findings) == NAMES == (*names, "foreign_keys", "restatement")
+    names = ("count", "quarantined", "columns", "missing", "freshness", "lateness", "positions", "seam")
+    assert tuple(one.rule for one in findings) == NAMES == (*names, "distribution", "foreign_keys", "restatement")
     assert {one.verdict for one in findings} == {Verdict.PASS}
 
 

@@ -16,6 +16,7 @@ from sluice.lake.keeping.compaction import compact
 from sluice.lake.keeping.present import tables
 from sluice.lake.keeping.rewriting import Older, drop
 from sluice.lake.keeping.vacuum import leftovers, unneeded, vacuum
+from sluice.lake.snapshots import read_source, snapshot
 from sluice.lake.tables import Lake
 from tests.s3_server import BUCKET, S3Server
 from tests.sluice.lake import test_bronze, test_files, test_publish, test_tables
@@ -114,3 +115,13 @@ def test_a_bucket_is_kept_as_a_folder_is(lake: Lake) -> None:
     assert len(vacuum(lake, "audits", (), young_h=0)) == 12
     assert sorted(lake.read("audits").column("n").to_pylist()) == list(range(5, 12))
     assert vacuum(lake, "audits", (), young_h=0) == leftovers(lake, young_h=0) == []
+
+
+def test_a_delta_table_in_the_bucket_is_delivered_from_there(lake: Lake, tmp_path: Path) -> None:
+    lake.append("elsewhere", pa.table({"number": [1, 2]}))
+    lake.append("elsewhere", pa.table({"number": [3]}))
+    found = snapshot(f"{lake.uri('elsewhere')}@0")
+    assert found is not None
+    assert found.name == f"{lake.uri('elsewhere')}@0"
+    (source,) = found.sources
+    assert list(read_source(found.name, source)) == [(0, [{"number": 1}, {"number": 2}])]
