@@ -64,11 +64,11 @@ def ask(api: str, path: str, **body: object) -> list[dict[str, object]]:
 def test_every_flow_is_deployed(server: str) -> None:
     deployed = {str(each["name"]) for each in ask(server, "/deployments/filter")}
 
-    assert deployed == {"ingest", "features", "train", "watch", "retrain", "rollout", "keep"}
+    assert deployed == {"ingest", "features", "train", "watch", "retrain", "rollout", "repair", "keep"}
 
 
 def test_schedules_make_runs_appear(server: str) -> None:
-    wanted = {"ingest", "watch", "rollout", "keep"}
+    wanted = {"ingest", "watch", "rollout", "repair", "keep"}
     names = {str(each["id"]): str(each["name"]) for each in ask(server, "/deployments/filter")}
     deadline = time.monotonic() + PATIENCE_S
     scheduled: set[str] = set()
