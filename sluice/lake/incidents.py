@@ -13,6 +13,7 @@ from typing import Any
 from sluice.clock import rfc3339
 from sluice.decisions import Verdict
 from sluice.errors import GateStopped
+from sluice.lake.contract import TOPIC
 from sluice.lake.tables import Lake
 from sluice.lake.waivers import Waiver, waivers
 
@@ -60,8 +61,9 @@ def refuse_incidents(lake: Lake, what: str) -> None:
 
 
 def _last(lake: Lake) -> list[Mapping[str, Any]]:
-    """What the gates found of every batch that readers see, at the last attempt."""
-    shown = {(row["stream"], row["batch"]): row["at"] for row in lake.published()}
+    """What the gates found of every batch of topics, at the last attempt; one of files is not seen unless it passed."""
+    archived = [row for row in lake.published() if TOPIC in (row["sources"] or "")]
+    shown = {(row["stream"], row["batch"]): row["at"] for row in archived}
     return [row for row in lake.rows("verdicts") if shown.get((row["stream"], row["batch"])) == row["at"]]
 
 

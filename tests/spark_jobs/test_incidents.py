@@ -70,3 +70,8 @@ def test_a_stopped_batch_of_files_is_no_incident_as_nobody_sees_it(tmp_path: Pat
     shop.waive("orders:quarantined", "a")
     assert shop.deliver("a") is None
     assert incidents(shop.lake) == []
+    # mended at the very moment at which it was stopped
+    rows = [{"total" if name == "amount" else name: value for name, value in row.items()} for row in orders(3, 6)]
+    assert shop.deliver("b", orders=rows) is not None
+    assert shop.deliver("b", renamed={"orders": {"amount": "total"}}) is None
+    assert incidents(shop.lake) == []
