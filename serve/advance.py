@@ -59,12 +59,12 @@ def advance(
     The rows are the state: a process that dies between a row and its deployment is made good by the next call, which
     gives the same routing. `labels` is as `rollout_evidence.gather` takes it.
     """
-    waiting = candidates or {}
+    waiting, open_incidents = candidates or {}, "; ".join(map(str, incidents(lake)))
     states = promotions.state(lake)
     outcomes = []
     for segment in dict.fromkeys((*pipeline.segments, ALL)):
         state = states.get(segment, SegmentState(segment))
-        outcome = _decide(lake, pipeline, state, waiting.get(segment), labels, audit, now)
+        outcome = _decide(lake, pipeline, state, waiting.get(segment), labels, audit, open_incidents, now)
         if isinstance(outcome, Move):
             promotions.append(lake, outcome)
         outcomes.append(outcome)
@@ -107,6 +107,7 @@ def _decide(
     candidate: Candidate | None,
     labels: pa.Table | None,
     audit: Audit,
+    open_incidents: str,
     now: int,
 ) -> Move | Hold:
     if candidate is not None:
@@ -122,7 +123,7 @@ def _decide(
         labels=labels,
         audited=audit.audited,
         mismatched=audit.mismatched,
-        incidents="; ".join(map(str, incidents(lake))),
+        incidents=open_incidents,
     )
     return next_move(state, evidence, pipeline.rollout, now)
 

@@ -85,6 +85,11 @@ class ServiceDown(Outage):
     """A service that the work needs does not answer."""
 
 
+def known(error: Exception) -> SluiceError | None:
+    """An error as one of ours, whoever raised it; None for what nobody expected."""
+    return error if isinstance(error, SluiceError) else full_disk(error)
+
+
 def full_disk(error: BaseException) -> Outage | None:
     """The outage behind an error of whatever library met a full disk; None for any other error."""
     seen: BaseException | None = error

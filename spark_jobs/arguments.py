@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from sluice.errors import DataError, SluiceError, UserError, full_disk
+from sluice.errors import DataError, SluiceError, UserError, known
 
 EXIT_USER, EXIT_STOPPED, EXIT_OUTAGE = 2, 3, 4
 
@@ -26,13 +26,11 @@ def run(main: Callable[[], None]) -> None:
     """Run a job; an error of ours is one message on stderr, not a traceback."""
     try:
         main()
-    except SluiceError as error:
-        _end(error)
     except Exception as error:
-        outage = full_disk(error)
-        if outage is None:
+        ended = known(error)
+        if ended is None:
             raise
-        _end(outage)
+        _end(ended)
 
 
 def _end(error: SluiceError) -> NoReturn:

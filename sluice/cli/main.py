@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from sluice.errors import DataError, Outage, SluiceError, UserError, full_disk
+from sluice.errors import DataError, Outage, SluiceError, UserError, known
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +98,11 @@ def main() -> None:
     logging.basicConfig(handlers=[quiet], format="%(message)s")
     try:
         application(sys.argv[1:])(standalone_mode=True)
-    except SluiceError as error:
-        _end(error)
     except Exception as error:
-        outage = full_disk(error)
-        if outage is None:
+        ended = known(error)
+        if ended is None:
             raise
-        _end(outage)
+        _end(ended)
 
 
 def _end(error: SluiceError) -> NoReturn:

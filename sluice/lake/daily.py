@@ -32,7 +32,7 @@ from sluice.engine.labels import label_at
 from sluice.engine.vectors import requests_of
 from sluice.lake import asof, buckets
 from sluice.lake.backfills import Previous
-from sluice.lake.files import hand_over, handed_over, read_file, write_parquet
+from sluice.lake.files import hand_over, handed_over, read_file, spans, write_parquet
 from sluice.lake.plan import Plan
 from sluice.lake.published import Events, Published, ids_of, parent_of, telling
 from sluice.lake.tables import Lake
@@ -94,12 +94,10 @@ def old_files(plan: Plan) -> list[str]:
     if changes is None or held is None:
         return []
     times = np.sort(integers(changes.column("time"))[0])
-    files = pa.table(held.get_add_actions(flatten=True))
-    bounds = [files.column(f"{end}.event_time").to_pylist() for end in ("min", "max")]
     return [
         path
-        for path, low, high in zip(files.column("path").to_pylist(), *bounds, strict=True)
-        if low is None or np.searchsorted(times, low) < np.searchsorted(times, high, "right")
+        for path, low, high in spans(held, "event_time")
+        if low is None or high is None or np.searchsorted(times, low) < np.searchsorted(times, high, "right")
     ]
 
 

@@ -68,6 +68,17 @@ def read_file(uri: str) -> pa.Table:
     return pq.read_table(path, filesystem=filesystem)
 
 
+def spans(held: deltalake.DeltaTable, column: str) -> Iterator[tuple[str, int | None, int | None]]:
+    """The files of a table by their paths, each with the least and the greatest value of a column, if it is known."""
+    files = pa.table(held.get_add_actions(flatten=True))
+    unknown = [None] * len(files)
+    ends = [
+        files.column(name).to_pylist() if name in files.column_names else unknown
+        for name in (f"min.{column}", f"max.{column}")
+    ]
+    return zip(files.column("path").to_pylist(), *ends, strict=True)
+
+
 def hand_over(uri: str, table: pa.Table) -> None:
     """Write what one task leaves for another: an Arrow file, which costs hardly more than its bytes."""
     filesystem, path = place(uri)

@@ -13,10 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from sluice.declare.columns import Decimal
 from sluice.errors import DataError, UserError
+from sluice.lake.landing import parsed
 from sluice.lake.rowfiles import groups, read
 from sluice.lake.typing import Typed, exact, flags, texts, times, whole
 
@@ -69,25 +68,12 @@ def plain(name: str) -> str:
 
 
 def _first(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for group, first in groups(path):
-        for _, rows in read(path, group, first):
-            found += (row for row in map(_object, rows) if row is not None)
-            if len(found) >= ROWS:
-                break
+    pieces = (rows for group, first in groups(path) for _, rows in read(path, group, first))
+    objects = (row for rows in pieces for row in map(parsed, rows) if isinstance(row, dict))
+    found = list(islice(objects, ROWS))
     if not found:
         raise DataError("there is no row to guess from", where=str(path), next_step="deliver a file that has some")
-    return list(islice(found, ROWS))
-
-
-def _object(row: Any) -> dict[str, Any] | None:
-    if isinstance(row, dict):
-        return row
-    try:
-        told = orjson.loads(row)
-    except orjson.JSONDecodeError:
-        return None
-    return told if isinstance(told, dict) else None
+    return found
 
 
 def _chosen(option: str, what: str, found: Sequence[str], values: Mapping[str, object]) -> str:

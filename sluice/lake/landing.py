@@ -128,7 +128,7 @@ def _told(label: Label, split: _Split, rows: Iterable[Row]) -> Iterator[tuple[in
     """The label's events: the id, the label, and when it is known; a deleted event takes its label with it."""
     told_by = label.told_by
     identity, time = told_by.source(told_by.id_columns[0]), told_by.source(told_by.time)
-    found = [_parsed(row) for row in rows]
+    found = [parsed(row) for row in rows]
     happened = times([row.get(split.time) if isinstance(row, dict) else None for row in found]).values
     known = pc.add(happened.cast(pa.int64()), int(label.known_after)).cast(happened.type).cast(pa.string())
     for index, (row, moment) in enumerate(zip(found, known.to_pylist(), strict=True)):
@@ -140,7 +140,7 @@ def _told(label: Label, split: _Split, rows: Iterable[Row]) -> Iterator[tuple[in
 
 
 def _without(row: Row, label: str) -> Row:
-    found = _parsed(row)
+    found = parsed(row)
     if isinstance(found, dict):
         found.pop(label, None)
     return found
@@ -167,7 +167,7 @@ def _event(row: Row) -> tuple[bytes, int | None, int | None]:
     """Payload, revision and operation; what cannot be read is null, and stays in the payload for all to see."""
     if isinstance(row, bytes) and not any(f'"{name}"'.encode() in row for name in CONTROL):
         return row, 0, PUT
-    found = _parsed(row)
+    found = parsed(row)
     if not isinstance(found, dict):
         return found, 0, PUT
     if not _controlled(found):
@@ -182,7 +182,7 @@ def _controlled(row: dict[str, Any]) -> bool:
     return "_revision" in row or "_op" in row
 
 
-def _parsed(row: Row) -> Row:
+def parsed(row: Row) -> Row:
     """A row as a dictionary, unless it is text that is no JSON object."""
     if isinstance(row, dict):
         return row

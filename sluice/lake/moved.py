@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from sluice.declare.pipeline import ALL
 from sluice.engine.encode import Mask, integers
 from sluice.errors import DataError
-from sluice.lake.files import read_file
+from sluice.lake.files import read_file, spans
 from sluice.lake.tables import Lake
 
 _SELF = ("event_id", "event_time", "segment")
@@ -86,15 +86,10 @@ def _opened(lake: Lake, table: str, version: int) -> deltalake.DeltaTable:
 
 def _paths(table: deltalake.DeltaTable, span: Span) -> set[str]:
     """The files in which vectors of a span may lie, by their statistics."""
-    files = pa.table(table.get_add_actions(flatten=True))
-    paths = files.column("path").to_pylist()
-    if "min.event_time" not in files.column_names:
-        return set(paths)
-    ends = [files.column(f"{end}.event_time").to_pylist() for end in ("min", "max")]
     return {
         path
-        for path, low, high in zip(paths, *ends, strict=True)
-        if low is None or (low < span.until and high >= span.first)
+        for path, low, high in spans(table, "event_time")
+        if low is None or high is None or (low < span.until and high >= span.first)
     }
 
 

@@ -71,12 +71,12 @@ def land_restated(delivery: Delivery, stream: str, folder: str, numbered: tuple[
     """Write the raw events of one part with their revisions, and leave the ids that it names for `land_gone`."""
     number, part = numbered
     pipeline, lake, contract = delivery.declared(), delivery.tables(), delivery.contract(stream)
-    kind, named = id_type(contract), list[pa.Array]()
+    kind, named, within = id_type(contract), list[pa.Array](), _within(delivery, stream)
 
     def revised() -> Iterator[pa.Table]:
         for rows in land(pipeline, pipeline.stream(stream), part, batch=delivery.batch, renamed=delivery.renamed):
             checked = check(contract, rows, batch=delivery.batch)
-            _refuse_others(delivery, contract, checked, part)
+            _refuse_others(delivery, within, checked, part)
             named.append(_ids(contract, checked, kind))
             yield _revised(lake, contract, rows, checked.accepted, delivery.at)
 
@@ -146,15 +146,14 @@ def _within(delivery: Delivery, stream: str) -> Days:
     return replace(delivery.restates, first=delivery.restates.first + ahead, until=delivery.restates.until + ahead)
 
 
-def _refuse_others(delivery: Delivery, contract: Stream, checked: Checked, part: Part) -> None:
+def _refuse_others(delivery: Delivery, within: Days, checked: Checked, part: Part) -> None:
     """DataError for rows of other days: the file says that it is about these."""
-    within = _within(delivery, contract.name)
     times, positions = (integers(checked.accepted.column(name))[0] for name in ("_time", "_position"))
     outside = (times < within.first) | (times >= within.until)
     if outside.any():
         told = [f"row {positions[at]} is of {rfc3339(int(times[at]))}" for at in np.flatnonzero(outside)[:_NAMED]]
         raise DataError(
-            f"{int(outside.sum()):,} rows of {contract.name} are not of {delivery.restates}: {', '.join(told)}",
+            f"{int(outside.sum()):,} rows of {part.stream} are not of {delivery.restates}: {', '.join(told)}",
             where=part.path,
             next_step="name every day that the file is the whole truth about: --restates FIRST..LAST",
         )

@@ -20,6 +20,7 @@ import pyarrow as pa
 from sluice.declare.operate import EVENT_TIME
 from sluice.declare.pipeline import ALL, Pipeline
 from sluice.lake.backfills import batches, named_in
+from sluice.lake.files import spans
 from sluice.lake.keeping.retired import vectors_since
 from sluice.lake.moved import Move, Moved, Span, moved
 from sluice.lake.plan import VECTORS as TABLES
@@ -159,5 +160,5 @@ def _arrived(lake: Lake, before: int, after: int) -> Iterator[dict[str, object]]
 
 def _newest_event(lake: Lake, version: int) -> int:
     found = lake.open(VECTORS, version)
-    ends = pa.table(found.get_add_actions(flatten=True)).column("max.event_time").to_pylist() if found else []
-    return max((int(end) for end in ends if end is not None), default=_EVER.first)
+    ends = [last for _, _, last in spans(found, "event_time")] if found else []
+    return max((last for last in ends if last is not None), default=_EVER.first)
