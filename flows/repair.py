@@ -10,7 +10,7 @@ from flows.features import features
 from flows.place import Place, moment, place
 from sluice.clock import rfc3339
 from sluice.lake.lineage.runs import Run, tables_of, told_run
-from sluice.lake.moved import Moved
+from sluice.lake.moved import COUNTS, Moved, most_moved
 from sluice.lake.touched import VECTORS, Touched, record, touched
 
 
@@ -62,13 +62,10 @@ def show_touched(found: Touched) -> None:
 
 def _row(name: str, segment: str, moved: Moved) -> dict[str, object]:
     days = "" if moved.first is None or moved.last is None else f"{rfc3339(moved.first)} to {rfc3339(moved.last)}"
-    most = ", ".join(f"{column} ({move.changed:,})" for column, move in list(moved.columns.items())[:3])
     return {
         "of": name,
         "segment": segment,
-        "changed": moved.changed,
-        "added": moved.added,
-        "gone": moved.gone,
+        **{what: getattr(moved, what) for what in COUNTS},
         "events": days,
-        "most in": most,
+        "most in": most_moved(moved.columns),
     }

@@ -14,6 +14,7 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED
 from sluice.lake.asof import newest
 from sluice.lake.incidents import refuse_incidents
+from sluice.lake.moved import COUNTS, most_moved
 from sluice.lake.tables import Lake
 from sluice.lake.touched import VECTORS, arrived_of, columns_of, record, touched
 from sluice.local.spark import run_job
@@ -24,7 +25,6 @@ repair = typer.Typer(
     no_args_is_help=True,
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
-_NAMED = 3
 _FEW = 10
 
 
@@ -72,11 +72,11 @@ def _of(lake: Lake, version: int) -> list[dict[str, Any]]:
 def _tell(rows: Sequence[Mapping[str, Any]]) -> None:
     for line in _lines(rows[0]):
         typer.echo(line)
-    shown = Table("what", "segment", "changed", "added", "gone", Column("most moved"), box=None, pad_edge=False)
+    shown = Table("what", "segment", *COUNTS, Column("most moved"), box=None, pad_edge=False)
     for row in rows:
         name = f"{row['model']}/{row['version']}" if row["model"] else f"{VECTORS}@{row['before']}"
-        counts = [f"{row[column]:,}" for column in ("changed", "added", "gone")]
-        shown.add_row(name, row["segment"], *counts, _most(row))
+        counts = [f"{row[column]:,}" for column in COUNTS]
+        shown.add_row(name, row["segment"], *counts, most_moved(columns_of(row)))
     Console().print(shown)
 
 
@@ -85,14 +85,3 @@ def _lines(row: Mapping[str, Any]) -> Iterator[str]:
     for batch in arrived_of(row):
         late = f", {batch['late']:,} late" if batch["late"] else ""
         yield f"  {batch['stream']}: batch {batch['batch']!r}, {batch['accepted']:,} rows{late}"
-
-
-def _most(row: Mapping[str, Any]) -> str:
-    """The columns that changed most often, each with how far it moved at most."""
-    columns = columns_of(row)
-    told = [
-        f"{name} ({move.changed:,}" + (f", by up to {move.greatest:g})" if move.greatest is not None else ")")
-        for name, move in list(columns.items())[:_NAMED]
-    ]
-    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
-    return ", ".join(told) + more

@@ -1,5 +1,7 @@
 """What moved between two versions of a table of vectors: which events, which of their values, and by how much.
 
+A label that was not known and now is has not moved: it took its time. Such labels are counted apart.
+
 Versions share the files that nobody wrote anew, so only the others are read: what a repair touched, and not history.
 """
 
@@ -20,7 +22,11 @@ from sluice.errors import DataError
 from sluice.lake.files import read_file, spans
 from sluice.lake.tables import Lake
 
+COUNTS = ("changed", "added", "gone", "labelled")
+"""What is counted of vectors between two versions."""
 _SELF = ("event_id", "event_time", "segment")
+_LABEL = "label"
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Moved:
-    """Vectors by what became of them between two versions, and the columns that changed, the most moved first."""
+    """Vectors by what became of them between two versions, and the columns that changed."""
 
     changed: int = 0
     added: int = 0
@@ -53,6 +59,8 @@ class Moved:
     """The earliest of these events, and the latest."""
     last: int | None = None
     columns: Mapping[str, Move] = field(default_factory=dict)
+    labelled: int = 0
+    """The vectors in both versions whose label has become known."""
 
     @property
     def vectors(self) -> int:
@@ -62,6 +70,16 @@ class Moved:
     def as_json(self) -> str:
         """The columns as JSON, as a table keeps them."""
         return json.dumps({name: vars(move) for name, move in self.columns.items()})
+
+
+def most_moved(columns: Mapping[str, Move]) -> str:
+    """The columns that changed most often, each with how far it moved at most, in words."""
+    told = [
+        f"{name} ({move.changed:,}" + ("" if move.greatest is None else f", by up to {move.greatest:.4g}") + ")"
+        for name, move in sorted(columns.items(), key=lambda item: (-item[1].changed, item[0]))[:_NAMED]
+    ]
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    return ", ".join(told) + more
 
 
 def moved(lake: Lake, table: str, before: int, after: int, span: Span) -> Moved:
@@ -117,6 +135,9 @@ def _compared(held: pa.Table, found: pa.Table) -> Moved:
     old, now = held.filter(pa.array(stays)), found.take(pa.array(place[stays]))
     both = {*old.column_names} & {*now.column_names} - {*_SELF}
     other = {name: _differs(old.column(name), now.column(name)) for name in old.column_names if name in both}
+    labelled = _labelled(old, now)
+    if _LABEL in other:
+        other[_LABEL] &= ~labelled
     changed = np.logical_or.reduce([*other.values(), np.zeros(len(old), bool)])
     touched = pa.concat_tables(
         [
@@ -132,8 +153,17 @@ def _compared(held: pa.Table, found: pa.Table) -> Moved:
         gone=int((~stays).sum()),
         first=first,
         last=last,
-        columns=dict(sorted(columns.items(), key=lambda item: (-item[1].changed, item[0]))),
+        columns=columns,
+        labelled=int(labelled.sum()),
     )
+
+
+def _labelled(old: pa.Table, new: pa.Table) -> Mask:
+    """Where a label has become known."""
+    if _LABEL not in old.column_names or _LABEL not in new.column_names:
+        return np.zeros(len(old), bool)
+    was, now = (np.asarray(pc.is_valid(side.column(_LABEL)), bool) for side in (old, new))
+    return np.asarray(now & ~was, bool)
 
 
 def _differs(old: pa.ChunkedArray, new: pa.ChunkedArray) -> Mask:

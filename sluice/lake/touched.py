@@ -22,7 +22,7 @@ from sluice.declare.pipeline import ALL, Pipeline
 from sluice.lake.backfills import batches, named_in
 from sluice.lake.files import spans
 from sluice.lake.keeping.retired import vectors_since
-from sluice.lake.moved import Move, Moved, Span, moved
+from sluice.lake.moved import COUNTS, Move, Moved, Span, moved
 from sluice.lake.plan import VECTORS as TABLES
 from sluice.lake.plan import published_batches
 from sluice.lake.tables import Lake
@@ -42,6 +42,7 @@ TOUCHED = pa.schema(
         "changed": pa.int64(),
         "added": pa.int64(),
         "gone": pa.int64(),
+        "labelled": pa.int64(),
         "columns": pa.string(),
         "batches": pa.string(),
     }
@@ -144,7 +145,7 @@ def _models(lake: Lake, least: int) -> list[Model]:
 
 
 def _counts(found: Moved) -> dict[str, object]:
-    return {"changed": found.changed, "added": found.added, "gone": found.gone, "columns": found.as_json()}
+    return {**{name: getattr(found, name) for name in COUNTS}, "columns": found.as_json()}
 
 
 def _arrived(lake: Lake, before: int, after: int) -> Iterator[dict[str, object]]:

@@ -17,6 +17,7 @@ from sluice.cli.demo.teller import Teller
 from sluice.clock import to_datetime
 from sluice.declare.durations import DAY
 from sluice.engine.versions import settled
+from sluice.lake.moved import COUNTS, most_moved
 from sluice.lake.touched import columns_of
 
 _BACK = 45 * DAY
@@ -44,16 +45,9 @@ def repair_days(teller: Teller, pipeline: str, at: int) -> None:
     rows = [row for row in place(pipeline).lake.rows("touched") if row["at"] == at]
     for row in sorted(rows, key=lambda row: (row["model"], row["version"])):
         name = f"{row['model']}/{row['version']}" if row["model"] else f"{version}, of days before"
-        counts = ", ".join(f"{row[what]:,} {what}" for what in ("changed", "added", "gone") if row[what])
-        teller.say(f"touched {name}: {counts or 'nothing'}{_furthest(row)}")
-
-
-def _furthest(row: dict[str, str]) -> str:
-    """The column that changed most often, and how far it moved at most."""
-    for name, move in columns_of(row).items():
-        far = f", by up to {move.greatest:.4g}" if move.greatest is not None else ""
-        return f" (most in {name}: {move.changed:,}{far})"
-    return ""
+        counts = ", ".join(f"{row[what]:,} {what}" for what in COUNTS if row[what])
+        most = most_moved(columns_of(row))
+        teller.say(f"touched {name}: {counts or 'nothing'}{f', most in {most}' if most else ''}")
 
 
 def _mended(here: Place, first: int, path: Path) -> Path:

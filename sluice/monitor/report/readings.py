@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from sluice.clock import rfc3339
+from sluice.lake.moved import COUNTS
 from sluice.lake.tables import Lake
 from sluice.monitor.report.percentiles import percentiles
 from sluice.monitor.staleness import CAUSES, staleness_in
@@ -98,7 +99,8 @@ def touched_figures(lake: Lake) -> list[dict[str, Any]]:
     return [
         {
             "model": f"{row['model']}/{row['version']}" if row["model"] else None,
-            **{name: row[name] for name in ("segment", "changed", "added", "gone")},
+            "segment": row["segment"],
+            **{name: row[name] for name in COUNTS},
             "columns": json.loads(row["columns"]),
             "at": rfc3339(row["at"]),
         }

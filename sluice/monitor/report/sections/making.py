@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sluice.lake.moved import COUNTS, Move, most_moved
 from sluice.monitor.report.markup import Markup, table, tag
 from sluice.monitor.report.rollout import CHAMPION, Span, spans
 from sluice.monitor.report.sections.section import Run, Section
 from sluice.monitor.report.wording import MEASURES, counted, elapsed, measure, memory, segment_name, version_name
-
-_NAMED = 2
 
 
 def models(run: Run) -> Section:
@@ -34,20 +33,22 @@ def touched(run: Run) -> Section:
         return Section("repairs", "Repairs", "No day was computed again.")
     models = [row for row in found if row["model"] is not None]
     vectors = sum(row["changed"] + row["added"] + row["gone"] for row in found if row["model"] is None)
+    labelled = sum(row["labelled"] for row in found if row["model"] is None)
     lead = (
         f"Late, corrected and restated events changed {vectors:,} vectors of days before; "
-        f"{counted(len(models), 'model')} had learned from some of them."
+        f"{counted(len(models), 'model')} had learned from some of them. "
+        f"{counted(labelled, 'label')} became known since, which changes none."
     )
     rows = [
         [
             "vectors" if row["model"] is None else row["model"],
             segment_name(row["segment"]),
-            *(f"{row[name]:,}" for name in ("changed", "added", "gone")),
-            _furthest(row["columns"]),
+            *(f"{row[name]:,}" for name in COUNTS),
+            most_moved({name: Move(**move) for name, move in row["columns"].items()}),
         ]
         for row in found
     ]
-    header = ["of", "segment", "changed", "added", "gone", "most moved"]
+    header = ["of", "segment", *COUNTS, "most moved"]
     shown = table(header, rows, caption="What repairs touched", words=(0, 1, len(header) - 1))
     return Section("repairs", "Repairs", lead, (shown,))
 
@@ -71,16 +72,6 @@ def steps(run: Run) -> Section:
 def _model_row(row: Mapping[str, Any], last: Span | None) -> list[object]:
     measures = [measure(row[name]) for name in MEASURES.values()]
     return [segment_name(row["segment"]), f"v{row['version']}", *measures, _fate(last)]
-
-
-def _furthest(columns: Mapping[str, Mapping[str, Any]]) -> str:
-    """The columns that changed most often, each with how far it moved at most."""
-    most = sorted(columns.items(), key=lambda item: (-item[1]["changed"], item[0]))[:_NAMED]
-    return ", ".join(f"{name} ({move['changed']:,}{_far(move['greatest'])})" for name, move in most)
-
-
-def _far(distance: float | None) -> str:
-    return "" if distance is None else f", by up to {distance:.4g}"
 
 
 def _serves(span: Span) -> bool:

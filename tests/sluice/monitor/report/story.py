@@ -276,10 +276,19 @@ def _rollout(lake: Lake) -> None:
 
 
 def _repair(lake: Lake) -> None:
-    row = {"at": END, "vectors": "vectors", "before": 1, "after": 2, "batches": "[]"}
+    row = {"at": END, "vectors": "vectors", "before": 1, "after": 2, "batches": "[]", "labelled": 0}
     moved = '{"customer_spend__count_1d": {"changed": 9, "mean": 1.2, "greatest": 2.0}}'
     rows = [
-        {"model": "", "version": "", "segment": "*", "changed": 40, "added": 1, "gone": 1, "columns": "{}"},
+        {
+            "model": "",
+            "version": "",
+            "segment": "*",
+            "changed": 40,
+            "added": 1,
+            "gone": 1,
+            "labelled": 800,
+            "columns": "{}",
+        },
         {
             "model": "fraud-online",
             "version": "2",

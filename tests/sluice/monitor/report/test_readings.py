@@ -137,14 +137,23 @@ def test_decisions_say_what_why_and_when(lake: Lake) -> None:
 
 
 def test_a_repair_tells_the_vectors_and_then_the_models_that_had_learned_from_them(lake: Lake) -> None:
-    row = {"at": LIVE, "vectors": "vectors", "before": 1, "after": 2, "segment": "*", "added": 0, "gone": 0}
+    row = {
+        "at": LIVE,
+        "vectors": "vectors",
+        "before": 1,
+        "after": 2,
+        "segment": "*",
+        "added": 0,
+        "gone": 0,
+        "labelled": 5,
+    }
     columns = '{"spend__count_1d": {"changed": 3, "mean": 1.5, "greatest": 2.0}}'
     rows = [
         {**row, "model": "fraud-pos", "version": "2", "segment": "pos", "changed": 3, "columns": columns},
         {**row, "model": "", "version": "", "changed": 7, "columns": "{}"},
     ]
     lake.append_rows("touched", rows, TOUCHED)
-    told = {"added": 0, "gone": 0, "at": "2026-05-21T00:00:00Z"}
+    told = {"added": 0, "gone": 0, "labelled": 5, "at": "2026-05-21T00:00:00Z"}
     assert touched_figures(lake) == [
         {"model": None, "segment": "*", "changed": 7, "columns": {}, **told},
         {
