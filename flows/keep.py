@@ -12,7 +12,8 @@ from prefect.artifacts import create_table_artifact
 from flows.place import moment, place
 from serve.promotions import in_use
 from sluice.lake.keeping.keep import apply
-from sluice.lake.lineage.runs import Run, tables_of, told_run
+from sluice.lake.lineage.datasets import Run, tables_of
+from sluice.lake.lineage.runs import told_run
 
 
 @flow(name="keep")

@@ -9,7 +9,8 @@ from flows.events import TOUCHED, tell
 from flows.features import features
 from flows.place import Place, moment, place
 from sluice.clock import rfc3339
-from sluice.lake.lineage.runs import Run, tables_of, told_run
+from sluice.lake.lineage.datasets import Run, tables_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.moved import COUNTS, Moved, most_moved
 from sluice.lake.touched import VECTORS, Touched, record, touched
 

@@ -26,7 +26,8 @@ from sluice.declare.durations import DAY
 from sluice.declare.pipeline import ALL
 from sluice.engine.encode import encode, integers
 from sluice.engine.labels import label_at
-from sluice.lake.lineage.runs import Run, tables_of, told_run
+from sluice.lake.lineage.datasets import Run, tables_of
+from sluice.lake.lineage.runs import told_run
 from sluice.monitor.served import told_events
 from sluice.scoring import ModelSpec, Scorer, to_tensor
 

@@ -17,7 +17,8 @@ from models.split import Split
 from models.train import train as fit
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.incidents import refuse_incidents
-from sluice.lake.lineage.runs import Run, model_of, table_of, told_run
+from sluice.lake.lineage.datasets import Run, model_of, table_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.plan import VECTORS
 from sluice.lake.training_sets import TrainingSet, keep
 from sluice.scoring import Input

@@ -20,7 +20,8 @@ from sluice.declare.durations import DAY
 from sluice.declare.pipeline import ALL
 from sluice.declare.retraining import PerformanceRule
 from sluice.errors import DataError
-from sluice.lake.lineage.runs import Run, tables_of, told_run
+from sluice.lake.lineage.datasets import Run, tables_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.tables import Lake
 from sluice.monitor.audit import AUDITS, audit, audit_rows, served_rows
 from sluice.monitor.audit import Audited as VectorAudit

@@ -31,7 +31,8 @@ from sluice.lake.daily import gather, old_files, renew
 from sluice.lake.dealing import relate
 from sluice.lake.files import create_table, exchange_files, remove, replace_files, staged_files
 from sluice.lake.keeping.retired import vectors_since
-from sluice.lake.lineage.runs import Run, table_of, tables_of, told_run
+from sluice.lake.lineage.datasets import Run, table_of, tables_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.pieces import Piece, pieces
 from sluice.lake.plan import Plan, parts_for, sources
 from sluice.lake.properties import properties

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from sluice.declare.loading import load_pipeline
 from sluice.lake.computing import compute, request
-from sluice.lake.lineage.runs import Run, file_of, told_run
+from sluice.lake.lineage.datasets import Run, file_of
+from sluice.lake.lineage.runs import told_run
 from sluice.settings import settings
 from spark_jobs import arguments
 from spark_jobs.arguments import run

@@ -13,9 +13,13 @@ leaves all of a version or what was there before.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from sluice.declare.loading import load_pipeline
+from sluice.lake.lineage.datasets import Run, table_of, warehouse_of
+from sluice.lake.lineage.runs import ingested, told_run
+from sluice.lake.tables import Lake
 from sluice.settings import settings
 from spark_jobs import arguments
 from spark_jobs.arguments import run
@@ -59,9 +63,25 @@ def main() -> None:
     with session("warehouse") as spark:
         jdbc = Jdbc(spark, warehouse)
         if isinstance(asked, Order):
-            export(jdbc, asked)
+            with told_run(asked.pipeline, "export", partial(_sent, asked), at=asked.at):
+                export(jdbc, asked)
         else:
-            bring(SparkWorkers(lambda: spark.sparkContext), jdbc, asked)
+            with told_run(asked.declared().name, "import", partial(_brought, asked), at=asked.at):
+                bring(SparkWorkers(lambda: spark.sparkContext), jdbc, asked)
+
+
+def _brought(asked: Asked) -> Run:
+    """What an import has read and written; of a query nobody knows here which tables it reads."""
+    address, landed = settings().warehouse.address(), ingested(asked.tables(), asked.batch)
+    read = [warehouse_of(address, source.table) for _, source in asked.sources() if source.table is not None]
+    return Run([*read, *landed.reads], landed.writes)
+
+
+def _sent(order: Order) -> Run:
+    """What an export has read and written."""
+    lake = Lake(order.lake, order.pipeline)
+    target = warehouse_of(settings().warehouse.address(), order.into)
+    return Run([table_of(lake, order.table, version=order.version)], [target])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import typer
 from sluice.declare import pipeline as declare
 from sluice.declare.loading import load_pipeline
 from sluice.engine.places import open_store
+from sluice.lake.lineage.datasets import Dataset, Run, store_of, tables_of, topic_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.registry import registry_at
 from sluice.lake.schemas import Schemas
 from sluice.lake.tables import Lake
@@ -20,7 +22,7 @@ from sluice.settings import settings
 from sluice.stream.archive import Archive
 from sluice.stream.division import Division
 from sluice.stream.standing import standings
-from sluice.stream.topics import create_topics, spread_of_topics
+from sluice.stream.topics import create_topics, entity_topic, spread_of_topics, stream_topic
 
 stream = typer.Typer(
     help="Create a pipeline's topics; fold them into the online store, by one process or by several; archive them.",
@@ -73,7 +75,10 @@ def route(pipeline: Pipeline, partition: Owned = None) -> None:
     terminal in two shards: the router of that partition reads it, keeps what may still be corrected, and passes it on
     to both. At its end it says what it did.
     """
-    done = _division(load_pipeline(pipeline)).route(partition or [], _until_told())
+    declared, broker = load_pipeline(pipeline), settings().kafka
+    written = topic_of(broker, entity_topic(declared.name))
+    with told_run(declared.name, "route", lambda: Run(_streams(declared), [written]), endless=True):
+        done = _division(declared).route(partition or [], _until_told())
     typer.echo(f"{done.events:,} events routed, {done.fresh:,} of them kept here")
     typer.echo(f"{done.waiting:,} had to wait for the event that they are about")
     typer.echo(f"{done.misplaced:,} did not lie in the partition of their key")
@@ -87,7 +92,10 @@ def fold(pipeline: Pipeline, partition: Owned = None) -> None:
     any number of processes share the shards, each of which has one writer at a time; they need a router
     (`sluice stream route`).
     """
-    _division(load_pipeline(pipeline)).fold(partition or [], _until_told())
+    declared = load_pipeline(pipeline)
+    written = store_of(settings().online_uri, declared.name)
+    with told_run(declared.name, "fold", lambda: Run(_streams(declared), [written]), endless=True):
+        _division(declared).fold(partition or [], _until_told())
 
 
 @stream.command()
@@ -107,8 +115,20 @@ def status(pipeline: Pipeline) -> None:
 @stream.command()
 def archive(pipeline: Pipeline) -> None:
     """Archive the pipeline's topics into the lake, until SIGTERM or Ctrl-C: one process for all partitions."""
-    declared = load_pipeline(pipeline)
-    Archive(declared, Lake(settings().places.lake_uri, declared.name), settings().kafka).run(_until_told())
+    declared, broker = load_pipeline(pipeline), settings().kafka
+    lake = Lake(settings().places.lake_uri, declared.name)
+    copied = Archive(declared, lake, broker)
+
+    def about() -> Run:
+        return Run([topic_of(broker, name) for name in copied.tables], tables_of(lake, copied.tables.values()))
+
+    with told_run(declared.name, "archive", about, endless=True):
+        copied.run(_until_told())
+
+
+def _streams(declared: declare.Pipeline) -> list[Dataset]:
+    """The topics of a pipeline's streams."""
+    return [topic_of(settings().kafka, stream_topic(declared.name, stream.name)) for stream in declared.streams]
 
 
 def _division(pipeline: declare.Pipeline) -> Division:

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pyarrow.dataset as ds
 
 from sluice.clock import rfc3339
 from sluice.decisions import Verdict
 from sluice.lake.contract import TOPIC
+from sluice.lake.lineage.datasets import Dataset, Run, file_of, table_of, topic_of
 from sluice.lake.tables import Lake
 from sluice.settings import Settings, settings
 from sluice.version import code_version
@@ -36,62 +35,23 @@ FILE = "openlineage.jsonl"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A table, a file, a topic or a model, by the names that OpenLineage gives to such things."""
-
-    namespace: str
-    name: str
-    version: str | None = None
-    rows: int | None = None
-    """How many rows a run wrote of it."""
-    checks: Mapping[str, bool] = field(default_factory=dict)
-    """What gates found: name, and whether it may pass."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run has read and written."""
-
-    reads: Sequence[Dataset] = ()
-    writes: Sequence[Dataset] = ()
-
-
 @contextmanager
-def told_run(pipeline: str, job: str, about: Callable[[], Run], *, at: int | None = None) -> Iterator[None]:
+def told_run(
+    pipeline: str, job: str, about: Callable[[], Run], *, at: int | None = None, endless: bool = False
+) -> Iterator[None]:
     """Tell of a run of a job when it begins, and when it has ended or failed, with what it read and wrote by then.
 
-    `about` is asked at the end, however it came; `at` is the moment of the event clock that the run is for.
+    `about` is asked at the end, however it came; of an `endless` run, which goes on until it is told to stop or dies,
+    at its beginning too. `at` is the moment of the event clock that the run is for.
     """
-    teller = _Teller(pipeline, job, at)
-    teller.tell("START", Run)
+    teller = _Teller(pipeline, job, at, "STREAMING" if endless else "BATCH")
+    teller.tell("START", about if endless else Run)
     try:
         yield
     except BaseException as error:
         teller.tell("FAIL", about, error)
         raise
     teller.tell("COMPLETE", about)
-
-
-def table_of(lake: Lake, name: str, *, version: int | None = None, rows: int | None = None) -> Dataset:
-    """A table of the lake as it is now, or in a version."""
-    number = lake.version(name) if version is None else version
-    return _at(lake.uri(name), str(number), rows)
-
-
-def file_of(path: str) -> Dataset:
-    """A file, wherever it lies."""
-    return _at(path)
-
-
-def topic_of(bootstrap: str, name: str) -> Dataset:
-    """A topic of a broker."""
-    return Dataset(f"kafka://{bootstrap}", name)
-
-
-def model_of(registry: str, name: str, version: str) -> Dataset:
-    """A registered model."""
-    return Dataset(registry, name, version)
 
 
 def ingested(lake: Lake, batch: str) -> Run:
@@ -112,26 +72,14 @@ def ingested(lake: Lake, batch: str) -> Run:
     return Run(reads, writes)
 
 
-def tables_of(lake: Lake, names: Iterable[str]) -> list[Dataset]:
-    """The tables of a lake that there are, as they are now."""
-    return [table_of(lake, name) for name in names if lake.version(name) >= 0]
-
-
-def _at(uri: str, version: str | None = None, rows: int | None = None) -> Dataset:
-    """By the specification's rule for file systems: scheme and host name the space, the path names the thing."""
-    parts = urlsplit(uri)
-    if parts.scheme in ("", "file"):
-        return Dataset("file", str(Path(parts.path or uri).absolute()), version, rows)
-    return Dataset(f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/"), version, rows)
-
-
 class _Teller:
     """One run, told event by event."""
 
-    def __init__(self, pipeline: str, job: str, at: int | None) -> None:
+    def __init__(self, pipeline: str, job: str, at: int | None, processing: str) -> None:
         from openlineage.client.uuid import generate_new_uuid
 
         self._id, self._pipeline, self._job, self._at = str(generate_new_uuid()), pipeline, job, at
+        self._processing = processing
 
     def tell(self, state: str, about: Callable[[], Run], error: BaseException | None = None) -> None:
         from openlineage.client.event_v2 import RunState
@@ -154,7 +102,7 @@ class _Teller:
         if error is not None:
             told = f"{type(error).__name__}: {error}"
             facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(told, "python")
-        kind = job_type_job.JobTypeJobFacet("BATCH", "SLUICE", "JOB")
+        kind = job_type_job.JobTypeJobFacet(self._processing, "SLUICE", "JOB")
         return RunEvent(
             eventTime=datetime.now(UTC).isoformat(),
             eventType=state,

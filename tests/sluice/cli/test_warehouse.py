@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 from sluice.cli.main import application
 from sluice.clock import FileClock
 from sluice.errors import SettingsError
+from sluice.lake.lineage.runs import FILE as OPENLINEAGE
 from sluice.lake.tables import Lake
 from sluice.settings import settings
 from tests.postgres_server import Postgres
@@ -59,6 +61,12 @@ def test_streams_come_in_and_vectors_go_out(home: Path, postgres: Postgres) -> N
     Lake(str(home / "lake"), "ledger").append("vectors", pa.table({"event_id": [1, 2, 3]}))
     assert said(sluice("export", "vectors")) == ["ledger_vectors has vectors@0: 3 rows"]
     assert sorted(postgres.run("SELECT event_id FROM ledger_vectors")) == [(1,), (2,), (3,)]
+
+    told = [json.loads(line) for line in (home / OPENLINEAGE).read_text().splitlines()]
+    ended = [one for one in told if one["eventType"] == "COMPLETE"]
+    assert [one["job"]["name"] for one in ended] == ["import", "import", "export"]
+    assert ended[0]["inputs"][0]["name"].endswith(".sales.payments")
+    assert ended[2]["outputs"][0]["name"].endswith(".public.ledger_vectors")
 
 
 @pytest.mark.parametrize("called", [("import",), ("export", "vectors")])

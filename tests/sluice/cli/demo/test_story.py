@@ -54,6 +54,14 @@ def test_no_request_failed_while_models_moved(loop: Loop) -> None:
     assert "the traffic of these days had ended before" not in loop.said
 
 
+def test_every_kind_of_run_was_told_as_an_openlineage_event(loop: Loop) -> None:
+    told = [json.loads(line) for line in (loop.home / "openlineage.jsonl").read_text().splitlines()]
+    kinds = {"ingest", "vectors", "train", "watch", "rollout", "repair", "archive", "fold"}
+    assert {one["job"]["name"] for one in told if one["eventType"] == "START"} >= kinds
+    (archive, *_) = (one for one in told if one["job"]["name"] == "archive")
+    assert "fraud.transactions" in [one["name"] for one in archive["inputs"]]
+
+
 def test_a_gate_stopped_a_delivery_its_run_failed_with_the_verdict_and_it_was_repaired(loop: Loop) -> None:
     stops = [row for row in loop.here.lake.rows("verdicts") if row["verdict"] == "stop"]
     assert {(row["batch"], row["rule"]) for row in stops} == {("last-day", "quarantined")}

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from sluice.errors import DataError
-from sluice.lake.lineage.runs import FILE, Dataset, Run, file_of, told_run
+from sluice.lake.lineage.datasets import Dataset, Run, file_of
+from sluice.lake.lineage.runs import FILE, told_run
 from sluice.settings import settings
 
 pytestmark = pytest.mark.unit
@@ -56,6 +57,14 @@ def test_a_run_is_told_when_it_begins_and_with_what_it_read_and_wrote_when_it_en
     assert (written["namespace"], written["name"]) == ("s3://bucket", "lake/shop/silver/orders")
     assert written["facets"]["version"]["datasetVersion"] == "7"
     assert written["outputFacets"]["outputStatistics"]["rowCount"] == 12
+
+
+def test_an_endless_run_says_what_it_reads_when_it_begins(home: Path) -> None:
+    with told_run("shop", "archive", lambda: MADE, endless=True):
+        (began,) = events(home)
+    assert [one["name"] for one in began["inputs"]] == ["/in/a.csv", "shop.orders"]
+    assert began["job"]["facets"]["jobType"]["processingType"] == "STREAMING"
+    assert [event["eventType"] for event in events(home)] == ["START", "COMPLETE"]
 
 
 def test_a_run_that_fails_says_with_what(home: Path) -> None:
