@@ -12,7 +12,6 @@ from rich.table import Column, Table
 from sluice.clock import open_clock, rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED
-from sluice.lake.asof import newest
 from sluice.lake.incidents import refuse_incidents
 from sluice.lake.moved import COUNTS, most_moved
 from sluice.lake.tables import Lake
@@ -40,7 +39,6 @@ def run(pipeline: Pipeline) -> None:
     refuse_incidents(lake, "what is computed from history")
     now, before = open_clock(here.places.clock).now(), lake.version(VECTORS)
     arguments = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--at", str(now)]
-    arguments += [part for name, version in newest(lake, declared).items() for part in ("--table", f"{name}@{version}")]
     arguments += ["--as-served"] if declared.training.knowledge == AS_SERVED else []
     run_job(here, "backfill", arguments)
     if before < 0:
