@@ -32,6 +32,7 @@ from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.gates.usual import usual
 from sluice.lake.gates.verdict import judge
 from sluice.lake.judging import judged
+from sluice.lake.keeping.compaction import pack_books
 from sluice.lake.lineage.runs import ingested, told_run
 from sluice.lake.publish import hold, publish, record_verdict, recover
 from sluice.lake.registry import registry_at
@@ -62,6 +63,7 @@ def ingest(workers: Workers, delivery: Delivery, registry: Registry | None = Non
         for stream in streams
     }
     _refuse_unknown(delivery, found)
+    pack_books(delivery.tables())
     stops = [
         f"{name}: {finding.rule}: {finding.message}"
         for name, findings in found.items()

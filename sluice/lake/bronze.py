@@ -21,6 +21,7 @@ from sluice.lake.landing import Part, land, parts, told_in
 from sluice.lake.publish import commit_folder, recover
 from sluice.lake.restating import history_of, land_gone, land_restated, source_of
 from sluice.lake.tables import Lake
+from sluice.lake.within import Within
 from sluice.lake.workers import Workers
 
 _ROWS_PER_BYTE = 1 / 20
@@ -44,8 +45,12 @@ class Slice:
     def where(self) -> ds.Expression:
         """The rows, as a filter of bronze."""
         inside = (ds.field("position") > self.after) & (ds.field("position") <= self.last)
-        place = ds.field("source").isin(list(self.sources)) & (ds.field("partition") == self.partition)
-        return place & inside if self.batch is None else place & inside & (ds.field("batch") == self.batch)
+        return ds.field("source").isin(list(self.sources)) & (ds.field("partition") == self.partition) & inside
+
+    @property
+    def within(self) -> Within:
+        """What tells the files of bronze that may have such rows."""
+        return {} if self.batch is None else _of(self.batch)
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def _land_stream(workers: Workers, delivery: Delivery, stream: str, work: Sequen
 def waiting(lake: Lake, stream: str, delivery: Delivery) -> list[Place]:
     """What of bronze a delivery has to judge: what landed with it, or what was archived since the last batch."""
     if not delivery.from_bronze:
-        return _places(lake, stream, ds.field("batch") == delivery.batch)
+        return _places(lake, stream, within=_of(delivery.batch))
     return _places(lake, stream, archived_since(lake.reached(stream)))
 
 
@@ -135,7 +140,7 @@ def gaps(places: Sequence[Place], reached: Mapping[str, int], *, whole: bool = F
 
 def read_slice(lake: Lake, stream: str, part: Slice) -> pa.Table:
     """The raw events of a slice, in order of source and position."""
-    rows = lake.read(f"events/{stream}", where=part.where)
+    rows = lake.read(f"events/{stream}", where=part.where, within=part.within)
     return rows.sort_by([("source", "ascending"), ("position", "ascending")])
 
 
@@ -177,11 +182,18 @@ def archived_since(reached: Mapping[str, int]) -> ds.Expression:
     return rows
 
 
-def _places(lake: Lake, stream: str, where: ds.Expression) -> list[Place]:
+def _of(batch: str) -> Within:
+    return {"batch": (batch, batch)}
+
+
+def _places(
+    lake: Lake, stream: str, where: ds.Expression | None = None, *, within: Within | None = None
+) -> list[Place]:
     """Every partition of every source that has such rows."""
+    columns = ["source", "partition", "position"]
     parts = [
         pa.table(chunk).group_by(["source", "partition"]).aggregate(_EXTENT)
-        for chunk in lake.scan(f"events/{stream}", columns=["source", "partition", "position"], where=where)
+        for chunk in lake.scan(f"events/{stream}", columns=columns, where=where, within=within)
     ]
     if not parts:
         return []

@@ -1,0 +1,75 @@
+"""Bounds: files that cannot have a row are not looked at, and no row is missed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import deltalake
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+from sluice.lake.tables import Lake
+from sluice.lake.within import around
+
+pytestmark = pytest.mark.unit
+
+
+def lake_of(folder: Path, *files: list[Any]) -> Lake:
+    lake = Lake(str(folder), "shop")
+    for values in files:
+        lake.append("x", pa.table({"id": values}))
+    return lake
+
+
+def lose(lake: Lake, least: Any) -> None:
+    """Take away the file whose least value is this one, behind the log's back."""
+    found = deltalake.DeltaTable(lake.uri("x"))
+    for row in pa.table(found.get_add_actions(flatten=True)).to_pylist():
+        if row["min.id"] == least:
+            Path(lake.uri("x"), row["path"]).unlink()
+
+
+@pytest.mark.parametrize(
+    ("files", "bounds", "expected"),
+    [
+        (([1, 2, 3], [10, 11, 12]), (11, 20), [11, 12]),
+        (([1, 2, 3], [10, 11, 12]), (10, 10), [10]),
+        ((["a", "b"], ["it's", "k"]), ("b~", "it's"), ["it's"]),
+    ],
+)
+def test_a_file_outside_is_not_looked_at(
+    tmp_path: Path, files: tuple[list[Any], ...], bounds: tuple[Any, Any], expected: list[Any]
+) -> None:
+    lake = lake_of(tmp_path, *files)
+    lose(lake, files[0][0])
+    within = {"id": bounds}
+    assert lake.read("x", within=within).column("id").to_pylist() == expected
+    assert lake.count("x", within=within) == len(expected)
+    assert [row["id"] for batch in lake.scan("x", within=within) for row in batch.to_pylist()] == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (([-(2**62), -5], [5, 2**62]), [-5, 5]),
+        ((["", "a"], ["B", "é", "𝄞"]), ["", "é", "𝄞"]),
+        ((["", None], ["10", "9"]), ["", "9"]),
+        ((["x" * 300, "y"], ["x" * 299]), ["x" * 300, "x" * 299]),
+    ],
+)
+def test_around_some_values_every_one_of_them_is_found(
+    tmp_path: Path, files: tuple[list[Any], ...], wanted: list[Any]
+) -> None:
+    lake, values = lake_of(tmp_path, *files), pa.array(wanted)
+    for some in (values, *(values.slice(number, 1) for number in range(len(values)))):
+        found = lake.read("x", where=ds.field("id").isin(some), within=around("id", some))
+        assert sorted(found.column("id").to_pylist()) == sorted(some.to_pylist())
+
+
+def test_no_value_has_no_bounds(tmp_path: Path) -> None:
+    nothing = pa.array([], pa.int64())
+    lake = lake_of(tmp_path, [1, 2])
+    assert around("id", nothing) == {}
+    assert len(lake.read("x", where=ds.field("id").isin(nothing), within=around("id", nothing))) == 0
