@@ -18,7 +18,7 @@ def lines(results: Path) -> Iterator[str]:
     read = {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
     yield from ("# The lake: speed", "")
     yield "Medians, and the range of all runs. A target counts as shown when the worst run keeps it; for the contract,"
-    yield "when the whole bootstrap 95 % interval of the ratio does. CPU is seconds of the processors, whoever ran on them."
+    yield "when the whole bootstrap 95 % interval of the ratio does. CPU is what the processors spent."
     yield from ("", "| what | target | measured | |", "|---|---|---|---|")
     for name, one in read.items():
         yield from TARGETS[name](one)
