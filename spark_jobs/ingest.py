@@ -19,8 +19,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow.dataset as ds
-
 from sluice.decisions import Finding, Verdict, worst
 from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
@@ -39,6 +37,7 @@ from sluice.lake.registry import registry_at
 from sluice.lake.replays import batch_of, finish, land, landed_at, replay_of
 from sluice.lake.schemas import Registry
 from sluice.lake.waivers import holding, waive
+from sluice.lake.within import between
 from sluice.lake.workers import Workers
 from sluice.settings import settings
 from spark_jobs import arguments
@@ -125,8 +124,8 @@ def _land_replay(delivery: Delivery) -> set[str]:
 
 def _refuse_held(delivery: Delivery, streams: Sequence[str]) -> None:
     """UserError for archived events under the name of a batch of files, which would then never be judged."""
-    lake, named = delivery.tables(), ds.field("batch") == delivery.batch
-    if delivery.from_bronze and any(lake.count(f"events/{name}", where=named) for name in streams):
+    lake, named = delivery.tables(), between(batch=(delivery.batch, delivery.batch))
+    if delivery.from_bronze and any(lake.count(f"events/{name}", within=named) for name in streams):
         raise UserError(
             f"{delivery.batch!r} is a batch of files",
             where="--batch",

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import Pipeline
@@ -21,7 +20,7 @@ from sluice.lake.landing import Part, land, parts, told_in
 from sluice.lake.publish import commit_folder, recover
 from sluice.lake.restating import history_of, land_gone, land_restated, source_of
 from sluice.lake.tables import Lake
-from sluice.lake.within import Within
+from sluice.lake.within import Within, between, beyond
 from sluice.lake.workers import Workers
 
 _ROWS_PER_BYTE = 1 / 20
@@ -43,14 +42,15 @@ class Slice:
 
     @property
     def where(self) -> ds.Expression:
-        """The rows, as a filter of bronze."""
-        inside = (ds.field("position") > self.after) & (ds.field("position") <= self.last)
-        return ds.field("source").isin(list(self.sources)) & (ds.field("partition") == self.partition) & inside
+        """The sources, as a filter of bronze."""
+        return ds.field("source").isin(list(self.sources))
 
     @property
     def within(self) -> Within:
-        """What tells the files of bronze that may have such rows."""
-        return {} if self.batch is None else _of(self.batch)
+        """The bounds of the rows in bronze."""
+        ends = {"source": (min(self.sources), max(self.sources)), "partition": (self.partition,) * 2}
+        ends |= {} if self.batch is None else {"batch": (self.batch,) * 2}
+        return between(**ends, position=(self.after + 1, self.last))
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _land_stream(workers: Workers, delivery: Delivery, stream: str, work: Sequen
 def waiting(lake: Lake, stream: str, delivery: Delivery) -> list[Place]:
     """What of bronze a delivery has to judge: what landed with it, or what was archived since the last batch."""
     if not delivery.from_bronze:
-        return _places(lake, stream, within=_of(delivery.batch))
+        return _places(lake, stream, between(batch=(delivery.batch, delivery.batch)))
     return _places(lake, stream, archived_since(lake.reached(stream)))
 
 
@@ -172,28 +172,18 @@ def _land(delivery: Delivery, stream: str, folder: str, numbered: tuple[int, Par
     write_parquet(delivery.tables().uri(f"events/{stream}/{folder}/part-{number:05}.parquet"), landed, BRONZE)
 
 
-def archived_since(reached: Mapping[str, int]) -> ds.Expression:
+def archived_since(reached: Mapping[str, int]) -> Within:
     """The rows of topics after what is reached of each partition."""
-    rows = pc.starts_with(ds.field("source"), TOPIC)
-    for name, last in reached.items():
-        source, _, partition = name.rpartition("/")
-        here = (ds.field("source") == source) & (ds.field("partition") == int(partition))
-        rows &= ~(here & (ds.field("position") <= last))
-    return rows
+    places = {name.rpartition("/")[::2]: last for name, last in reached.items()}
+    return beyond({(source, int(partition)): last for (source, partition), last in places.items()}, TOPIC)
 
 
-def _of(batch: str) -> Within:
-    return {"batch": (batch, batch)}
-
-
-def _places(
-    lake: Lake, stream: str, where: ds.Expression | None = None, *, within: Within | None = None
-) -> list[Place]:
+def _places(lake: Lake, stream: str, within: Within) -> list[Place]:
     """Every partition of every source that has such rows."""
     columns = ["source", "partition", "position"]
     parts = [
         pa.table(chunk).group_by(["source", "partition"]).aggregate(_EXTENT)
-        for chunk in lake.scan(f"events/{stream}", columns=columns, where=where, within=within)
+        for chunk in lake.scan(f"events/{stream}", columns=columns, within=within)
     ]
     if not parts:
         return []

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 
 from sluice.declare.streams import Stream
 from sluice.lake.tables import Lake
-from sluice.lake.within import around
+from sluice.lake.within import around, between
 
 
 class Keys(NamedTuple):
@@ -37,7 +37,7 @@ def overdue(stream: Stream, lake: Lake, since: int, due: int) -> Keys:
     """The keys of published events after `since` and up to `due`: their time was over after the batch before this."""
     if stream.parent is None or since >= due or lake.open(f"silver/{stream.name}") is None:
         return Keys()
-    when = {"_time": (since + 1, due)}
+    when = between(_time=(since + 1, due))
     rows = lake.read(f"silver/{stream.name}", columns=["_time", stream.parent[0]], within=when)
     return find_parents(stream, lake, rows, due)
 

@@ -17,7 +17,7 @@ from sluice.engine.facts import encoded_schema
 from sluice.lake.backfills import batches
 from sluice.lake.contract import silver_schema
 from sluice.lake.tables import Lake
-from sluice.lake.within import Within, around, condition
+from sluice.lake.within import Within, around
 
 Events = Mapping[str, pa.Table]
 """Encoded versions of events by stream."""
@@ -38,7 +38,8 @@ class Published:
         if held is None:
             return encoded_schema(stream).empty_table()
         mine = ds.field("_batch").isin(pa.array(self._batches(stream), pa.string()))
-        asked = condition(mine if where is None else mine & where, within)
+        condition = mine if where is None else mine & where
+        asked = condition if within is None else within.condition(condition)
         dataset = self.lake.dataset(held, silver_schema(stream), within=within)
         return encode(pa.table(dataset.to_table([*OWN_COLUMNS, *stream.columns], filter=asked)), stream)
 

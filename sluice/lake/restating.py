@@ -34,7 +34,7 @@ from sluice.lake.landing import Part, land, told_in
 from sluice.lake.tables import Lake
 from sluice.lake.typing import id_of, type_column
 from sluice.lake.versions import ARRIVAL, IDENTITY
-from sluice.lake.within import around
+from sluice.lake.within import around, between
 
 RESTATED = "restated:"
 """What the source of a restated row begins with; the days follow, and what tells this restatement from others."""
@@ -201,7 +201,7 @@ def _decided(accepted: pa.Table, standing: pa.Table) -> tuple[Ints, Mask]:
 
 def _missing(lake: Lake, contract: Stream, within: Days, named: pa.ChunkedArray) -> pa.Table:
     """The events that stand in these days and that nobody names, in the order of their ids."""
-    inside = {"_time": (within.first, within.until - 1)}
+    inside = between(_time=(within.first, within.until - 1))
     if lake.open(f"silver/{contract.name}") is None:
         return _latest(lake, contract, pa.array([], id_type(contract)))
     ids = lake.read(f"silver/{contract.name}", columns=["_id"], within=inside).column("_id")

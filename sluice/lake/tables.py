@@ -40,7 +40,7 @@ from sluice.errors import DataError, Outage
 from sluice.lake.opened import Opened, open_table
 from sluice.lake.properties import properties
 from sluice.lake.storage import below, options
-from sluice.lake.within import Within, condition, pruned
+from sluice.lake.within import Within
 
 BATCHED = ("silver/", "quarantine/", "conflicts/", "late/", "baselines/")
 """Tables whose rows belong to a batch and are visible with it."""
@@ -215,9 +215,8 @@ class Lake:
 
         Of files that have none `within` by their statistics nothing is there.
         """
-        return found.to_pyarrow_dataset(
-            filesystem=below(found.table_uri), schema=schema, file_pruning_predicate=pruned(within)
-        )
+        files = (within.files or None) if within is not None else None
+        return found.to_pyarrow_dataset(filesystem=below(found.table_uri), schema=schema, file_pruning_predicate=files)
 
     def published(self, stream: str | None = None) -> list[dict[str, Any]]:
         """The batches that readers may see, oldest first."""
@@ -257,7 +256,7 @@ class Lake:
             shown = [batch["batch"] for batch in self.published(table.partition("/")[2])]
             visible = ds.field("_batch").isin(pa.array(shown, pa.string()))
             where = visible if where is None else where & visible
-        return self.open(table, version), condition(where, within)
+        return self.open(table, version), where if within is None else within.condition(where)
 
     def create(self, table: str, rows: pa.Table, **commit: Any) -> None:
         """Create a table of some rows, in a commit with these properties; a deltalake error when others were faster."""

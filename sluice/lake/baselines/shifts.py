@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sluice.lake.baselines.distances import Distance, distance
 from sluice.lake.baselines.shapes import Shape, by_column, by_day
 from sluice.lake.tables import Lake
+from sluice.lake.within import between
 
 
 class Shift(NamedTuple):
@@ -26,7 +27,7 @@ def shifts(lake: Lake, stream: str, days: Mapping[tuple[int, str], Shape], over:
     if not days or lake.open(table) is None:
         return []
     first = min(day for day, _ in days)
-    before = by_column(by_day(lake.read(table, within={"day": (first - over, first - 1)})))
+    before = by_column(by_day(lake.read(table, within=between(day=(first - over, first - 1)))))
     now = by_column(days)
     found = {name: distance(before[name], shape) for name, shape in now.items() if name in before}
     return [Shift(name, moved) for name, moved in found.items() if moved is not None]

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from sluice.lake.tables import Lake
-from sluice.lake.within import around
+from sluice.lake.within import around, between, beyond
 
 pytestmark = pytest.mark.unit
 
@@ -44,7 +44,7 @@ def test_a_file_outside_is_not_looked_at(
 ) -> None:
     lake = lake_of(tmp_path, *files)
     lose(lake, files[0][0])
-    within = {"id": bounds}
+    within = between(id=bounds)
     assert lake.read("x", within=within).column("id").to_pylist() == expected
     assert lake.count("x", within=within) == len(expected)
     assert [row["id"] for batch in lake.scan("x", within=within) for row in batch.to_pylist()] == expected
@@ -71,5 +71,20 @@ def test_around_some_values_every_one_of_them_is_found(
 def test_no_value_has_no_bounds(tmp_path: Path) -> None:
     nothing = pa.array([], pa.int64())
     lake = lake_of(tmp_path, [1, 2])
-    assert around("id", nothing) == {}
+    assert around("id", nothing) is None
     assert len(lake.read("x", where=ds.field("id").isin(nothing), within=around("id", nothing))) == 0
+
+
+def test_files_whose_every_row_is_reached_are_not_looked_at(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "shop")
+    places = [("file:x", 0, 1), ("kafka:it's", 0, 4), ("kafka:it's", 0, 5), ("kafka:it's", 1, 3), ("kafka:b", 0, 2)]
+    for number, place in enumerate(places):
+        columns = zip(("source", "partition", "position"), place, strict=True)
+        lake.append("x", pa.table({"id": [number], **{name: [value] for name, value in columns}}))
+    for number in (0, 1):
+        lose(lake, number)
+    asked = beyond({("kafka:it's", 0): 4, ("kafka:b", 0): 1}, "kafka:")
+    assert sorted(lake.read("x", within=asked).column("id").to_pylist()) == [2, 3, 4]
+    assert (
+        lake.count("x", within=beyond({("kafka:b", 0): 2, ("kafka:it's", 0): 5, ("kafka:it's", 1): 3}, "kafka:")) == 0
+    )
