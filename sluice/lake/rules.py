@@ -146,6 +146,8 @@ def _checkable(stream: Stream, name: str, values: pa.Array) -> Any:
     column, null = stream.columns.get(name), invalid(values)
     if isinstance(column, Category):
         places = pc.index_in(values, value_set=pa.array(column.categories, pa.string())).fill_null(-1)
+    elif name in stream.id_columns:
+        return np.where(null, np.nan, 0.0)  # it names its event, and measures nothing
     else:
         places = scaled(values) if isinstance(column, Decimal) else values
     numbers = places.cast(pa.float64(), safe=False)

@@ -202,6 +202,7 @@ class Lake:
                 lost = error
             else:
                 if found is not None:
+                    found.update_incremental()  # not every way of writing moves it on
                     self._opened.keep(self.uri(table), found)
                 return done
         raise Outage(

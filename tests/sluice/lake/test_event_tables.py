@@ -74,6 +74,12 @@ def test_an_event_enters_as_whole_numbers() -> None:
     }
 
 
+def test_an_id_measures_nothing_whatever_its_column_is_declared_as() -> None:
+    stream = Stream("s", id="n", time="at", columns={"n": Integer(max=3)})
+    found = enter(stream, pa.table({"n": [2, 7], "at": pa.array([MICROS] * 2, pa.timestamp("us", "UTC"))}))
+    assert (found.events.column("_id").to_pylist(), found.refused) == ([2, 7], [])
+
+
 def test_of_many_rows_every_one_is_judged_once_and_in_its_place() -> None:
     count, bad = 300_000, {0: 13, 131_071: 11, 131_072: 12, 299_999: 99}
     sales = [*range(count - 2), 7, count - 1]
