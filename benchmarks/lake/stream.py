@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks.features.data import handbook
 from benchmarks.features.kafka import BATCH, EVENTS, broker, produce
+from benchmarks.features.pairs import Cost
 from benchmarks.features.stores import TRANSACTIONS, two_views
 from benchmarks.lake import fresh
 from benchmarks.lake.pinned import OURS, pin, pin_broker
@@ -28,13 +31,16 @@ def run(folder: Path, count: int) -> dict[str, Any]:
     with broker(folder / "broker") as bootstrap:
         pin_broker()
         produce(bootstrap)
-        rates = [_rate(folder / str(number), bootstrap) for number in range(rounds)]
+        runs = [_side_by_side(folder / str(number), bootstrap) for number in range(rounds)]
         told = fresh.run(folder / "fresh", bootstrap, rounds)
-    return {"events": EVENTS, "events a second": rates, **told}
+    return {"events": EVENTS, "runs": [asdict(one) for one in runs], **told}
 
 
-def _rate(folder: Path, bootstrap: str) -> float:
-    """From when both begin at once until the slower one has committed its last event: connecting is in it."""
+def _side_by_side(folder: Path, bootstrap: str) -> Cost:
+    """From when both begin at once until the slower one has committed its last event: connecting is in it.
+
+    The seconds of the processor are what both took of it together, whoever else was there.
+    """
     folder.mkdir()
     context = get_context("spawn")
     together, ended = context.Barrier(3), context.Queue()
@@ -45,33 +51,36 @@ def _rate(folder: Path, bootstrap: str) -> float:
         process.start()
     together.wait(_PATIENCE_S)
     begun = time.perf_counter()
-    slowest = max(ended.get(timeout=_PATIENCE_S) for _ in both) - begun
+    costs = [ended.get(timeout=_PATIENCE_S) for _ in both]
     for process in both:
         process.join()
     _check(folder)
-    print(f"one core: {EVENTS / slowest:,.0f} events/s", file=sys.stderr)
-    return EVENTS / slowest
+    found = Cost(max(end for end, _ in costs) - begun, sum(cpu for _, cpu in costs))
+    print(f"one core: {EVENTS / found.wall:,.0f} events/s, {EVENTS / found.cpu:,.0f} a CPU second", file=sys.stderr)
+    return found
 
 
 def _alone(task: Any, folder: str, bootstrap: str, together: Any, ended: Any) -> None:
     pin(OURS)
-    task(Path(folder), bootstrap, together)
-    ended.put(time.perf_counter())
+    work = task(Path(folder), bootstrap)
+    together.wait(_PATIENCE_S)
+    before = time.process_time()
+    work()
+    ended.put((time.perf_counter(), time.process_time() - before))
 
 
-def fold(folder: Path, bootstrap: str, together: Any) -> None:
+def fold(folder: Path, bootstrap: str) -> Callable[[], None]:
     """Fold every event into tiles."""
     store = SqliteStore(folder / "online.db")
     consumer = FoldConsumer(two_views(), store, bootstrap, BATCH)
-    together.wait(_PATIENCE_S)
-    consumer.run(lambda: fresh.folded(store) >= EVENTS)
+    return lambda: consumer.run(lambda: fresh.folded(store) >= EVENTS)
 
 
-def archive(folder: Path, bootstrap: str, together: Any) -> None:
+def archive(folder: Path, bootstrap: str) -> Callable[[], None]:
     """Bring every event to bronze."""
     lake = _lake(folder)
-    together.wait(_PATIENCE_S)
-    Archive(two_views(), lake, bootstrap, every_s=1.0, most=BATCH).run(lambda: lake.count(_BRONZE) >= EVENTS)
+    task = Archive(two_views(), lake, bootstrap, every_s=1.0, most=BATCH)
+    return lambda: task.run(lambda: lake.count(_BRONZE) >= EVENTS)
 
 
 def _check(folder: Path) -> None:
