@@ -216,7 +216,7 @@ class Lake:
 
         Of files that have none `within` by their statistics nothing is there.
         """
-        files = (within.files or None) if within is not None else None
+        files = None if within is None else within.of([field.name for field in found.schema().fields])
         return found.to_pyarrow_dataset(filesystem=below(found.table_uri), schema=schema, file_pruning_predicate=files)
 
     def published(self, stream: str | None = None) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ that it has no such row, would make a delivery dearer with every one before it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -23,7 +23,13 @@ class Within:
 
     rows: ds.Expression
     files: str | Sequence[tuple[str, str, Any]]
-    """As delta-rs reads it; empty for all files."""
+    """As delta-rs reads it."""
+
+    def of(self, columns: Collection[str]) -> str | list[tuple[str, str, Any]] | None:
+        """What is asked of the files of a table with these columns: one that was declared since bounds none of them."""
+        if isinstance(self.files, str):
+            return self.files
+        return [one for one in self.files if one[0] in columns] or None
 
     def condition(self, where: ds.Expression | None) -> ds.Expression:
         """The rows within that meet another condition too."""

@@ -75,6 +75,14 @@ def test_no_value_has_no_bounds(tmp_path: Path) -> None:
     assert len(lake.read("x", where=ds.field("id").isin(nothing), within=around("id", nothing))) == 0
 
 
+def test_a_column_that_was_declared_since_is_null_in_every_file(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path, [1, 2])
+    found, asked = lake.open("x"), between(id=(1, 1), since=(5, 6))
+    assert found is not None
+    rows = lake.dataset(found, pa.schema({"id": pa.int64(), "since": pa.int64()}), within=asked)
+    assert (rows.count_rows(), rows.count_rows(filter=asked.rows)) == (2, 0)
+
+
 def test_files_whose_every_row_is_reached_are_not_looked_at(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), "shop")
     places = [("file:x", 0, 1), ("kafka:it's", 0, 4), ("kafka:it's", 0, 5), ("kafka:it's", 1, 3), ("kafka:b", 0, 2)]
