@@ -19,8 +19,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow.dataset as ds
-
 from sluice.decisions import Finding, Verdict, worst
 from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
@@ -32,12 +30,14 @@ from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.gates.usual import usual
 from sluice.lake.gates.verdict import judge
 from sluice.lake.judging import judged
+from sluice.lake.keeping.compaction import pack_books
 from sluice.lake.lineage.runs import ingested, told_run
 from sluice.lake.publish import hold, publish, record_verdict, recover
 from sluice.lake.registry import registry_at
 from sluice.lake.replays import batch_of, finish, land, landed_at, replay_of
 from sluice.lake.schemas import Registry
 from sluice.lake.waivers import holding, waive
+from sluice.lake.within import between
 from sluice.lake.workers import Workers
 from sluice.settings import settings
 from spark_jobs import arguments
@@ -62,6 +62,7 @@ def ingest(workers: Workers, delivery: Delivery, registry: Registry | None = Non
         for stream in streams
     }
     _refuse_unknown(delivery, found)
+    pack_books(delivery.tables())
     stops = [
         f"{name}: {finding.rule}: {finding.message}"
         for name, findings in found.items()
@@ -123,8 +124,8 @@ def _land_replay(delivery: Delivery) -> set[str]:
 
 def _refuse_held(delivery: Delivery, streams: Sequence[str]) -> None:
     """UserError for archived events under the name of a batch of files, which would then never be judged."""
-    lake, named = delivery.tables(), ds.field("batch") == delivery.batch
-    if delivery.from_bronze and any(lake.count(f"events/{name}", where=named) for name in streams):
+    lake, named = delivery.tables(), between(batch=(delivery.batch, delivery.batch))
+    if delivery.from_bronze and any(lake.count(f"events/{name}", within=named) for name in streams):
         raise UserError(
             f"{delivery.batch!r} is a batch of files",
             where="--batch",

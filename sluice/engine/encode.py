@@ -20,8 +20,13 @@ from sluice.errors import DataError
 OWN_COLUMNS = ("_id", "_time", "_revision", "_op", "_hash", "_known", "_watermark")
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+Words = np.ndarray[tuple[int], np.dtype[np.uint64]]
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(33)
+_FACTORS = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 _BITS = 2**64 - 1
+_BLOCK = 16_384
+"""Words that are mixed at a time: they stay in the processor's cache."""
 
 
 def encode(events: pa.Table, stream: Stream) -> pa.Table:
@@ -76,10 +81,13 @@ def scaled(values: pa.Array) -> pa.Array:
 def decimals(integers: Ints, scale: int, missing: Mask) -> pa.Array:
     """A decimal128(18, scale) column from unscaled integers."""
     words = np.empty((len(integers), 2), np.int64)
-    words[:, 0] = np.where(missing, 0, integers)
-    words[:, 1] = words[:, 0] >> 63
-    validity = pa.array(~missing).buffers()[1] if missing.any() else None
-    return pa.Array.from_buffers(pa.decimal128(18, scale), len(integers), [validity, pa.py_buffer(words.tobytes())])
+    words[:, 0] = integers
+    validity = None
+    if missing.any():
+        words[missing, 0] = 0
+        validity = pa.array(~missing).buffers()[1]
+    np.right_shift(words[:, 0], 63, out=words[:, 1])
+    return pa.Array.from_buffers(pa.decimal128(18, scale), len(integers), [validity, pa.py_buffer(words)])
 
 
 def invalid(values: pa.Array) -> Mask:
@@ -104,9 +112,19 @@ def row_hashes(columns: list[pa.Array]) -> Ints:
     Every column gives one word (integers as they are, text by its hash, null by a word of its own) and the words are
     mixed in order with the finaliser of MurmurHash3 (Appleby, public domain).
     """
+    words = [_words(column) for column in columns]
     state = np.full(len(columns[0]), np.uint64(len(columns)), np.uint64)
-    for column in columns:
-        state = _mixed(state * _MIX + _words(column))
+    for start in range(0, len(state), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        mine = state[block]
+        for values, missing in words:
+            word = values[block] + _MIX
+            _mix(word)
+            if missing is not None:
+                word[missing[block]] = 1
+            mine *= _MIX
+            mine += word
+            _mix(mine)
     return state.view(np.int64)
 
 
@@ -123,17 +141,21 @@ def _mixed_alone(word: int) -> int:
     return word ^ (word >> 33)
 
 
-def _words(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+def _words(column: pa.Array) -> tuple[Words, Mask | None]:
+    """The words of a column, and where there is none; None where there is one everywhere."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = category_codes(column, ())
     elif pa.types.is_decimal(column.type):
         column = scaled(column)
     values, valid = integers(column)
-    return np.where(valid, _mixed(values.view(np.uint64) + _MIX), np.uint64(1))
+    return values.view(np.uint64), None if column.null_count == 0 else ~valid
 
 
-def _mixed(words: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    words = (words ^ (words >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    words = (words ^ (words >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    mixed: np.ndarray[tuple[int], np.dtype[np.uint64]] = words ^ (words >> np.uint64(33))
-    return mixed
+def _mix(words: Words) -> None:
+    """Mix words where they are."""
+    spare = words >> _HALF
+    words ^= spare
+    for factor in _FACTORS:
+        words *= factor
+        np.right_shift(words, _HALF, out=spare)
+        words ^= spare

@@ -60,7 +60,7 @@ def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts
         conflicts=conflicts,
         superseded=superseded,
         held=lake.count(f"events/{stream}", where=of_batches(stopped - shown)),
-        waiting=lake.count(f"events/{stream}", where=archived_since(lake.reached(stream)))
+        waiting=lake.count(f"events/{stream}", within=archived_since(lake.reached(stream)))
         + lake.count(f"events/{stream}", where=~of_batches({"", *stopped, *shown})),
         late=lake.count(f"late/{stream}"),
         expired=0 if horizon is None else _expired(lake, stream, horizon),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import Pipeline
@@ -21,6 +20,7 @@ from sluice.lake.landing import Part, land, parts, told_in
 from sluice.lake.publish import commit_folder, recover
 from sluice.lake.restating import history_of, land_gone, land_restated, source_of
 from sluice.lake.tables import Lake
+from sluice.lake.within import Within, between, beyond
 from sluice.lake.workers import Workers
 
 _ROWS_PER_BYTE = 1 / 20
@@ -42,10 +42,15 @@ class Slice:
 
     @property
     def where(self) -> ds.Expression:
-        """The rows, as a filter of bronze."""
-        inside = (ds.field("position") > self.after) & (ds.field("position") <= self.last)
-        place = ds.field("source").isin(list(self.sources)) & (ds.field("partition") == self.partition)
-        return place & inside if self.batch is None else place & inside & (ds.field("batch") == self.batch)
+        """The sources, as a filter of bronze."""
+        return ds.field("source").isin(list(self.sources))
+
+    @property
+    def within(self) -> Within:
+        """The bounds of the rows in bronze."""
+        ends = {"source": (min(self.sources), max(self.sources)), "partition": (self.partition,) * 2}
+        ends |= {} if self.batch is None else {"batch": (self.batch,) * 2}
+        return between(**ends, position=(self.after + 1, self.last))
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def _land_stream(workers: Workers, delivery: Delivery, stream: str, work: Sequen
 def waiting(lake: Lake, stream: str, delivery: Delivery) -> list[Place]:
     """What of bronze a delivery has to judge: what landed with it, or what was archived since the last batch."""
     if not delivery.from_bronze:
-        return _places(lake, stream, ds.field("batch") == delivery.batch)
+        return _places(lake, stream, between(batch=(delivery.batch, delivery.batch)))
     return _places(lake, stream, archived_since(lake.reached(stream)))
 
 
@@ -135,7 +140,7 @@ def gaps(places: Sequence[Place], reached: Mapping[str, int], *, whole: bool = F
 
 def read_slice(lake: Lake, stream: str, part: Slice) -> pa.Table:
     """The raw events of a slice, in order of source and position."""
-    rows = lake.read(f"events/{stream}", where=part.where)
+    rows = lake.read(f"events/{stream}", where=part.where, within=part.within)
     return rows.sort_by([("source", "ascending"), ("position", "ascending")])
 
 
@@ -167,21 +172,18 @@ def _land(delivery: Delivery, stream: str, folder: str, numbered: tuple[int, Par
     write_parquet(delivery.tables().uri(f"events/{stream}/{folder}/part-{number:05}.parquet"), landed, BRONZE)
 
 
-def archived_since(reached: Mapping[str, int]) -> ds.Expression:
+def archived_since(reached: Mapping[str, int]) -> Within:
     """The rows of topics after what is reached of each partition."""
-    rows = pc.starts_with(ds.field("source"), TOPIC)
-    for name, last in reached.items():
-        source, _, partition = name.rpartition("/")
-        here = (ds.field("source") == source) & (ds.field("partition") == int(partition))
-        rows &= ~(here & (ds.field("position") <= last))
-    return rows
+    places = {name.rpartition("/")[::2]: last for name, last in reached.items()}
+    return beyond({(source, int(partition)): last for (source, partition), last in places.items()}, TOPIC)
 
 
-def _places(lake: Lake, stream: str, where: ds.Expression) -> list[Place]:
+def _places(lake: Lake, stream: str, within: Within) -> list[Place]:
     """Every partition of every source that has such rows."""
+    columns = ["source", "partition", "position"]
     parts = [
         pa.table(chunk).group_by(["source", "partition"]).aggregate(_EXTENT)
-        for chunk in lake.scan(f"events/{stream}", columns=["source", "partition", "position"], where=where)
+        for chunk in lake.scan(f"events/{stream}", columns=columns, within=within)
     ]
     if not parts:
         return []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline, hash_of
@@ -40,18 +42,30 @@ class Delivery:
 
     def declared(self) -> Pipeline:
         """The pipeline, loaded where it is needed."""
-        return load_pipeline(self.pipeline)
+        return self._declared
 
     def tables(self) -> Lake:
-        """The pipeline's tables."""
+        """The pipeline's tables; every step in one process reads the same ones, and none of them twice."""
+        return self._tables
+
+    @cached_property
+    def _declared(self) -> Pipeline:
+        return load_pipeline(self.pipeline)
+
+    @cached_property
+    def _tables(self) -> Lake:
         return Lake(self.lake, self.declared().name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker is sent: the names, and nothing that was opened or loaded."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def contract(self, stream: str) -> Stream:
         """A stream under the names that its columns have in this delivery."""
         declared = self.declared().stream(stream)
         return replace(declared, sources={**declared.sources, **self.renamed.get(stream, {})})
 
-    @property
+    @cached_property
     def run(self) -> str:
         """The name of this attempt at it: the same call under the same contracts, made again, is the same run."""
         return hash_of(

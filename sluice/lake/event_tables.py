@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,10 @@ from sluice.engine.versions import DELETE, PUT, are_distinct
 from sluice.errors import DataError
 from sluice.lake.control import control_column
 from sluice.lake.rules import Problem, problems_of
-from sluice.lake.typing import Typed, flags, id_of, in_words, type_column
+from sluice.lake.typing import Typed, flags, id_of, in_words, silver_type, type_column
+
+_SLICE = 131_072
+"""Rows that are judged at a time: what is made of them on the way takes little memory, and is used again."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +48,26 @@ def enter(stream: Stream, rows: pa.Table, *, alone: bool = True, first: int = 0)
     What is not `alone` may have versions elsewhere, so that the hashes which decide between them are needed.
     """
     check_columns(stream, rows.column_names)
+    judge = partial(_entered, stream, rows, first, hashed=not (alone and _once_each(stream, rows)))
     with ThreadPoolExecutor(cores(len(rows))) as threads:
-        names = stream.all_columns
-        read = threads.map(lambda name: type_column(stream, name, _column(rows, stream.source(name))), names)
-        typed = dict(zip(names, read, strict=True))
-        own = _own(stream, rows, typed, np.arange(first, first + len(rows)), alone=alone)
-        waiting = threads.submit(problems_of, stream, typed, own, [])
-        values = threads.map(lambda item: encode_column(typed[item[0]].values, item[1]), stream.columns.items())
-        encoded = dict(zip(stream.columns, values, strict=True))
-        problems = waiting.result()
+        parts = list(threads.map(judge, range(0, max(1, len(rows)), _SLICE)))
+    return Entered(pa.concat_tables(part.events for part in parts), [one for part in parts for one in part.refused])
+
+
+def _entered(stream: Stream, rows: pa.Table, first: int, start: int, *, hashed: bool) -> Entered:
+    """The events of a slice, whose problems keep the numbers of their rows in the table."""
+    part = rows.slice(start, _SLICE)
+    typed = {name: type_column(stream, name, _column(part, stream.source(name))) for name in stream.all_columns}
+    positions = np.arange(first + start, first + start + len(part))
+    own = _own(stream, part, typed, positions, hashed=hashed)
+    problems = problems_of(stream, typed, own, [])
+    encoded = {name: encode_column(typed[name].values, column) for name, column in stream.columns.items()}
     events = pa.table({**own, **encoded}, schema=encoded_schema(stream))
     if problems:
-        kept = np.ones(len(rows), bool)
+        kept = np.ones(len(part), bool)
         kept[[problem.index for problem in problems]] = False
         events = events.filter(pa.array(kept))
-    return Entered(events, problems)
+    return Entered(events, [replace(problem, index=start + problem.index) for problem in problems])
 
 
 def enter_labels(label: Label, rows: pa.Table, entered: Entered, *, alone: bool = True) -> Entered:
@@ -81,7 +90,7 @@ def enter_labels(label: Label, rows: pa.Table, entered: Entered, *, alone: bool 
     ids = events.column("_id").combine_chunks()
     flag = pa.array(values[here], mask=~valid[here])
     known = pa.array(integers(events.column("_time"))[0] + int(label.known_after))
-    digest = pa.array(_digest([ids], [flag], alone=alone))
+    digest = pa.array(_digest([flag], hashed=not (alone and _distinct(ids))))
     own = {"_revision": events.column("_revision"), "_op": events.column("_op"), "_hash": digest}
     link = label.told_by.id_columns[0]
     mark = events.column("_watermark")
@@ -100,20 +109,29 @@ def enter_all(
     return found
 
 
-def _digest(ids: list[pa.Array], payload: list[pa.Array], *, alone: bool) -> Ints:
-    """The hash that decides between versions of one event, and names one that has no id; 0 where there are none."""
-    single = len(ids) == 1 and pa.types.is_integer(ids[0].type) and ids[0].null_count == 0
-    if alone and single and are_distinct(integers(ids[0])[0]):
-        return np.zeros(len(ids[0]), np.int64)
-    return row_hashes(payload)
+def _once_each(stream: Stream, rows: pa.Table) -> bool:
+    """Whether no two rows can be of one event: then nothing has to decide between them."""
+    name = stream.id_columns[0] if len(stream.id_columns) == 1 else None
+    if name is None or not pa.types.is_integer(silver_type(stream, name)):
+        return False
+    return _distinct(type_column(stream, name, _column(rows, stream.source(name))).values)
+
+
+def _distinct(ids: pa.Array) -> bool:
+    whole = pa.types.is_integer(ids.type) and ids.null_count == 0
+    return whole and are_distinct(integers(ids)[0])
+
+
+def _digest(payload: list[pa.Array], *, hashed: bool) -> Ints:
+    """The hash that decides between versions of one event, and names one that has no id; 0 where none is needed."""
+    return row_hashes(payload) if hashed else np.zeros(len(payload[0]), np.int64)
 
 
 def _own(
-    stream: Stream, rows: pa.Table, typed: Mapping[str, Typed], positions: Ints, *, alone: bool
+    stream: Stream, rows: pa.Table, typed: Mapping[str, Typed], positions: Ints, *, hashed: bool
 ) -> dict[str, pa.Array]:
     count = len(rows)
-    ids = [typed[name].values for name in stream.id_columns]
-    digest = _digest(ids, [typed[name].values for name in stream.all_columns], alone=alone)
+    digest = _digest([typed[name].values for name in stream.all_columns], hashed=hashed)
     time = typed[stream.time].values.cast(pa.int64())
     control = {
         "_revision": (pa.int32(), np.zeros(count, np.int32)),

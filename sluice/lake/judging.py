@@ -43,6 +43,7 @@ from sluice.lake.tally import Tally, evidence, greatest, tally
 from sluice.lake.tally import late as late_rows
 from sluice.lake.versions import ARRIVAL, IDENTITY, settle
 from sluice.lake.watermarks import with_watermarks
+from sluice.lake.within import around
 from sluice.lake.workers import Workers
 
 _MARKS = pa.schema(
@@ -141,7 +142,7 @@ def judged(workers: Workers, stream: Stream, delivery: Delivery, registry: Regis
 def _learn(schemas: Schemas, lake: Lake, stream: Stream, parts: Sequence[Slice]) -> None:
     """Have every schema in the lake that messages of some slices name."""
     for part in parts:
-        for rows in lake.scan(f"events/{stream.name}", columns=["payload"], where=part.where):
+        for rows in lake.scan(f"events/{stream.name}", columns=["payload"], where=part.where, within=part.within):
             schemas.of(stream, pc.binary_slice(rows.column("payload"), 0, HEAD).to_pylist())
 
 
@@ -276,7 +277,8 @@ def _held(lake: Lake, stream: str, arrived: pa.Table) -> pa.Table:
     if lake.open(f"silver/{stream}") is None:
         return arrived.select(columns).slice(0, 0)
     ids = pc.unique(arrived.column("_id").combine_chunks())
-    return lake.read(f"silver/{stream}", columns=columns, where=ds.field("_id").isin(ids))
+    among = ds.field("_id").isin(ids)
+    return lake.read(f"silver/{stream}", columns=columns, where=among, within=around("_id", ids))
 
 
 def _conflicts(contract: Stream, accepted: pa.Table, marks: pa.Table) -> pa.Table:

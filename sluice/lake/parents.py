@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 
 from sluice.declare.streams import Stream
 from sluice.lake.tables import Lake
+from sluice.lake.within import around, between
 
 
 class Keys(NamedTuple):
@@ -36,8 +37,8 @@ def overdue(stream: Stream, lake: Lake, since: int, due: int) -> Keys:
     """The keys of published events after `since` and up to `due`: their time was over after the batch before this."""
     if stream.parent is None or since >= due or lake.open(f"silver/{stream.name}") is None:
         return Keys()
-    when = (ds.field("_time") > pa.scalar(since, pa.int64())) & (ds.field("_time") <= pa.scalar(due, pa.int64()))
-    rows = lake.read(f"silver/{stream.name}", columns=["_time", stream.parent[0]], where=when)
+    when = between(_time=(since + 1, due))
+    rows = lake.read(f"silver/{stream.name}", columns=["_time", stream.parent[0]], within=when)
     return find_parents(stream, lake, rows, due)
 
 
@@ -47,5 +48,6 @@ def _known(lake: Lake, parent: Stream, keys: pa.ChunkedArray) -> pa.Array:
     table = f"silver/{parent.name}"
     if not len(distinct) or lake.open(table) is None:
         return pa.array([False] * len(keys), pa.bool_())
-    known = lake.read(table, columns=["_id"], where=ds.field("_id").isin(distinct)).column("_id").combine_chunks()
-    return pc.is_in(keys.combine_chunks(), value_set=known)
+    among = ds.field("_id").isin(distinct)
+    known = lake.read(table, columns=["_id"], where=among, within=around("_id", distinct)).column("_id")
+    return pc.is_in(keys.combine_chunks(), value_set=known.combine_chunks())

@@ -1,4 +1,4 @@
-"""What Delta is told about a table when it is created: which versions it may never take away."""
+"""What Delta is told about a table when it is created: how its log is kept short, and which versions stay for ever."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ _FOR_EVER = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
+_SHORT = {"delta.checkpointInterval": "10"}
+"""Who opens a table reads a checkpoint and what came after it: of a hundred commits, unless told otherwise."""
 
 
 def properties(table: str) -> dict[str, str]:
@@ -15,4 +17,4 @@ def properties(table: str) -> dict[str, str]:
 
     By default Delta's writers remove commits after thirty days, and a vacuum may remove replaced files after seven.
     """
-    return dict(_FOR_EVER) if table.partition("/")[0] in NAMED else {}
+    return {**_SHORT, **(_FOR_EVER if table.partition("/")[0] in NAMED else {})}

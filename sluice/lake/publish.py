@@ -15,6 +15,7 @@ from typing import Any
 
 import deltalake
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from sluice.decisions import Finding, Verdict, worst
 from sluice.declare.pipeline import hash_of
@@ -162,10 +163,9 @@ def publish(lake: Lake, batch: Batch, staged: Mapping[str, str], *, turn: int | 
 def recover(lake: Lake, stream: str) -> int:
     """Complete every publication of a stream that was announced and not shown; the stream's `turn_of` before that."""
     turn = turn_of(lake, stream)
-    shown = {batch["batch"] for batch in lake.published(stream)}
-    for row in lake.rows("publications"):
-        if row["stream"] == stream and row["batch"] not in shown:
-            _complete(lake, row)
+    shown = pa.array([batch["batch"] for batch in lake.published(stream)], pa.string())
+    for row in lake.rows("publications", where=(ds.field("stream") == stream) & ~ds.field("batch").isin(shown)):
+        _complete(lake, row)
     return turn
 
 

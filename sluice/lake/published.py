@@ -17,6 +17,7 @@ from sluice.engine.facts import encoded_schema
 from sluice.lake.backfills import batches
 from sluice.lake.contract import silver_schema
 from sluice.lake.tables import Lake
+from sluice.lake.within import Within, around
 
 Events = Mapping[str, pa.Table]
 """Encoded versions of events by stream."""
@@ -31,27 +32,23 @@ class Published:
     base: int
     after: int = -1
 
-    def read(self, stream: Stream, where: ds.Expression | None = None) -> pa.Table:
+    def read(self, stream: Stream, where: ds.Expression | None = None, *, within: Within | None = None) -> pa.Table:
         """The versions of a stream that meet a condition on silver's columns."""
         held = self.lake.open(f"silver/{stream.name}") if self._batches(stream) else None
         if held is None:
             return encoded_schema(stream).empty_table()
         mine = ds.field("_batch").isin(pa.array(self._batches(stream), pa.string()))
         condition = mine if where is None else mine & where
-        dataset = self.lake.dataset(held, silver_schema(stream))
-        return encode(pa.table(dataset.to_table([*OWN_COLUMNS, *stream.columns], filter=condition)), stream)
+        asked = condition if within is None else within.condition(condition)
+        dataset = self.lake.dataset(held, silver_schema(stream), within=within)
+        return encode(pa.table(dataset.to_table([*OWN_COLUMNS, *stream.columns], filter=asked)), stream)
 
     def with_ids(self, stream: Stream, ids: pa.Array, column: str = "_id") -> pa.Table:
         """The versions of some events, or those that name one of some ids in another column."""
         wanted = pc.drop_null(pc.unique(ids))
         if not len(wanted):
             return encoded_schema(stream).empty_table()
-        condition = ds.field(column).isin(wanted)
-        if pa.types.is_integer(wanted.type):
-            # files and row groups are skipped by bounds, and not by lists
-            ends = pc.min_max(wanted)
-            condition &= (ds.field(column) >= ends["min"]) & (ds.field(column) <= ends["max"])
-        return self.read(stream, condition)
+        return self.read(stream, ds.field(column).isin(wanted), within=around(column, wanted))
 
     def all(self) -> Events:
         """Every version of every stream."""

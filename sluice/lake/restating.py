@@ -34,6 +34,7 @@ from sluice.lake.landing import Part, land, told_in
 from sluice.lake.tables import Lake
 from sluice.lake.typing import id_of, type_column
 from sluice.lake.versions import ARRIVAL, IDENTITY
+from sluice.lake.within import around, between
 
 RESTATED = "restated:"
 """What the source of a restated row begins with; the days follow, and what tells this restatement from others."""
@@ -174,7 +175,7 @@ def _revised(lake: Lake, contract: Stream, rows: pa.Table, accepted: pa.Table, a
     if not len(accepted):
         return rows
     ids = accepted.column("_id").combine_chunks()
-    standing = _latest(lake, contract, ds.field("_id").isin(pc.unique(ids)))
+    standing = _latest(lake, contract, pc.unique(ids))
     place, enters = integers(pc.index_in(rows.column("position"), value_set=accepted.column("_position")))
     revision, changed = _decided(accepted, standing)
     every, told = integers(rows.column("revision"))
@@ -200,22 +201,22 @@ def _decided(accepted: pa.Table, standing: pa.Table) -> tuple[Ints, Mask]:
 
 def _missing(lake: Lake, contract: Stream, within: Days, named: pa.ChunkedArray) -> pa.Table:
     """The events that stand in these days and that nobody names, in the order of their ids."""
-    inside = (ds.field("_time") >= within.first) & (ds.field("_time") < within.until)
+    inside = between(_time=(within.first, within.until - 1))
     if lake.open(f"silver/{contract.name}") is None:
-        return _latest(lake, contract, inside)
-    ids = lake.read(f"silver/{contract.name}", columns=["_id"], where=inside).column("_id")
+        return _latest(lake, contract, pa.array([], id_type(contract)))
+    ids = lake.read(f"silver/{contract.name}", columns=["_id"], within=inside).column("_id")
     asked = pc.unique(ids.filter(pc.invert(pc.is_in(ids, value_set=named))))
-    found = _latest(lake, contract, ds.field("_id").isin(asked))
+    found = _latest(lake, contract, asked)
     time, stands = integers(found.column("_time"))[0], integers(found.column("_op"))[0] == PUT
     # a version of these days may have been replaced by one of another
     gone = found.filter(pa.array(stands & (within.first <= time) & (time < within.until)))
     return gone.sort_by("_id")
 
 
-def _latest(lake: Lake, contract: Stream, where: ds.Expression) -> pa.Table:
-    """The version that decides of each event of which one meets a condition on ids."""
+def _latest(lake: Lake, contract: Stream, ids: pa.Array) -> pa.Table:
+    """The version that decides of each of some events."""
     table, schema = f"silver/{contract.name}", silver_schema(contract)
     columns = list(dict.fromkeys([*contract.id_columns, contract.time, "_time", *IDENTITY, *ARRIVAL]))
     if lake.open(table) is None:
         return pa.schema([schema.field(name) for name in columns]).empty_table()
-    return latest(lake.read(table, columns=columns, where=where))
+    return latest(lake.read(table, columns=columns, where=ds.field("_id").isin(ids), within=around("_id", ids)))

@@ -16,10 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sluice.declare.columns import Category, Column, Decimal, ForeignKey, Key
+from sluice.declare.columns import Category, Column, Decimal
 from sluice.declare.durations import duration_text
 from sluice.declare.streams import Stream
-from sluice.engine.encode import Mask, integers, scaled
+from sluice.engine.encode import Mask, integers, invalid, scaled
 from sluice.engine.versions import DELETE, PUT
 from sluice.lake.control import CONTROL, GREATEST_REVISION
 from sluice.lake.typing import Typed, in_words
@@ -83,12 +83,12 @@ def _type_problems(stream: Stream, typed: dict[str, Typed]) -> list[Problem]:
 
 
 def _rule_problems(stream: Stream, typed: dict[str, Typed], own: dict[str, pa.Array]) -> list[Problem]:
-    columns = {name: _checkable(stream, name, item.values) for name, item in typed.items()}
-    columns[_AHEAD] = integers(own["_time"])[0] - integers(own["_known"])[0]
+    ahead = pa.array(integers(own["_time"])[0] - integers(own["_known"])[0])
+    columns = {name: item.values for name, item in typed.items()} | {_AHEAD: ahead}
     return [
         Problem(int(index), rule, stream.time if name == _AHEAD else name, allowed(stream, name, rule))
         for name, values in columns.items()
-        for rule, mask in _broken(_checks(stream)[name], pd.Series(values))
+        for rule, mask in _broken(stream, name, values)
         for index in np.flatnonzero(mask)
     ]
 
@@ -110,14 +110,16 @@ def unlike(values: pa.Array, pattern: str) -> Mask:
     return ~np.asarray(whole.to_numpy(zero_copy_only=False), bool)
 
 
-def _broken(checks: _Checks, values: pd.Series) -> Iterator[tuple[str, Mask]]:
+def _broken(stream: Stream, name: str, values: pa.Array) -> Iterator[tuple[str, Mask]]:
     """For each rule of a column the rows that break it; a null breaks none but that it may not be there."""
-    null = values.isna().to_numpy()
-    if not checks.nullable:
-        yield "missing", null
-    for check in checks.checks:
-        passed = check(values).check_output.reindex(values.index, fill_value=True)
-        yield check.error, ~passed.to_numpy(bool)
+    asked = _checks(stream)[name]
+    if values.null_count and not asked.nullable:
+        yield "missing", invalid(values)
+    if asked.checks:
+        numbers = pd.Series(_checkable(stream, name, values))
+        for check in asked.checks:
+            passed = check(numbers).check_output.reindex(numbers.index, fill_value=True)
+            yield check.error, ~passed.to_numpy(bool)
 
 
 @functools.cache
@@ -141,20 +143,17 @@ def _checks(stream: Stream) -> dict[str, _Checks]:
 
 def _checkable(stream: Stream, name: str, values: pa.Array) -> Any:
     """A column as pandera compares it: decimals in whole steps, categories as their place in the list."""
-    column = stream.columns.get(name)
+    column, null = stream.columns.get(name), invalid(values)
     if isinstance(column, Category):
-        known = pc.index_in(values, value_set=pa.array(column.categories, pa.string()))
-        places = known.cast(pa.float64()).fill_null(-1.0) if column.categories else pa.array(np.zeros(len(values)))
-        return np.where(_null(values), np.nan, places.to_numpy(zero_copy_only=False))
-    if isinstance(column, Decimal):
-        values = scaled(values)
-    if pa.types.is_string(values.type):
-        return np.where(_null(values), np.nan, 0.0)
-    if isinstance(column, Key | ForeignKey) or name in (*stream.id_columns, stream.time):
-        return np.where(_null(values), np.nan, 0.0)
-    return np.where(
-        _null(values), np.nan, values.cast(pa.float64(), safe=False).fill_null(0).to_numpy(zero_copy_only=False)
-    )
+        places = pc.index_in(values, value_set=pa.array(column.categories, pa.string())).fill_null(-1)
+    elif name in stream.id_columns:
+        return np.where(null, np.nan, 0.0)  # it names its event, and measures nothing
+    else:
+        places = scaled(values) if isinstance(column, Decimal) else values
+    numbers = places.cast(pa.float64(), safe=False)
+    if not null.any():
+        return numbers.to_numpy(zero_copy_only=False)
+    return np.where(null, np.nan, numbers.fill_null(0).to_numpy(zero_copy_only=False))
 
 
 def _first(stream: Stream, own: dict[str, pa.Array], problems: list[Problem]) -> list[Problem]:
@@ -191,7 +190,3 @@ def allowed(stream: Stream, name: str, rule: str) -> str:
 def _steps(column: Column, bound: float) -> float:
     """A bound in whole steps of the column, without the error of 0.07 * 100."""
     return float(decimal.Decimal(repr(bound)).scaleb(column.scale)) if isinstance(column, Decimal) else bound
-
-
-def _null(values: pa.Array) -> Mask:
-    return np.asarray(values.is_null().to_numpy(zero_copy_only=False), bool)

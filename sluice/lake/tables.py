@@ -34,11 +34,13 @@ import deltalake
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from sluice.errors import DataError, Outage
+from sluice.lake.opened import Opened, open_table
 from sluice.lake.properties import properties
 from sluice.lake.storage import below, options
+from sluice.lake.within import Within
 
 BATCHED = ("silver/", "quarantine/", "conflicts/", "late/", "baselines/")
 """Tables whose rows belong to a batch and are visible with it."""
@@ -48,24 +50,30 @@ T = TypeVar("T")
 
 
 class Lake:
-    """The tables of one pipeline below a URI; any Delta reader reads the same files."""
+    """The tables of one pipeline below a URI; any Delta reader reads the same files.
+
+    Every call sees what is there by then. A log, and what it says is published, is read again only when it has gone on.
+    """
 
     def __init__(self, uri: str, pipeline: str) -> None:
         self.root = f"{uri.rstrip('/')}/{pipeline}"
         self.pipeline = pipeline
+        self._opened = Opened()
+        self._shown: tuple[deltalake.DeltaTable | None, list[dict[str, Any]]] = None, []
+
+    def __reduce__(self) -> tuple[type[Lake], tuple[str, str]]:
+        """A worker gets the place, and opens the tables by itself."""
+        return Lake, (self.root.removesuffix(f"/{self.pipeline}"), self.pipeline)
 
     def uri(self, table: str) -> str:
         """Where a table is."""
         return f"{self.root}/{table}"
 
     def open(self, table: str, version: int | None = None) -> deltalake.DeltaTable | None:
-        """The Delta table, or None while nobody has written it, which is its version -1."""
+        """The Delta table, to be read from; None while nobody has written it, which is its version -1."""
         if version == -1:
             return None
-        try:
-            return deltalake.DeltaTable(self.uri(table), version=version, storage_options=options(self.uri(table)))
-        except TableNotFoundError:
-            return None
+        return self._opened.newest(self.uri(table)) if version is None else open_table(self.uri(table), version)
 
     def version(self, table: str) -> int:
         """The table's newest version; -1 while there is none."""
@@ -78,37 +86,43 @@ class Lake:
         *,
         columns: Sequence[str] | None = None,
         where: ds.Expression | None = None,
+        within: Within | None = None,
         version: int | None = None,
     ) -> pa.Table:
-        """The published rows of a table; DataError when nobody has written it."""
-        found = self.open(table, version)
+        """The published rows of a table; DataError when nobody has written it.
+
+        Files without a row `within` are not looked at.
+        """
+        found, asked = self._asked(table, where, within, version)
         if found is None:
             name = table if version in (None, -1) else f"{table}@{version}"
             raise DataError(
                 f"there is no table {name!r}", where=self.root, next_step="run the step that writes it first"
             )
-        condition = _both(where, self._published(table))
-        return pa.table(self.dataset(found).to_table(columns=columns, filter=condition))
+        return pa.table(self.dataset(found, within=within).to_table(columns=columns, filter=asked))
 
     def rows(self, table: str, *, where: ds.Expression | None = None) -> list[dict[str, Any]]:
         """The published rows of a small table as dictionaries; none when nobody has written it."""
-        return [] if self.open(table) is None else self.read(table, where=where).to_pylist()
+        found, asked = self._asked(table, where)
+        return [] if found is None else pa.table(self.dataset(found).to_table(filter=asked)).to_pylist()
 
-    def count(self, table: str, *, where: ds.Expression | None = None) -> int:
+    def count(self, table: str, *, where: ds.Expression | None = None, within: Within | None = None) -> int:
         """How many published rows a table has; 0 when nobody has written it."""
-        found = self.open(table)
-        if found is None:
-            return 0
-        return int(self.dataset(found).count_rows(filter=_both(where, self._published(table))))
+        found, asked = self._asked(table, where, within)
+        return 0 if found is None else int(self.dataset(found, within=within).count_rows(filter=asked))
 
     def scan(
-        self, table: str, *, columns: Sequence[str] | None = None, where: ds.Expression | None = None
+        self,
+        table: str,
+        *,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+        within: Within | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """The published rows of a table, a few at a time; none when nobody has written it."""
-        found = self.open(table)
+        found, asked = self._asked(table, where, within)
         if found is not None:
-            condition = _both(where, self._published(table))
-            yield from self.dataset(found).to_batches(columns=columns, filter=condition)
+            yield from self.dataset(found, within=within).to_batches(columns=columns, filter=asked)
 
     def append(self, table: str, rows: pa.Table, *, once: str | None = None) -> bool:
         """Append rows in one commit; with `once`, only if no commit carries that marker yet. Whether it was written."""
@@ -176,28 +190,44 @@ class Lake:
         """
         lost: Exception | None = None
         for _ in range(_TRIES):
-            found = self.open(table)
+            # of its own: writing moves it on, and others may be reading
+            found = open_table(self.uri(table))
             try:
-                return write(found)
+                done = write(found)
             except CommitFailedError as error:
                 lost = error
             except DeltaError as error:
                 if found is not None or self.open(table) is None:
                     raise
                 lost = error
+            else:
+                if found is not None:
+                    found.update_incremental()  # not every way of writing moves it on
+                    self._opened.keep(self.uri(table), found)
+                return done
         raise Outage(
             f"other processes were faster {_TRIES} times ({lost})", where=self.uri(table), next_step="run it again"
         )
 
-    def dataset(self, found: deltalake.DeltaTable, schema: pa.Schema | None = None) -> ds.Dataset:
-        """The rows of a table, with null in columns of `schema` that it does not have."""
-        return found.to_pyarrow_dataset(filesystem=below(found.table_uri), schema=schema)
+    def dataset(
+        self, found: deltalake.DeltaTable, schema: pa.Schema | None = None, *, within: Within | None = None
+    ) -> ds.Dataset:
+        """The rows of a table, with null in columns of `schema` that it does not have.
+
+        Of files that have none `within` by their statistics nothing is there.
+        """
+        files = None if within is None else within.of([field.name for field in found.schema().fields])
+        return found.to_pyarrow_dataset(filesystem=below(found.table_uri), schema=schema, file_pruning_predicate=files)
 
     def published(self, stream: str | None = None) -> list[dict[str, Any]]:
         """The batches that readers may see, oldest first."""
-        batches = self.rows("batches")
-        mine = [batch for batch in batches if stream is None or batch["stream"] == stream]
-        return sorted(mine, key=lambda batch: (batch["at"], batch["batch"]))
+        found, shown = self.open("batches"), self._shown
+        if found is None:
+            return []
+        if found is not shown[0]:
+            batches = pa.table(self.dataset(found).to_table()).to_pylist()
+            self._shown = shown = found, sorted(batches, key=lambda batch: (batch["at"], batch["batch"]))
+        return [batch for batch in shown[1] if stream is None or batch["stream"] == stream]
 
     def shows(self, stream: str, batch: str) -> bool:
         """Whether readers may see a batch."""
@@ -218,11 +248,16 @@ class Lake:
                 greatest[place] = max(value, greatest.get(place, value))
         return greatest
 
-    def _published(self, table: str) -> ds.Expression | None:
-        if not table.startswith(BATCHED):
-            return None
-        shown = [batch["batch"] for batch in self.published(table.partition("/")[2])]
-        return ds.field("_batch").isin(pa.array(shown, pa.string()))
+    def _asked(
+        self, table: str, where: ds.Expression | None, within: Within | None = None, version: int | None = None
+    ) -> tuple[deltalake.DeltaTable | None, ds.Expression | None]:
+        """A table, and the condition that those of its rows meet which are asked for and which readers may see."""
+        if table.startswith(BATCHED):
+            # before the table is opened: what is shown by now is in it then
+            shown = [batch["batch"] for batch in self.published(table.partition("/")[2])]
+            visible = ds.field("_batch").isin(pa.array(shown, pa.string()))
+            where = visible if where is None else where & visible
+        return self.open(table, version), where if within is None else within.condition(where)
 
     def create(self, table: str, rows: pa.Table, **commit: Any) -> None:
         """Create a table of some rows, in a commit with these properties; a deltalake error when others were faster."""
@@ -245,12 +280,6 @@ class Lake:
         else:
             commit = deltalake.CommitProperties(app_transactions=marks)
             deltalake.write_deltalake(found, rows, mode="append", schema_mode="merge", commit_properties=commit)
-
-
-def _both(left: ds.Expression | None, right: ds.Expression | None) -> ds.Expression | None:
-    if left is None or right is None:
-        return left if right is None else right
-    return left & right
 
 
 def _now_ms() -> int:

@@ -160,13 +160,16 @@ def exact(values: Raw, column: Decimal) -> Typed:
         if values.type.precision - values.type.scale <= fitting.precision - fitting.scale:
             return _good(values.cast(fitting))
     numbers = _numbers(values)
-    floats = np.asarray(numbers.values.fill_null(0).to_numpy(zero_copy_only=False), np.float64)
-    missing = np.asarray(numbers.values.is_null().to_numpy(zero_copy_only=False), bool)
+    missing = invalid(numbers.values)
+    floats = np.asarray(numbers.values.fill_null(0) if missing.any() else numbers.values, np.float64)
     with np.errstate(over="ignore"):
         steps = np.rint(floats * 10**column.scale)
     huge = ~(np.abs(steps) < _EXACT)
-    steps = np.where(huge, 0, steps)
-    inexact = ~missing & ~huge & (np.abs(floats - steps / 10**column.scale) > _TOLERANCE)
+    if huge.any():
+        steps[huge] = 0
+    off = np.divide(steps, 10**column.scale)
+    inexact = np.abs(np.subtract(floats, off, out=off), out=off) > _TOLERANCE
+    inexact &= ~(missing | huge)
     # a value beyond exact arithmetic is kept as null and refused as no number of this column
     array = decimals(steps.astype(np.int64), column.scale, missing | huge)
     return Typed(array, numbers.wrong | (huge & ~missing), inexact)

@@ -15,6 +15,7 @@ from sluice.engine.versions import settled
 from sluice.errors import DataError, UserError
 from sluice.lake.accounts import accounts
 from sluice.lake.delivery import Delivery
+from sluice.lake.within import between
 from sluice.lake.workers import Here
 from spark_jobs.ingest import ingest
 from tests.spark_jobs.deliveries import AT, FILE, HOUR, Shop, order, orders, returned
@@ -57,6 +58,21 @@ def test_the_same_file_again_adds_nothing_under_any_name_and_in_any_batch(shop: 
     shop.deliver("b", orders=copy)
     assert [batch["batch"] for batch in shop.lake.published("orders")] == ["a"]
     assert shop.accounts().produced_bronze == 5
+
+
+def test_a_delivery_looks_at_no_file_of_those_before_it(shop: Shop) -> None:
+    shop.deliver("a", orders=orders(1, 5))
+    shop.deliver("b", orders=orders(6, 10))
+    old = [
+        path for table in ("events", "silver") for path in Path(shop.lake.uri(f"{table}/orders")).glob("*/*.parquet")
+    ]
+    for path in old:
+        path.rename(path.with_suffix(".away"))
+    assert shop.deliver("c", orders=orders(11, 15)) is None
+    assert shop.lake.count("silver/orders", within=between(order_id=(11, 15))) == 5
+    for path in old:
+        path.with_suffix(".away").rename(path)
+    assert (len(old), shop.accounts().silver, shop.accounts().missing) == (6, 15, 0)
 
 
 def test_a_closed_batch_takes_no_new_file_and_nothing_of_it_lands(shop: Shop) -> None:

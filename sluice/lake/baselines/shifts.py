@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.dataset as ds
-
 from sluice.lake.baselines.distances import Distance, distance
 from sluice.lake.baselines.shapes import Shape, by_column, by_day
 from sluice.lake.tables import Lake
+from sluice.lake.within import between
 
 
 class Shift(NamedTuple):
@@ -29,7 +27,7 @@ def shifts(lake: Lake, stream: str, days: Mapping[tuple[int, str], Shape], over:
     if not days or lake.open(table) is None:
         return []
     first = min(day for day, _ in days)
-    when = (ds.field("day") >= pa.scalar(first - over, pa.int64())) & (ds.field("day") < pa.scalar(first, pa.int64()))
-    before, now = by_column(by_day(lake.read(table, where=when))), by_column(days)
+    before = by_column(by_day(lake.read(table, within=between(day=(first - over, first - 1)))))
+    now = by_column(days)
     found = {name: distance(before[name], shape) for name, shape in now.items() if name in before}
     return [Shift(name, moved) for name, moved in found.items() if moved is not None]

@@ -11,6 +11,10 @@ TARGET = 16 << 20
 """About how big a file becomes: a task reads one as a whole, and is to hold some hundred thousand rows."""
 _SMALL = TARGET // 2
 _MANY = 10
+_BOOKS = ("batches", "verdicts", "publications", "files")
+"""Tables that get a row or two with every delivery, and that the next one reads as a whole."""
+_FULL = 20
+"""Files of a book from which on it is packed without waiting for anybody to keep the lake."""
 _COMPUTED = ("vectors", "vectors_as_served", "rows", "rows_as_served", "tiles", "asof")
 """Tables whose files are laid out on purpose, by day or by bucket, and which a backfill or a load writes anew."""
 
@@ -28,6 +32,13 @@ def compact(lake: Lake, table: str) -> int:
     Outage when they were always faster. A run that dies leaves files that no version names.
     """
     return lake.commit(table, _compacted) if small(lake, table) else 0
+
+
+def pack_books(lake: Lake) -> None:
+    """Keep what every delivery reads in few files, so that a delivery after years costs what the first one did."""
+    for table in _BOOKS:
+        if len(small(lake, table)) >= _FULL:
+            compact(lake, table)
 
 
 def _compacted(held: deltalake.DeltaTable | None) -> int:

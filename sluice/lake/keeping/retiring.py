@@ -199,7 +199,7 @@ def _copies(lake: Lake, stream: Stream, events: pa.Table, going: pa.Array) -> pa
     if not len(going) or sum(batch["duplicates"] for batch in batches.values()) == totals(lake, stream.name).duplicates:
         return found[0]
     known = [At(_places(events, "_")), At(_refused_rows(lake, stream.name, None))]
-    judged = ~archived_since(lake.reached(stream.name)) & of_batches({"", *batches})
+    judged = ~archived_since(lake.reached(stream.name)).rows & of_batches({"", *batches})
     for chunk in lake.scan(f"events/{stream.name}", columns=BRONZE.names, where=judged):
         rows = pa.table(chunk)
         rows = rows.filter(pa.array(~(known[0].mask(rows) | known[1].mask(rows))))

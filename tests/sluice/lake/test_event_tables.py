@@ -74,6 +74,35 @@ def test_an_event_enters_as_whole_numbers() -> None:
     }
 
 
+def test_an_id_measures_nothing_whatever_its_column_is_declared_as() -> None:
+    stream = Stream("s", id="n", time="at", columns={"n": Integer(max=3)})
+    found = enter(stream, pa.table({"n": [2, 7], "at": pa.array([MICROS] * 2, pa.timestamp("us", "UTC"))}))
+    assert (found.events.column("_id").to_pylist(), found.refused) == ([2, 7], [])
+
+
+def test_of_many_rows_every_one_is_judged_once_and_in_its_place() -> None:
+    count, bad = 300_000, {0: 13, 131_071: 11, 131_072: 12, 299_999: 99}
+    sales = [*range(count - 2), 7, count - 1]
+    table = pa.table(
+        {
+            "sale": sales,
+            "at": pa.array([MICROS] * count, pa.timestamp("us", "UTC")),
+            "shop": ["x"] * count,
+            "PRICE": [1.5] * count,
+            "pieces": [bad.get(number, 2) for number in range(count)],
+            "kind": ["b"] * count,
+            "place": ["é"] * count,
+            "paid": [1] * count,
+        }
+    )
+    found = enter(SALES, table, first=5)
+    assert [(problem.index, problem.rule) for problem in found.refused] == [(number, "range") for number in bad]
+    ids, hashes = (found.events.column(name) for name in ("_id", "_hash"))
+    assert ids.to_pylist() == [sale for number, sale in enumerate(sales) if number not in bad]
+    # one sale is there twice, far apart: then all have the hashes that decide between versions
+    assert len(hashes.unique()) == len(ids.unique()) == len(ids) - 1
+
+
 @pytest.mark.parametrize(
     "types",
     [

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from sluice.lake.contract import BRONZE
-from sluice.lake.keeping.compaction import compact, small
+from sluice.lake.keeping.compaction import compact, pack_books, small
 from sluice.lake.keeping.present import files
 from sluice.lake.keeping.vacuum import vacuum
 from sluice.lake.tables import Lake
@@ -65,6 +65,17 @@ def test_few_files_hold_the_same_rows_and_how_far_the_archive_has_come(lake: Lak
     assert count(lake) == 1
     assert rows(lake).equals(before)
     assert lake.reached_by(TABLE, "archive:shop.orders/0") == MANY - 1
+
+
+def test_books_are_packed_when_they_are_full_and_say_what_they_said(lake: Lake) -> None:
+    for number in range(20):
+        pack_books(lake)
+        lake.append("verdicts", pa.table({"batch": [f"{number:02}"]}))
+    assert count(lake, "verdicts") == 20
+    pack_books(lake)
+    assert (count(lake, "verdicts"), count(lake)) == (1, MANY)
+    assert sorted(row["batch"] for row in lake.rows("verdicts")) == [f"{number:02}" for number in range(20)]
+    assert [row["batch"] for row in lake.read("verdicts", version=2).sort_by("batch").to_pylist()] == ["00", "01", "02"]
 
 
 def test_every_version_is_what_it_was(lake: Lake) -> None:
