@@ -3,7 +3,8 @@
 PSI (population stability index) is Σ (b - a) ln(b / a) over bins: tenths of the baseline's numbers, zero and missing;
 or the texts. The distance is the greatest difference of the two cumulative distributions (Kolmogorov-Smirnov) or, of
 texts, half the sum of differences of their shares (total variation); of numbers, which may be missing or zero more
-often, the greater of the two. The p-value is that of the Kolmogorov or of the chi-square distribution.
+often, the greater of the two that are no chance. The p-value is that of the Kolmogorov or of the chi-square
+distribution; values that are expected fewer than five times are one (Cochran, 1954).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 
 from sluice.lake.baselines.shapes import Shape, frequent, quantiles
 
-LEAST = 200
-"""Rows that both have to have, of which less can be said by chance than by them."""
+LEAST = 50
+"""Rows that both have to have: of fewer even the asymptotic p-values say nothing."""
 _PARTS, _FINE = 10, 100
 _SKETCHED = 0.02
 """By how much each of two sketches may misplace a rank."""
@@ -25,7 +26,9 @@ _NONE = 1e-4
 """The share that an empty bin is taken to have."""
 _OTHER = "other"
 _COMMON = 0.005
-"""Texts of a smaller share in both are looked at together."""
+_EXPECTED = 5
+"""Values are looked at together that are a smaller share in both, or so few that chi-square does not hold of them."""
+_SURE = 1e-4
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -43,10 +46,11 @@ def distance(before: Shape, now: Shape) -> Distance | None:
     """How far a shape is from the one before; None where one of them has too few rows."""
     if min(before.rows, now.rows) < LEAST:
         return None
-    parts = [_of_parts(_masses(before), _masses(now))]
+    parts = [_of_parts(*_masses(before, now))]
     if before.numbers is not None and now.numbers is not None:
         parts.append(_of_numbers(before, now))
-    return Distance(psi(*_bins(before, now)), max(one.distance for one in parts), min(one.p_value for one in parts))
+    found = max(parts, key=lambda one: (one.p_value < _SURE, one.distance))
+    return Distance(psi(*_bins(before, now)), found.distance, found.p_value)
 
 
 def psi(before: Mapping[str, float], now: Mapping[str, float]) -> float:
@@ -100,20 +104,29 @@ def _there(shape: Shape) -> int:
     return shape.rows - shape.nulls - shape.zeros
 
 
-def _masses(shape: Shape) -> dict[str, float]:
-    """How often a value is missing, zero, or one of those that are counted."""
-    found: dict[str, float] = {"null": shape.nulls}
-    if shape.numbers is not None:
-        return found | {"zero": shape.zeros, "number": _there(shape)}
-    counted = dict(shape.counts) if shape.texts is None else frequent(shape.texts)
-    common = {name: count for name, count in counted.items() if count >= _COMMON * shape.rows}
-    rest = shape.rows - shape.nulls - sum(common.values())
-    return found | {f"={name}": count for name, count in common.items()} | ({_OTHER: rest} if rest > 0 else {})
+def _masses(before: Shape, now: Shape) -> tuple[dict[str, float], dict[str, float]]:
+    """How often a value is missing, zero, or one of those that are counted; in both by the same bins."""
+    if before.numbers is not None:
+        return _numbered(before), _numbered(now)
+    least = max(_COMMON, _EXPECTED / min(before.rows, now.rows))
+    counted = [(one, dict(one.counts) if one.texts is None else frequent(one.texts)) for one in (before, now)]
+    common = sorted({name for one, counts in counted for name, count in counts.items() if count >= least * one.rows})
+    both = [_counted(one, {name: counts.get(name, 0) for name in common}) for one, counts in counted]
+    return both[0], both[1]
+
+
+def _numbered(shape: Shape) -> dict[str, float]:
+    return {"null": shape.nulls, "zero": shape.zeros, "number": _there(shape)}
+
+
+def _counted(shape: Shape, common: Mapping[str, float]) -> dict[str, float]:
+    rest = max(0.0, shape.rows - shape.nulls - sum(common.values()))
+    return {"null": shape.nulls, **{f"={name}": count for name, count in common.items()}, _OTHER: rest}
 
 
 def _bins(before: Shape, now: Shape) -> tuple[dict[str, float], dict[str, float]]:
     """Counts by bin; numbers in the tenths of those before."""
-    left, right = _masses(before), _masses(now)
+    left, right = _masses(before, now)
     if before.numbers is None or now.numbers is None or not _there(before) or not _there(now):
         return left, right
     bounds = np.unique(quantiles(before.numbers, _PARTS))[1:-1]

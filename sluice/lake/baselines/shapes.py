@@ -52,6 +52,13 @@ class Shape:
     numbers: bytes | None = None
     texts: bytes | None = None
 
+    @property
+    def kind(self) -> str:
+        """What is kept of its values, by which only shapes of one kind can be compared."""
+        if self.numbers is not None:
+            return "numbers"
+        return "counts" if self.texts is None else "texts"
+
     def merged(self, other: Shape) -> Shape:
         """Of the values of both."""
         return Shape(
@@ -95,13 +102,17 @@ def table_of(shapes: Iterable[tuple[int, str, Shape]], batch: str) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SHAPES)
 
 
-def by_day(rows: pa.Table) -> dict[tuple[int, str], Shape]:
-    """The shapes of a table, one for each day and column: merged in an order that does not depend on the files."""
+def by_day(rows: pa.Table, kinds: Mapping[str, str] | None = None) -> dict[tuple[int, str], Shape]:
+    """The shapes of a table, one for each day and column: merged in an order that does not depend on the files.
+
+    Of columns that were declared as another kind then than in `kinds` none.
+    """
     found: dict[tuple[int, str], Shape] = {}
     ordered = rows.sort_by([("day", "ascending"), ("column", "ascending"), ("_batch", "ascending")])
     for row in ordered.to_pylist():
-        key = row["day"], row["column"]
-        found[key] = found[key].merged(_read(row)) if key in found else _read(row)
+        key, shape = (row["day"], row["column"]), _read(row)
+        if kinds is None or kinds.get(row["column"]) == shape.kind:
+            found[key] = found[key].merged(shape) if key in found else shape
     return found
 
 

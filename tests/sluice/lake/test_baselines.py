@@ -155,12 +155,52 @@ def test_the_index_is_the_sum_over_bins() -> None:
 
 
 def test_of_few_rows_nothing_is_said() -> None:
-    assert distance(Shape(199, counts={"a": 199}), Shape(1_000, counts={"b": 1_000})) is None
+    assert distance(Shape(49, counts={"a": 49}), Shape(1_000, counts={"b": 1_000})) is None
+
+
+def texts_of(values: list[str]) -> Shape:
+    stream = Stream("s", id="id", time="at", columns={"text": Category()})
+    table = pa.table({"_time": np.zeros(len(values), np.int64), "text": pa.array(values, pa.string())})
+    return by_column({(day, name): one for day, name, one in shapes_of(stream, table)})["text"]
+
+
+@pytest.mark.parametrize("count", [100, 300, 1_000])
+def test_texts_that_are_rare_in_both_are_no_news_in_a_small_batch(count: int) -> None:
+    """Of thousands of texts each small batch has some that nobody saw before; by Zipf's law, half of its rows."""
+    chance = np.random.default_rng(7)
+    before, now = ([f"c{min(one, 5_000)}" for one in chance.zipf(1.2, size)] for size in (6_000, count))
+    found = distance(texts_of(before), texts_of(now))
+    assert found is not None
+    assert found.psi < 0.25 or found.distance < 0.1 or found.p_value > 1e-4
+
+
+def test_a_text_that_is_new_and_frequent_is_far_also_in_a_small_batch() -> None:
+    found = distance(
+        texts_of(["web"] * 3_000 + ["shop"] * 2_000), texts_of(["web"] * 60 + ["shop"] * 40 + ["fax"] * 50)
+    )
+    assert found is not None
+    assert found.distance == pytest.approx(1 / 3, abs=0.01)
+    assert found.psi > 1
+    assert found.p_value < 1e-20
+
+
+def test_the_distance_and_its_p_value_are_of_the_same_part() -> None:
+    """A few values more go missing, surely; the numbers are as they were."""
+    found = moved("amount", null=0.03)
+    assert found.p_value < 1e-4
+    assert found.distance == pytest.approx(0.03, abs=0.015)
+
+
+def test_days_when_a_column_was_declared_as_another_kind_are_not_compared() -> None:
+    stored = table_of([(0, "plan", texts_of(["a", "b"])), (DAY, "plan", Shape(3, counts={"a": 2, "b": 1}))], "b")
+    assert by_column(by_day(stored, {"plan": "counts"})) == {"plan": Shape(3, counts={"a": 2, "b": 1})}
+    assert by_column(by_day(stored, {"plan": "texts"}))["plan"].rows == 2
+    assert by_day(stored, {"plan": "numbers"}) == {}
 
 
 def test_chance_alone_moves_nothing_in_a_year_of_days() -> None:
-    """A false alarm needs PSI, distance and p-value past their thresholds at once; 365 days of 400 rows have none."""
+    """A false alarm needs PSI, distance and p-value past their thresholds at once; 365 days of 60 rows have none."""
     before = shape(rows(20_000, 1))
-    found = [distance(before[name], one) for day in range(365) for name, one in shape(rows(400, 1_000 + day)).items()]
+    found = [distance(before[name], one) for day in range(365) for name, one in shape(rows(60, 1_000 + day)).items()]
     assert len(found) == 5 * 365
     assert [one for one in found if one and one.psi > 0.25 and one.distance > 0.1 and one.p_value < 1e-4 / 5] == []

@@ -243,5 +243,12 @@ def test_where_nothing_stops_or_nothing_is_compared_it_says_so() -> None:
     assert found("distribution", gentle, shifts=shifted(("a", 9.0, 0.9, 0.0))).message.endswith("nothing stops")
     assert found("distribution", gentle, shifts=shifted(("a", 9.0, 0.9, 0.0))).verdict is Verdict.WARN
     assert found("distribution", Gates(shift=None)).message == "not asked"
-    assert found("distribution").message == "too few rows to compare with"
+    assert found("distribution").message == "no column to compare"
+    few = [Shift("a", None, 150, 20), Shift("b", None, 150, 0)]
+    told = "not compared, below 50 rows: 'b', 'a' (150 rows now, 0 before)"
+    assert found("distribution", shifts=few).message == told
+    some = [*shifted(("c", 0.0, 0.0, 1.0)), few[1]]
+    assert found("distribution", shifts=some).message == (
+        "as in the 28d before; not compared, below 50 rows: 'b' (150 rows now, 0 before)"
+    )
     assert found("distribution", shifts=shifted(("a", 0.0, 0.0, 1.0))).message == "as in the 28d before"
