@@ -17,15 +17,15 @@ import argparse
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from sluice.decisions import Finding, Verdict, worst
+from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import Gates
 from sluice.declare.streams import Stream
 from sluice.errors import GateStopped, UserError
 from sluice.lake.bronze import land_files
 from sluice.lake.days import days
-from sluice.lake.delivery import Delivery
+from sluice.lake.delivery import Delivery, named_file, renamed_in
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.gates.usual import usual
 from sluice.lake.gates.verdict import judge
@@ -175,34 +175,18 @@ def _arguments() -> Delivery:
         "--rename", action="append", default=[], metavar="STREAM:COLUMN=NAME", help="a column's name in this delivery"
     )
     given = parser.parse_args()
-    files = [_pair(text, "=", "--file") for text in given.file]
+    streams = [stream.name for stream in load_pipeline(given.pipeline).streams]
     return Delivery(
         given.pipeline,
         given.lake,
         given.batch or (batch_of(given.replay) if given.replay else ""),
         given.at,
-        files=[(stream, path if "://" in path else Path(path)) for stream, path in files],
+        files=[named_file(text, streams) for text in given.file],
         from_bronze=given.from_bronze,
         restates=days(given.restates, where="--restates") if given.restates else None,
         replay=given.replay,
-        renamed=_renamed(given.rename),
+        renamed=renamed_in(given.rename),
     )
-
-
-def _renamed(texts: Sequence[str]) -> dict[str, dict[str, str]]:
-    renamed: dict[str, dict[str, str]] = {}
-    for text in texts:
-        left, name = _pair(text, "=", "--rename")
-        stream, column = _pair(left, ":", "--rename")
-        renamed.setdefault(stream, {})[column] = name
-    return renamed
-
-
-def _pair(text: str, sign: str, option: str) -> tuple[str, str]:
-    left, _, right = text.partition(sign)
-    if not left or not right:
-        raise UserError(f"{text!r} has no {sign!r} between two names", where=option)
-    return left, right
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,9 @@ from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import UserError
+from sluice.lake.days import days
 from sluice.lake.delivered import repeated
+from sluice.lake.delivery import Delivery, named_file, renamed_in
 from sluice.lake.rowfiles import SUFFIXES
 from sluice.lake.snapshots import pinned
 from sluice.lake.tables import Lake
@@ -69,18 +72,30 @@ def ingest(
     declared = load_pipeline(pipeline)
     here = settings()
     now = open_clock(here.places.clock).now() if at is None else instant(at, "--at")
-    given = [_pinned(text) for text in files or []]
-    name = batch or _name(given, now, archived=archived)
-    arguments = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--batch", name, "--at", str(now)]
+    streams = [stream.name for stream in declared.streams]
+    named = [named_file(text, streams) for text in files or []]
+    asked = Delivery(
+        pipeline,
+        here.places.lake_uri,
+        batch or _name([pinned(str(path)) for _, path in named], now, archived=archived),
+        now,
+        files=[(stream, pinned(str(path))) for stream, path in named],
+        from_bronze=archived,
+        restates=days(restates, where="--restates") if restates else None,
+        renamed=renamed_in(rename or []),
+    )
+    asked.check()  # what is written wrongly is told before anything is started
+    arguments = ["--pipeline", pipeline, "--lake", asked.lake, "--batch", asked.batch, "--at", str(now)]
     arguments += ["--from-bronze"] * archived
     arguments += ["--restates", restates] if restates else []
-    for option, texts in (("--file", given), ("--rename", rename)):
-        for text in texts or []:
-            arguments += [option, text]
+    arguments += [part for stream, path in asked.files for part in ("--file", f"{stream}={path}")]
+    arguments += [part for text in rename or [] for part in ("--rename", text)]
+    if any(asked.tables().shows(name, asked.batch) for name in streams):
+        typer.echo(f"batch {asked.batch!r} is history already; of what is, nothing is added again")
     try:
         run_job(here, "ingest", arguments)
     finally:
-        tell(declared, Lake(here.places.lake_uri, declared.name), name)
+        tell(declared, asked.tables(), asked.batch)
 
 
 def tell(declared: Declared, lake: Lake, batch: str) -> None:
@@ -101,12 +116,15 @@ def lines(declared: Declared, lake: Lake, batch: str) -> Iterator[str]:
             told += [f"{row[name]:,} {name}" for name in ("duplicates", "conflicts", "late") if row[name]]
             told += [f"{refused:,} refused (sluice quarantine list)"] if refused else []
             yield f"{stream.name}: {row['rows']:,} rows of batch {batch!r}: {', '.join(told)}"
+            yield from _anew(lake, stream.name, batch)
 
 
-def _pinned(text: str) -> str:
-    """A stream and its file as they are; a Delta table with its newest version, which names the batch."""
-    stream, sign, path = text.partition("=")
-    return f"{stream}={pinned(path)}" if sign else text
+def _anew(lake: Lake, stream: str, batch: str) -> Iterator[str]:
+    """What restated days say otherwise than before."""
+    mine = (ds.field("stream") == stream) & (ds.field("batch") == batch) & (ds.field("rule") == "restatement")
+    rows = [row for row in lake.rows("verdicts", where=mine) if json.loads(row["evidence"])]
+    if rows:
+        yield f"{stream}: told anew, {max(rows, key=lambda row: int(row['at']))['message']}"
 
 
 def _name(files: Sequence[str], now: int, *, archived: bool) -> str:
@@ -118,5 +136,5 @@ def _name(files: Sequence[str], now: int, *, archived: bool) -> str:
             where="sluice ingest",
             allowed="STREAM=FILE, --archived, or the --batch that was stopped",
         )
-    first = Path(files[0].partition("=")[2])
+    first = Path(files[0])
     return first.stem if first.suffix in SUFFIXES else first.name

@@ -54,8 +54,14 @@ def show(pipeline: Pipeline) -> None:
     declared = load_pipeline(pipeline)
     lake = Lake(settings().places.lake_uri, declared.name)
     versions = {row["after"] for row in lake.rows("touched") if not row["model"]}
-    if not versions:
-        typer.echo(f"Nothing of {declared.name!r} was repaired yet: sluice repair run {pipeline}")
+    if not versions and lake.version(VECTORS) < 0:
+        typer.echo(
+            f"There are no vectors of {declared.name!r} yet. The first ones are made by: sluice repair run {pipeline}"
+        )
+    elif not versions:
+        typer.echo(
+            f"The {lake.count(VECTORS):,} vectors of {declared.name!r} are the first; no repair has touched any."
+        )
     for version in sorted(versions, reverse=True)[:_FEW]:
         _tell(_of(lake, version))
 

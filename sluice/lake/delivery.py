@@ -15,6 +15,8 @@ from sluice.errors import UserError
 from sluice.lake.contract import contract_version
 from sluice.lake.days import Days
 from sluice.lake.replays import batch_of
+from sluice.lake.rowfiles import check_named
+from sluice.lake.snapshots import names_table
 from sluice.lake.tables import Lake
 
 
@@ -83,21 +85,28 @@ class Delivery:
         )
 
     def check(self) -> None:
-        """UserError unless it is one delivery, and all that it names is declared."""
-        pipeline = self.declared()
+        """UserError unless it is one delivery, all that it names is declared, and its files are there."""
         if not self.batch:
             raise UserError("a batch has a name", where="--batch")
         if self.replay is not None and (self.from_bronze or self.files or self.batch != batch_of(self.replay)):
             raise UserError("a replay is a delivery of its own", where=f"batch {self.batch!r}")
         if self.from_bronze and self.files:
             raise UserError("files and the archive are two deliveries", where=f"batch {self.batch!r}")
+        self._check_named()
+        if self.restates is not None:
+            self._check_restating([self.declared().stream(name) for name, _ in self.files])
+
+    def _check_named(self) -> None:
+        """UserError unless streams and columns are declared, and files are there."""
+        pipeline = self.declared()
         for name in [*(name for name, _ in self.files), *self.renamed]:
             pipeline.stream(name)
+        for _, path in self.files:
+            if not names_table(str(path)):
+                check_named(Path(path))
         for name, columns in self.renamed.items():
             for column in columns:
                 _check_column(pipeline.stream(name), column)
-        if self.restates is not None:
-            self._check_restating([pipeline.stream(name) for name, _ in self.files])
 
     def _check_restating(self, streams: Sequence[Stream]) -> None:
         if not streams:
@@ -109,6 +118,32 @@ class Delivery:
                     where="--restates",
                     next_step="declare the columns that tell its events apart: id=(…)",
                 )
+
+
+def named_file(text: str, streams: Sequence[str]) -> tuple[str, Path | str]:
+    """`STREAM=FILE`, as a person writes it: the stream, and its file or Delta table."""
+    stream, sign, path = text.partition("=")
+    if not sign:
+        raise UserError(
+            f"{text!r} names no stream", where="STREAM=FILE", next_step=f"write {streams[0]}={text}", allowed=streams
+        )
+    if stream not in streams:
+        raise UserError.unknown("stream", stream, streams, where=text)
+    if not path:
+        raise UserError(f"{text!r} names no file", where="STREAM=FILE")
+    return stream, path if "://" in path else Path(path)
+
+
+def renamed_in(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    """`STREAM:COLUMN=NAME`, as a person writes it: by stream, what declared columns are called in a delivery."""
+    found: dict[str, dict[str, str]] = {}
+    for text in texts:
+        left, _, name = text.partition("=")
+        stream, _, column = left.partition(":")
+        if not (stream and column and name):
+            raise UserError(f"{text!r} is no renamed column", where="--rename", allowed="STREAM:COLUMN=NAME")
+        found.setdefault(stream, {})[column] = name
+    return found
 
 
 def _check_column(stream: Stream, column: str) -> None:

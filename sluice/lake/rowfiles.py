@@ -26,15 +26,24 @@ CHUNK = 8_192
 Row: TypeAlias = dict[str, Any] | bytes
 
 
+def check_named(path: Path) -> None:
+    """UserError unless there is a file of that name, and of a kind that is read."""
+    if path.is_dir():
+        raise UserError(
+            "it is a folder, and no Delta table", where=str(path), next_step="name the files in it, one by one"
+        )
+    if not path.is_file():
+        raise UserError("there is no such file", where=str(path))
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"no reader for {path.suffix!r}", where=str(path), allowed=SUFFIXES)
+
+
 def groups(path: Path) -> list[tuple[int | None, int]]:
     """The pieces that a file can be read in, each with its first row's number; a parquet file's are its row groups.
 
     UserError when there is no such file, DataError when it is none that can be read.
     """
-    if not path.is_file():
-        raise UserError("there is no such file", where=str(path))
-    if path.suffix not in SUFFIXES:
-        raise DataError(f"no reader for {path.suffix!r}", where=str(path), allowed=SUFFIXES)
+    check_named(path)
     with _readable(path):
         if path.suffix != ".parquet":
             _check_text(path)

@@ -55,6 +55,11 @@ def snapshot(text: str) -> Snapshot | None:
     return Snapshot(f"{_absolute(place[0])}@{version}", [field.name for field in table.schema().fields], sources)
 
 
+def names_table(text: str) -> bool:
+    """Whether a delivery names a Delta table, and no file."""
+    return _place(text) is not None
+
+
 def pinned(text: str) -> str:
     """What a delivery names, with the newest version where it is a Delta table without one."""
     place = _place(text)

@@ -180,7 +180,7 @@ def test_the_job_says_by_its_exit_code_how_it_ended(tmp_path: Path) -> None:
     code, errors = ended(job(shop, "--batch", "d", "--file", "orders=/nowhere.parquet"))
     assert (code, errors.splitlines()[0]) == (2, "UserError: /nowhere.parquet: there is no such file")
     code, errors = ended(job(shop, "--batch", "e", "--file", "orders"))
-    assert (code, errors.splitlines()[0]) == (2, "UserError: --file: 'orders' has no '=' between two names")
+    assert (code, errors.splitlines()[0]) == (2, "UserError: STREAM=FILE: 'orders' names no stream")
     assert shop.accounts().silver == 5
     assert shop.accounts().held == 3
     shop.waive("orders:quarantined", "b")

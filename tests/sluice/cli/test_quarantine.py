@@ -116,7 +116,17 @@ def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None
     ("arguments", "message"),
     [
         (("ingest",), "there is nothing to ingest"),
-        (("ingest", "orders"), "'orders' has no '=' between two names"),
+        (
+            ("ingest", "orders.csv"),
+            "'orders.csv' names no stream\n  allowed: orders, returns\n  next: write orders=orders.csv",
+        ),
+        (("ingest", "orders="), "'orders=' names no file"),
+        (("ingest", "order=a.csv"), "unknown stream 'order'"),
+        (("ingest", "orders=nowhere.csv"), "nowhere.csv: there is no such file"),
+        (("ingest", "orders=/tmp"), "/tmp: it is a folder, and no Delta table"),
+        (("ingest", "orders=/bin/ls"), "/bin/ls: no reader for ''"),
+        (("ingest", "orders=nowhere.csv", "--restates", "30.10.2026"), "'30.10.2026' is no day"),
+        (("ingest", "--batch", "a", "--rename", "orders"), "'orders' is no renamed column"),
         (("quarantine", "list", "--stream", "order"), "unknown stream 'order'"),
         (("quarantine", "replay", "--by", "A", "--because", "b", "--set", "amount"), "'amount' has no '='"),
         (("quarantine", "show", "--place", "x"), "'x' is no place of a row"),

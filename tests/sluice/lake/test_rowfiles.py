@@ -106,6 +106,10 @@ def test_columns_are_known_without_reading_the_rows(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_the_callers_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.parquet: there is no such file"):
         groups(tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="it is a folder, and no Delta table"):
+        groups(tmp_path)
+    with pytest.raises(UserError, match=r"a\.xlsx: no reader for '\.xlsx'"):
+        groups(text(tmp_path / "a.xlsx", b"PK"))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,6 @@ def test_a_file_that_is_not_there_is_the_callers_mistake(tmp_path: Path) -> None
         ("a.json", b'[{"a": 1}]', "a JSON array"),
         ("a.json", b'[{"a": 1},\n {"a": 2}]\n', "a JSON array"),
         ("a.json", b'[\n{"a": 1}\n]\n', "a JSON array"),
-        ("a.xlsx", b"PK", "no reader for '.xlsx'"),
     ],
 )
 def test_a_file_that_is_none_is_a_data_error_that_names_it(
