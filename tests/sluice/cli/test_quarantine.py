@@ -123,7 +123,7 @@ def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None
         (("ingest", "orders="), "'orders=' names no file"),
         (("ingest", "order=a.csv"), "unknown stream 'order'"),
         (("ingest", "orders=nowhere.csv"), "nowhere.csv: there is no such file"),
-        (("ingest", "orders=/tmp"), "/tmp: it is a folder, and no Delta table"),
+        (("ingest", "orders=/usr"), "/usr: it is a folder, and no Delta table"),
         (("ingest", "orders=/bin/ls"), "/bin/ls: no reader for ''"),
         (("ingest", "orders=nowhere.csv", "--restates", "30.10.2026"), "'30.10.2026' is no day"),
         (("ingest", "--batch", "a", "--rename", "orders"), "'orders' is no renamed column"),
