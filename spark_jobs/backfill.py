@@ -79,7 +79,7 @@ def _begin_anew(workers: Workers, plan: Plan, asked: Days | None, progress: Prog
     """Compute what no run of the plan has; publish it when that is all, and let go of the work then."""
     files = everything(Kept(workers, plan.work("done"), progress), plan, asked, progress.tell)
     if files is None:
-        again = f"--base {plan.base} --at {plan.at} --parts {plan.parts}"
+        again = f"--base {plan.base} --at {plan.at} --parts {plan.parts} --most {plan.most}"
         progress.tell(f"nothing is shown before the other days are computed, too: the same call with {again}")
         return
     begin(plan)
