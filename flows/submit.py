@@ -12,7 +12,7 @@ from sluice.settings import settings
 
 
 def submit(job: str, arguments: Sequence[str]) -> None:
-    """Run `spark_jobs/<job>.py`, whose progress the run's log tells; the error that it ended with, which it tells too."""
+    """Run `spark_jobs/<job>.py`; the run's log tells its progress, and the error that it ended with."""
     logger = get_run_logger()
     logger.info("spark-submit %s %s", job, " ".join(arguments))
     try:

@@ -61,7 +61,7 @@ def main() -> None:
         if isinstance(asked, Order):
             export(jdbc, asked)
         else:
-            bring(SparkWorkers(lambda: spark.sparkContext), jdbc, asked)
+            bring(SparkWorkers(lambda: spark.sparkContext, little=settings().sizes.spark_least_rows), jdbc, asked)
 
 
 if __name__ == "__main__":

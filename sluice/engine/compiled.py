@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -47,10 +47,10 @@ def _stamp() -> str:
     Machine code holds what it calls, but numba asks only whether the caller's own file has changed: a loop changed in
     another module would go on running as it was.
     """
-    files = [Path(__file__).with_name(f"{name}.py") for name in SOURCES]
-    # by the loader: in an archive that was sent to a worker they are no files
-    loader: Any = sys.modules[__name__].__loader__
-    return hashlib.sha256(b"".join(loader.get_data(str(file)) for file in files)).hexdigest()
+    # by the loader, and below the very folder that it knows: in an archive that was sent to a worker they are no files
+    loader, folder = cast("Any", sys.modules[__name__].__loader__), __file__.rpartition(os.sep)[0]
+    files = [f"{folder}{os.sep}{name}.py" for name in SOURCES]
+    return hashlib.sha256(b"".join(loader.get_data(file) for file in files)).hexdigest()
 
 
 class Beside(InTreeCacheLocator):  # type: ignore[misc] # numba has no types

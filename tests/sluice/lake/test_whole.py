@@ -45,7 +45,7 @@ class Counting(Here):
         self.done: list[str] = []
         self._dying = dying
 
-    def each(self, task, work, *, rows):
+    def each(self, task, work, *, rows):  # noqa: ARG002
         return [self._one(task, piece) for piece in work]
 
     def _one(self, task: Callable[..., Any], piece: Any) -> Any:
