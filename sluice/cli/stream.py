@@ -16,6 +16,7 @@ from sluice.engine.places import open_store
 from sluice.lake.registry import registry_at
 from sluice.lake.schemas import Schemas
 from sluice.lake.tables import Lake
+from sluice.local.spark import run_job
 from sluice.settings import settings
 from sluice.stream.archive import Archive
 from sluice.stream.division import Division
@@ -23,7 +24,8 @@ from sluice.stream.standing import standings
 from sluice.stream.topics import create_topics, spread_of_topics
 
 stream = typer.Typer(
-    help="Create a pipeline's topics; fold them into the online store, by one process or by several; archive them.",
+    help="Create a pipeline's topics; fold them into the online store, by one process or several; archive them, or "
+    "bring years of them at once.",
     no_args_is_help=True,
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
@@ -45,6 +47,10 @@ Partitions = Annotated[
         "there are already, else one.",
     ),
 ]
+
+Stream = Annotated[str, typer.Argument(help="The stream whose topic is read.")]
+Since = Annotated[str | None, typer.Option(help="Only records of this moment or later, RFC 3339.")]
+Until = Annotated[str | None, typer.Option(help="Only records before this moment.")]
 
 
 @stream.command()
@@ -109,6 +115,21 @@ def archive(pipeline: Pipeline) -> None:
     """Archive the pipeline's topics into the lake, until SIGTERM or Ctrl-C: one process for all partitions."""
     declared = load_pipeline(pipeline)
     Archive(declared, Lake(settings().places.lake_uri, declared.name), settings().kafka).run(_until_told())
+
+
+@stream.command()
+def bring(pipeline: Pipeline, stream: Stream, since: Since = None, until: Until = None) -> None:
+    """Bring years of a stream's topic into bronze by many workers: what the archive would write, each record once.
+
+    An archive may run beside it, and passes over what was brought. `sluice ingest PIPELINE --archived` makes history of
+    it. Offsets that the broker has dropped are told as a gap.
+    """
+    here, declared = settings(), load_pipeline(pipeline)
+    given = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--bootstrap", here.kafka]
+    given += ["--stream", declared.stream(stream).name]
+    for option, text in (("--since", since), ("--until", until)):
+        given += [option, text] if text is not None else []
+    run_job(here, "topics", given)
 
 
 def _division(pipeline: declare.Pipeline) -> Division:
