@@ -182,7 +182,7 @@ def _arguments() -> Call:
     parser.add_argument("--lake", required=True, type=arguments.lake, help="path or URI of the lake")
     parser.add_argument("--base", type=int, help="version of the table `batches` to take as history (the newest)")
     parser.add_argument("--at", required=True, type=int, help="event clock in microseconds: labels known by then")
-    parser.add_argument("--parts", type=int, help="how many buckets to deal into (one for a million rows, 4 or more)")
+    parser.add_argument("--parts", type=arguments.some, help="buckets to deal into (one for a million rows, 4 or more)")
     parser.add_argument(
         "--table", type=_version, action="append", help="version of an as-of table, such as holidays@3 (the newest)"
     )
@@ -190,11 +190,11 @@ def _arguments() -> Call:
     parser.add_argument("--whole", action="store_true", help="compute everything, and go on from no earlier backfill")
     parser.add_argument("--days", metavar="DAY", help="of everything, compute only a day, or FIRST..LAST, in this run")
     parser.add_argument(
-        "--most", type=int, default=Plan.most, help="rows of a view that one task computes (%(default)s)"
+        "--most", type=arguments.some, default=Plan.most, help="rows of a view that one task computes (%(default)s)"
     )
     parser.add_argument(
         "--per-range",
-        type=int,
+        type=arguments.some,
         default=Plan.per_range,
         help="scored events whose days are computed before others are begun (%(default)s)",
     )

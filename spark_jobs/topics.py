@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 
 from sluice.declare.loading import load_pipeline
-from sluice.errors import UserError
 from sluice.lake.lineage.runs import Run, table_of, told_run, topic_of
 from sluice.lake.tables import Lake
 from sluice.lake.typing import instant
@@ -40,19 +39,14 @@ def _arguments() -> Backlog:
     parser.add_argument("--until", help="records before this moment")
     parser.add_argument("--from-offset", type=int, help="offsets of every partition from this one on")
     parser.add_argument("--until-offset", type=int, help="offsets of every partition before this one")
-    parser.add_argument("--span", type=int, default=SPAN, help="offsets that one task reads (%(default)s)")
+    parser.add_argument("--span", type=arguments.some, default=SPAN, help="offsets that one task reads (%(default)s)")
     given = parser.parse_args()
-    if given.span < 1:
-        raise UserError(f"{given.span} offsets are none", where="--span", allowed="1 or more")
     declared = load_pipeline(given.pipeline)
-    since, until = (None if text is None else instant(text, f"--{name}") for name, text in _moments(given))
+    since = None if given.since is None else instant(given.since, "--since")
+    until = None if given.until is None else instant(given.until, "--until")
     asked = Asked(given.from_offset, given.until_offset, since, until)
     lake = Lake(given.lake, declared.name)
     return Backlog(lake, given.bootstrap, declared.stream(given.stream).name, asked, given.span)
-
-
-def _moments(given: argparse.Namespace) -> list[tuple[str, str | None]]:
-    return [("since", given.since), ("until", given.until)]
 
 
 def _report(backlog: Backlog, done: Brought) -> list[str]:

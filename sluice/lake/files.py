@@ -73,7 +73,7 @@ def whole_file(uri: str) -> Iterator[pyarrow.NativeFile]:
             yield sink
         filesystem.move(fresh, path)
     except BaseException:
-        filesystem.delete_file(fresh)
+        remove(fresh)
         raise
 
 

@@ -92,7 +92,7 @@ def test_whatever_days_are_asked_for_first_the_result_is_that_of_one_run(
     asked = [(START + chance.randrange(-2, 2) * DAY, chance.randrange(1, 3) * DAY) for _ in range(3)]
     for first, length in asked:
         some = replace(plan(history), per_range=chance.choice([1, 80, 10**6]))
-        with suppress(UserError):  # nothing is left to compute, or there was nothing on those days
+        with suppress(UserError):  # there may be nothing on those days
             backfill(Here(), some, asked=Days(first, first + length), tell=quiet)
     backfill(Here(), plan(history), tell=quiet)
     assert_is_whole(history)
