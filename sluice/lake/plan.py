@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED, EVENT_TIME, KnowledgeTime
@@ -150,3 +151,15 @@ def sources(plan: Plan) -> tuple[list[Source], int]:
             mine = [(stream.name, silver.table_uri, file.path, batches) for file in files]
             found += [Source(len(found) + index, *one) for index, one in enumerate(mine)]
     return found, sum(row["accepted"] for row in published)
+
+
+def standing_rows(plan: Plan) -> int:
+    """How many rows of history lie in silver now: fewer than were accepted once some were retired, or forgotten."""
+    lake, published = plan.tables(), published_batches(plan.tables(), plan.base)
+    found = 0
+    for stream in plan.declared().streams:
+        batches = [row["batch"] for row in published if row["stream"] == stream.name]
+        silver = lake.open(f"silver/{stream.name}") if batches else None
+        if silver is not None:
+            found += lake.dataset(silver).count_rows(filter=ds.field("_batch").isin(pa.array(batches, pa.string())))
+    return found

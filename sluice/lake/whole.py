@@ -27,7 +27,7 @@ from sluice.lake.dealing import relate
 from sluice.lake.files import missing, remove
 from sluice.lake.kept import Kept
 from sluice.lake.pieces import pieces
-from sluice.lake.plan import Plan, sources
+from sluice.lake.plan import Plan, sources, standing_rows
 from sluice.lake.ranges import Range, ranges, sheets
 
 _SOURCES, _RANGES = "sources", "ranges"
@@ -61,15 +61,20 @@ def everything(kept: Kept, plan: Plan, asked: Days | None, tell: Callable[[str],
 
 def _counted(kept: Kept, plan: Plan) -> tuple[list[Counted], int]:
     """What was counted, bucket by bucket, and how many rows there are; dealt before, where that is not done."""
-    parts = {f"{part:05}": part for part in range(plan.parts)}
-    done, told = kept.results("count", list(parts)), kept.results(_SOURCES)
+    parts, standing = {f"{part:05}": part for part in range(plan.parts)}, standing_rows(plan)
+    told = kept.results(_SOURCES)
+    if told and told["files"]["standing"] != standing:
+        # what was forgotten since must not come back out of what was dealt before
+        remove(plan.work())
+        told = {}
+    done = kept.results("count", list(parts))
     if len(done) == len(parts):
         found: list[Counted] = list(done.values())
         return found, int(told["files"]["rows"])
     files, rows = sources(plan)
     if not files:
         raise DataError("there is no published history", where=plan.tables().root, next_step="ingest something first")
-    mine = {"rows": rows, "hash": hash_of({"files": [asdict(file) for file in files]})}
+    mine = {"rows": rows, "standing": standing, "hash": hash_of({"files": [asdict(file) for file in files]})}
     if told.get("files", mine) != mine:
         # its files were written anew since, with the same rows: what was dealt of some does not fit the others
         remove(plan.work())

@@ -196,6 +196,14 @@ def test_of_files_that_were_written_anew_since_everything_is_dealt_again(history
     assert_is_whole(history)
 
 
+def test_what_was_forgotten_since_does_not_come_back_from_what_was_counted_before(history: History) -> None:
+    backfill(Here(), plan(history), asked=Days(START, START + DAY), tell=quiet)
+    history.lake.open("silver/payments").delete("card = 7")
+    backfill(Here(), plan(history), tell=quiet)
+    assert 7 not in history.lake.read("vectors").column("card").to_pylist()
+    assert_is_whole(history)
+
+
 def test_the_work_of_a_run_that_died_goes_a_week_later(history: History) -> None:
     with pytest.raises(Died):
         backfill(Counting(dying=5), plan(history), tell=quiet)
