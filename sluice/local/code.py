@@ -1,6 +1,8 @@
 """The code as one archive, for workers on other machines: all rooms and no tests, laid out as a wheel is.
 
 Spark puts a `.zip` on the path of its Python workers, and no `.whl`; what is inside is the same.
+
+    python -m sluice.local.code FOLDER      writes it there, and prints its path
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,3 +58,7 @@ def _root(room: str) -> Path:
     if not places:
         raise UserError(f"the room {room!r} is not installed", where="sluice", next_step="install Sluice whole")
     return Path(places[0])
+
+
+if __name__ == "__main__":
+    print(write_archive(Path(sys.argv[1])))  # noqa: T201 what it is called for

@@ -17,17 +17,16 @@ from sluice.local.environment import engine_environment
 from sluice.local.jars import delta_jars
 from sluice.settings import Settings
 
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 progress goes beside what a command prints
-
-
 _ERRORS: dict[str, type[SluiceError]] = {
     error.__name__: error for error in (GateStopped, DataError, UserError, DeclarationError, Outage)
 }
 """What a job's last message begins with."""
 _LAST_LINES = 5_000
 """Lines of a job that are kept, in which its last message is looked for."""
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 progress goes beside what a command prints
 
 
 def spark_command(settings: Settings, job: str, arguments: Sequence[str], jars: Sequence[Path] = ()) -> list[str]:
@@ -66,7 +65,11 @@ def run_job(
         tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
     ):
-        written = deque((_told_on(line, job, tell) for line in process.stdout or ()), _LAST_LINES)
+        try:
+            written = deque((_told_on(line, job, tell) for line in process.stdout or ()), _LAST_LINES)
+        except BaseException:
+            process.kill()
+            raise
         if process.wait():
             errors.seek(0)
             # spark-submit hands a Python job's stderr on to its own stdout
