@@ -12,11 +12,11 @@ from sluice.settings import settings
 
 
 def submit(job: str, arguments: Sequence[str]) -> None:
-    """Run `spark_jobs/<job>.py`; the error that it ended with, which the run's log tells too."""
+    """Run `spark_jobs/<job>.py`; the run's log tells its progress, and the error that it ended with."""
     logger = get_run_logger()
     logger.info("spark-submit %s %s", job, " ".join(arguments))
     try:
-        run_job(settings(), job, arguments)
+        run_job(settings(), job, arguments, tell=logger.info)
     except SluiceError as error:
         logger.error("%s ended: %s", job, error)  # noqa: TRY400 the message is what there is to know
         raise

@@ -120,6 +120,9 @@ class Sizes(_Area):
     ray_cpus: int = Field(default=4, ge=1, description="logical CPUs that Ray hands out, not cores")
     ray_object_store_mb: int = Field(default=300, ge=80)
     spark_driver_memory: str = Field(default="3g", pattern=r"^\d+[mg]$", description="heap of a Spark driver")
+    spark_least_rows: int = Field(
+        default=250_000, ge=0, description="rows below which a job works in its own process, and starts no Spark"
+    )
     ray_dashboard: bool = Field(default=False, description="Ray's dashboard, its job and Serve REST interfaces; 250 MB")
 
 

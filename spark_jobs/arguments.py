@@ -22,6 +22,18 @@ def lake(text: str) -> str:
     return text if "://" in text else _absolute(text)
 
 
+def some(text: str) -> int:
+    """A number of things, one at least."""
+    if not text.isdigit() or not int(text):
+        raise UserError(f"{text!r} is not how many there can be", allowed="a whole number from 1 on")
+    return int(text)
+
+
+def teller(job: str) -> Callable[[str], None]:
+    """Tells its caller how far a job is, line by line; the lines begin with its name, by which they are known."""
+    return lambda line: print(f"{job}: {line}", flush=True)  # noqa: T201 a job's caller reads what it prints
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a job; an error of ours is one message on stderr, not a traceback."""
     try:

@@ -1,12 +1,14 @@
 """Backfill: the vector of every event and the tiles of every entity, from published history.
 
-    spark-submit spark_jobs/backfill.py --pipeline fraud --lake URI --at 1767225600000000 [--parts 8] [--table days@3] \
-        [--whole] [--as-served]
+    spark-submit spark_jobs/backfill.py --pipeline fraud --lake URI --at 1767225600000000 [--table days@3] [--as-served]
+    spark-submit spark_jobs/backfill.py … --whole                          go on from no earlier backfill
+    spark-submit spark_jobs/backfill.py … --days 2024-01-01..2024-06-30    of everything, only these days for now
 
 Spark is the scheduler: its tasks read and write parquet with Arrow and compute with numpy; no row enters the JVM. What
-they do is told in `sluice.lake.backfill`, and how one goes on from another in `sluice.lake.daily`. The driver names
-their files in one Delta commit for each table; a run that was killed is run again, and one that is done has nothing to
-add.
+they do is told in `sluice.lake.backfill`, how everything is computed range by range in `sluice.lake.whole`, and how one
+goes on from another in `sluice.lake.daily`. The driver names their files in one Delta commit for each table. A run that
+was killed is run again with the same --at, and goes on from the last task that ended; one that is done has nothing to
+add. A task holds at most --most rows of a view, and those before them that a window reaches.
 """
 
 from __future__ import annotations
@@ -15,72 +17,90 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import deltalake
 import pyarrow as pa
 
 from sluice.clock import rfc3339
 from sluice.declare.loading import load_pipeline
-from sluice.errors import DataError
+from sluice.errors import DataError, UserError
 from sluice.lake import asof
 from sluice.lake.asof import load, newest
-from sluice.lake.backfill import assemble, compute_piece, count, deal
+from sluice.lake.backfill import assemble, compute_piece
 from sluice.lake.backfills import Previous, begin, end, previous
 from sluice.lake.daily import gather, old_files, renew
-from sluice.lake.dealing import relate
-from sluice.lake.files import create_table, exchange_files, remove, replace_files, staged_files
+from sluice.lake.days import Days, days
+from sluice.lake.files import actions_of, create_table, exchange_files, remove, replace_files, staged_files
 from sluice.lake.keeping.retired import vectors_since
+from sluice.lake.kept import Kept
 from sluice.lake.lineage.datasets import Run, table_of, tables_of
 from sluice.lake.lineage.runs import told_run
-from sluice.lake.pieces import Piece, pieces
-from sluice.lake.plan import Plan, parts_for, sources
+from sluice.lake.pieces import Piece
+from sluice.lake.plan import Plan, parts_for
+from sluice.lake.progress import EVERY_S, Progress
 from sluice.lake.properties import properties
+from sluice.lake.ranges import Sheet
 from sluice.lake.tables import Lake
+from sluice.lake.whole import everything
 from sluice.lake.workers import Workers
 from spark_jobs import arguments
-from spark_jobs.arguments import run
+from spark_jobs.arguments import run, teller
 from spark_jobs.workers import spark_workers
 
 
-def backfill(workers: Workers, plan: Plan, *, whole: bool = False, tell: Callable[[str], None] = print) -> int:
+def backfill(
+    workers: Workers,
+    plan: Plan,
+    *,
+    whole: bool = False,
+    asked: Days | None = None,
+    tell: Callable[[str], None] = print,
+    every_s: float = EVERY_S,
+) -> int:
     """Compute and publish vectors and tiles; the version of the vectors table.
 
     It goes on from the backfill before where that is possible, and says so or why not; `whole` asks for everything
-    anew. Vectors as they were served go on from those of their own.
+    anew. Vectors as they were served go on from those of their own. Of everything, only the days `asked` for are
+    computed; what is published is all, and by the run that finds no day left.
     """
     lake = plan.tables()
     if not all(_done(lake, table, plan.name) for table in plan.written):
         before = "so it was asked for" if whole else previous(plan)
-        try:
-            if isinstance(before, Previous):
-                plan = replace(plan, parts=before.parts)
-                removed = _go_on(workers, plan, before, tell)
-            else:
-                tell(f"computing everything: {before}")
-                removed = None
-                _work(workers, plan)
-            begin(plan)
-            _publish(lake, plan, removed)
-            end(plan)
-        finally:
-            remove(plan.work())
+        if isinstance(before, Previous):
+            _refuse_days(asked)
+            _grow(workers, replace(plan, parts=before.parts), before, tell)
+        else:
+            tell(f"computing everything: {before}")
+            _begin_anew(workers, plan.resumable(), asked, Progress(tell, every_s))
     return lake.version(plan.vectors)
 
 
-def _work(workers: Workers, plan: Plan) -> None:
-    pipeline, parts = plan.declared(), range(plan.parts)
-    files, rows = sources(plan)
-    if not files:
-        raise DataError("there is no published history", where=plan.tables().root, next_step="ingest something first")
-    # a version that cannot be read is told before the work, not after it
-    load(plan.tables(), pipeline, dict(plan.asof))
-    each: Callable[..., Any] = partial(workers.each, rows=rows)
-    each(partial(deal, plan), files)
-    each(partial(relate, plan), [(stream.name, part) for stream in pipeline.streams if stream.parent for part in parts])
-    counts = each(partial(count, plan), parts)
-    each(partial(compute_piece, plan), pieces(workers, plan, counts, plan.most))
-    each(partial(assemble, plan), parts)
+def _begin_anew(workers: Workers, plan: Plan, asked: Days | None, progress: Progress) -> None:
+    """Compute what no run of the plan has; publish it when that is all, and let go of the work then."""
+    files = everything(Kept(workers, plan.work("done"), progress), plan, asked, progress.tell)
+    if files is None:
+        again = f"--base {plan.base} --at {plan.at} --parts {plan.parts} --most {plan.most}"
+        progress.tell(f"nothing is shown before the other days are computed, too: the same call with {again}")
+        return
+    begin(plan)
+    for table in plan.written:
+        plan.tables().commit(table, partial(_replaced, plan, table, files.get(table, ())))
+    end(plan)
+    remove(plan.work())
+
+
+def _grow(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str], None]) -> None:
+    """Publish what has changed since the backfill before."""
+    try:
+        removed = _go_on(workers, plan, before, tell)
+        begin(plan)
+        for table in plan.written:
+            gone = None if table.startswith("tiles/") else removed if table == plan.vectors else []
+            plan.tables().commit(table, partial(_grown, plan, table, gone))
+        end(plan)
+    finally:
+        remove(plan.work())
 
 
 def _go_on(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str], None]) -> list[str]:
@@ -93,43 +113,67 @@ def _go_on(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str],
         f" {grown.computed:,} vectors and {grown.labels:,} labels change"
     )
     each: Callable[..., Any] = partial(workers.each, rows=grown.computed)
-    whole = [Piece(view.name, part) for view in pipeline.windows for part in parts]
-    each(partial(compute_piece, plan, grown=True), whole)
-    each(partial(assemble, plan), parts)
+    each(
+        partial(compute_piece, plan, grown=True),
+        [Piece(view.name, part) for view in pipeline.windows for part in parts],
+    )
+    each(partial(assemble, plan), [Sheet(part) for part in parts])
     return [path for path in each(partial(renew, plan), list(enumerate(old_files(plan)))) if path is not None]
 
 
-def _publish(lake: Lake, plan: Plan, removed: Sequence[str] | None) -> None:
-    """Name the run's files in every table: in place of all that it held, or beside it and in place of some."""
-    for table in plan.written:
-        grows = removed is not None and not table.startswith("tiles/")
-        gone = (removed or ()) if table == plan.vectors else ()
-        lake.commit(table, partial(_named, lake, table, plan, gone if grows else None))
-
-
-def _named(
-    lake: Lake, table: str, plan: Plan, removed: Sequence[str] | None, held: deltalake.DeltaTable | None
-) -> None:
-    """Commit the run's files of a table, be they empty; nothing if a run of that name did."""
+def _replaced(plan: Plan, table: str, paths: Sequence[str], held: deltalake.DeltaTable | None) -> None:
+    """Commit these files in place of all that a table held, be they empty; nothing if a run of that name did."""
+    uri, marks = plan.tables().uri(table), [deltalake.Transaction(plan.name, 1)]
     if held is not None and held.transaction_version(plan.name) is not None:
         return
-    actions, schema = staged_files(lake.uri(table), plan.folder)
-    marks = [deltalake.Transaction(plan.name, 1)]
-    if schema is None and removed is None:
-        raise DataError("the backfill has left no files", where=lake.uri(table), next_step="run it again")
+    actions, schema = actions_of(uri, paths)
+    if schema is None:
+        raise DataError("the backfill has left no files", where=uri, next_step="run it again")
     if held is None:
-        create_table(lake.uri(table), schema or pa.schema([]), actions, marks, properties(table))
-    elif removed is None:
-        replace_files(held, schema or pa.schema([]), actions, marks)
+        create_table(uri, schema, actions, marks, properties(table))
     else:
-        exchange_files(held, actions, removed, marks)
+        replace_files(held, schema, actions, marks)
+
+
+def _grown(plan: Plan, table: str, removed: Sequence[str] | None, held: deltalake.DeltaTable | None) -> None:
+    """Commit the run's files beside what a table held and in place of some; of all for None.
+
+    Nothing if a run of that name did.
+    """
+    uri, marks = plan.tables().uri(table), [deltalake.Transaction(plan.name, 1)]
+    if held is None:
+        raise AssertionError(f"there is no {table} to go on from")
+    if held.transaction_version(plan.name) is None:
+        actions, schema = staged_files(uri, plan.folder)
+        if removed is None:
+            replace_files(held, schema or pa.schema([]), actions, marks)
+        else:
+            exchange_files(held, actions, removed, marks)
+
+
+def _refuse_days(asked: Days | None) -> None:
+    if asked is not None:
+        raise UserError(
+            f"only {asked} cannot be computed: there is a backfill to go on from, at the cost of what is new",
+            where="--days",
+            next_step="leave it out; or compute all days anew, some at a time, with --whole",
+        )
 
 
 def _done(lake: Lake, table: str, name: str) -> bool:
     return lake.reached_by(table, name) is not None
 
 
-def _arguments() -> tuple[list[Plan], bool]:
+class Call(NamedTuple):
+    """What the job is called with."""
+
+    plans: list[Plan]
+    whole: bool
+    asked: Days | None
+    every_s: float
+
+
+def _arguments() -> Call:
     parser = argparse.ArgumentParser(
         prog="backfill", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -139,12 +183,25 @@ def _arguments() -> tuple[list[Plan], bool]:
     parser.add_argument("--lake", required=True, type=arguments.lake, help="path or URI of the lake")
     parser.add_argument("--base", type=int, help="version of the table `batches` to take as history (the newest)")
     parser.add_argument("--at", required=True, type=int, help="event clock in microseconds: labels known by then")
-    parser.add_argument("--parts", type=int, help="how many buckets to deal into (one for a million rows, 4 or more)")
+    parser.add_argument("--parts", type=arguments.some, help="buckets to deal into (one for a million rows, 4 or more)")
     parser.add_argument(
         "--table", type=_version, action="append", help="version of an as-of table, such as holidays@3 (the newest)"
     )
     parser.add_argument("--as-served", action="store_true", help="compute vectors as they were served, too")
     parser.add_argument("--whole", action="store_true", help="compute everything, and go on from no earlier backfill")
+    parser.add_argument("--days", metavar="DAY", help="of everything, compute only a day, or FIRST..LAST, in this run")
+    parser.add_argument(
+        "--most", type=arguments.some, default=Plan.most, help="rows of a view that one task computes (%(default)s)"
+    )
+    parser.add_argument(
+        "--per-range",
+        type=arguments.some,
+        default=Plan.per_range,
+        help="scored events whose days are computed before others are begun (%(default)s)",
+    )
+    parser.add_argument(
+        "--every", type=float, default=EVERY_S, help="seconds between two lines of progress (%(default)s)"
+    )
     given = parser.parse_args()
     declared = load_pipeline(given.pipeline)
     lake = Lake(given.lake, declared.name)
@@ -152,8 +209,19 @@ def _arguments() -> tuple[list[Plan], bool]:
     tables = newest(lake, declared) | dict(given.table or ())
     parts = given.parts or parts_for(lake, base)
     since = vectors_since(lake, declared)
-    plan = Plan(given.pipeline, given.lake, base, given.at, parts, asof=tuple(tables.items()), since=since)
-    return [plan, plan.as_served()] if given.as_served else [plan], given.whole
+    plan = Plan(
+        given.pipeline,
+        given.lake,
+        base,
+        given.at,
+        parts,
+        given.most,
+        given.per_range,
+        tuple(tables.items()),
+        since,
+    )
+    asked = days(given.days, where="--days") if given.days else None
+    return Call([plan, plan.as_served()] if given.as_served else [plan], given.whole, asked, given.every)
 
 
 def _version(text: str) -> tuple[str, int]:
@@ -174,11 +242,11 @@ def _told(plan: Plan) -> Run:
 
 def main() -> None:
     """Run the job from the command line."""
-    plans, whole = _arguments()
+    call, tell = _arguments(), teller("backfill")
     with spark_workers("backfill") as workers:
-        for plan in plans:
+        for plan in call.plans:
             with told_run(plan.tables().pipeline, plan.vectors, partial(_told, plan), at=plan.at):
-                backfill(workers, plan, whole=whole)
+                backfill(workers, plan, whole=call.whole, asked=call.asked, tell=tell, every_s=call.every_s)
 
 
 if __name__ == "__main__":

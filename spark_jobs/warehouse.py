@@ -67,7 +67,7 @@ def main() -> None:
                 export(jdbc, asked)
         else:
             with told_run(asked.declared().name, "import", partial(_brought, asked), at=asked.at):
-                bring(SparkWorkers(lambda: spark.sparkContext), jdbc, asked)
+                bring(SparkWorkers(lambda: spark.sparkContext, little=settings().sizes.spark_least_rows), jdbc, asked)
 
 
 def _brought(asked: Asked) -> Run:

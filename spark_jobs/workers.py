@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 from sluice.errors import DataError, SluiceError
 from sluice.lake import storage
 from sluice.lake.workers import Here
+from sluice.settings import settings
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
 W = TypeVar("W")
 R = TypeVar("R")
-LITTLE = 250_000
-"""Rows below which starting Spark takes longer than the work."""
 _TURNS = 4
 """Tasks for each core: enough that one which is done early does not wait long for the others."""
 _TOLD = re.compile(r"sluice\.errors\.(\w+): (.*?)\n(?=\n|\s+at |Traceback|Driver stacktrace|\Z)", re.DOTALL)
@@ -28,13 +27,13 @@ _TOLD = re.compile(r"sluice\.errors\.(\w+): (.*?)\n(?=\n|\s+at |Traceback|Driver
 def spark_workers(job: str) -> Iterator[SparkWorkers]:
     """Workers of one job; Spark is started when there is enough to do, and stopped at the end."""
     with ExitStack() as stack:
-        yield SparkWorkers(lambda: _start(job, stack))
+        yield SparkWorkers(lambda: _start(job, stack), little=settings().sizes.spark_least_rows)
 
 
 class SparkWorkers:
-    """Runs tasks on Spark's executors, and in this process when there is little to do; `start` is called once."""
+    """Runs tasks on Spark's executors, and in this process for fewer than `little` rows; `start` is called once."""
 
-    def __init__(self, start: Callable[[], SparkContext], *, little: int = LITTLE) -> None:
+    def __init__(self, start: Callable[[], SparkContext], *, little: int) -> None:
         self._start, self._little = start, little
         self._context: SparkContext | None = None
 
@@ -47,7 +46,10 @@ class SparkWorkers:
         try:
             return list(self._context.parallelize(work, self._tasks(len(work))).map(placed).collect())
         except Exception as error:
-            raise told(error) or error from error
+            ours = told(error)
+            if ours is None:
+                raise
+            raise ours from error
 
     def _tasks(self, pieces: int) -> int:
         """How many tasks of Spark do the pieces: few for each core, as a task costs about 50 ms of it.

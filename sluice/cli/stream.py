@@ -18,6 +18,7 @@ from sluice.lake.lineage.runs import told_run
 from sluice.lake.registry import registry_at
 from sluice.lake.schemas import Schemas
 from sluice.lake.tables import Lake
+from sluice.local.spark import run_job
 from sluice.settings import settings
 from sluice.stream.archive import Archive
 from sluice.stream.division import Division
@@ -25,7 +26,8 @@ from sluice.stream.standing import standings
 from sluice.stream.topics import create_topics, entity_topic, spread_of_topics, stream_topic
 
 stream = typer.Typer(
-    help="Create a pipeline's topics; fold them into the online store, by one process or by several; archive them.",
+    help="Create a pipeline's topics; fold them into the online store, by one process or several; archive them, or "
+    "bring years of them at once.",
     no_args_is_help=True,
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
@@ -47,6 +49,10 @@ Partitions = Annotated[
         "there are already, else one.",
     ),
 ]
+
+Stream = Annotated[str, typer.Argument(help="The stream whose topic is read.")]
+Since = Annotated[str | None, typer.Option(help="Only records of this moment or later, RFC 3339.")]
+Until = Annotated[str | None, typer.Option(help="Only records before this moment.")]
 
 
 @stream.command()
@@ -129,6 +135,21 @@ def archive(pipeline: Pipeline) -> None:
 def _streams(declared: declare.Pipeline) -> list[Dataset]:
     """The topics of a pipeline's streams."""
     return [topic_of(settings().kafka, stream_topic(declared.name, stream.name)) for stream in declared.streams]
+
+
+@stream.command()
+def bring(pipeline: Pipeline, stream: Stream, since: Since = None, until: Until = None) -> None:
+    """Bring years of a stream's topic into bronze by many workers: what the archive would write, each record once.
+
+    An archive may run beside it, and passes over what was brought. `sluice ingest PIPELINE --archived` makes history of
+    it. Offsets that the broker has dropped are told as a gap.
+    """
+    here, declared = settings(), load_pipeline(pipeline)
+    given = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--bootstrap", here.kafka]
+    given += ["--stream", declared.stream(stream).name]
+    for option, text in (("--since", since), ("--until", until)):
+        given += [option, text] if text is not None else []
+    run_job(here, "topics", given)
 
 
 def _division(pipeline: declare.Pipeline) -> Division:

@@ -7,6 +7,7 @@ can say what changed, with no lake at hand, and a reviewer sees a new definition
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 from sluice.declare.changes import Change, Description, changes
@@ -22,10 +23,11 @@ def lock_of(file: Path) -> Path:
 def frozen(file: Path) -> Description | None:
     """What a declaration was frozen as; None for one that is not."""
     lock = lock_of(file)
-    if not lock.is_file():
+    text = _text(lock)
+    if text is None:
         return None
     try:
-        found: Description = json.loads(lock.read_text())
+        found: Description = json.loads(text)
         changes(found, found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -60,6 +62,15 @@ def check_frozen(pipeline: Pipeline, file: Path) -> None:
             where=str(file),
             next_step=f"take it back, or accept it: sluice features freeze {_named(pipeline, file)} --again",
         )
+
+
+def _text(lock: Path) -> str | None:
+    """What a lock says, be it a file or in the archive that a job's code was sent in; None where there is none."""
+    if lock.is_file():
+        return lock.read_text()
+    archive = next((parent for parent in lock.parents if parent.suffix == ".zip" and parent.is_file()), None)
+    inside = None if archive is None else zipfile.Path(archive, lock.relative_to(archive).as_posix())
+    return inside.read_text() if inside is not None and inside.is_file() else None
 
 
 def _named(pipeline: Pipeline, file: Path) -> str:

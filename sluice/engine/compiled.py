@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
+import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 from numba.core.caching import InTreeCacheLocator, UserWideCacheLocator
@@ -46,8 +47,10 @@ def _stamp() -> str:
     Machine code holds what it calls, but numba asks only whether the caller's own file has changed: a loop changed in
     another module would go on running as it was.
     """
-    files = [Path(__file__).with_name(f"{name}.py") for name in SOURCES]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    # by the loader, and below the very folder that it knows: in an archive that was sent to a worker they are no files
+    loader, folder = cast("Any", sys.modules[__name__].__loader__), __file__.rpartition(os.sep)[0]
+    files = [f"{folder}{os.sep}{name}.py" for name in SOURCES]
+    return hashlib.sha256(b"".join(loader.get_data(file) for file in files)).hexdigest()
 
 
 class Beside(InTreeCacheLocator):  # type: ignore[misc] # numba has no types
@@ -59,7 +62,25 @@ class Beside(InTreeCacheLocator):  # type: ignore[misc] # numba has no types
 
 
 class Elsewhere(UserWideCacheLocator):  # type: ignore[misc] # numba has no types
-    """Machine code in the person's own cache, where the folder of its source cannot be written to."""
+    """Machine code in the person's own cache, where the folder of its source cannot be written to.
+
+    It lies there by what the loops say and not by where they are: an archive lies in another folder for every job.
+    """
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, py_file: str) -> str:  # noqa: ARG003 numba's
+        """The folder in the cache."""
+        return f"sluice_{_stamp()[:16]}"
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., object], py_file: str) -> Elsewhere | None:
+        """The place of a function, be its source a file or not; None where nothing can be written."""
+        found = cls(py_func, py_file)
+        try:
+            found.ensure_cache_path()
+        except OSError:
+            return None
+        return found
 
     def get_source_stamp(self) -> str:
         """What has to be the same for it to be taken."""

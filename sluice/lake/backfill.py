@@ -15,11 +15,15 @@ they were served takes the same steps, leaves no tiles, and asks about each even
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any, TypedDict
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from sluice.declare.durations import DAY
 from sluice.declare.operate import EVENT_TIME
 from sluice.declare.pipeline import ALL, Pipeline
 from sluice.engine.arrivals import scored
@@ -33,10 +37,24 @@ from sluice.lake import buckets, dealing, pieces
 from sluice.lake.asof import load
 from sluice.lake.contract import silver_schema
 from sluice.lake.daily import days_of, grown_rows
-from sluice.lake.files import handed_over, write_parquet
-from sluice.lake.pieces import Piece, Rows
+from sluice.lake.files import write_parquet
+from sluice.lake.handing import handed_over
+from sluice.lake.pieces import Piece
 from sluice.lake.plan import Plan, Source
+from sluice.lake.ranges import Sheet
 from sluice.lake.storage import below
+
+Written = tuple[str, str]
+"""A file that was written: its table, and its path below it."""
+ALL_DAYS = "all"
+"""What the days of a backfill are called that is not divided into ranges."""
+
+
+class Counted(TypedDict):
+    """What a task counted: rows of each view in each bucket, and scored events of each day; JSON can hold it."""
+
+    rows: list[list[Any]]
+    days: list[tuple[int, int]]
 
 
 def deal(plan: Plan, source: Source) -> None:
@@ -51,11 +69,8 @@ def deal(plan: Plan, source: Source) -> None:
     dealing.deal(plan, encoded, encoded.column("_id"), ("facts", stream.name), source.number)
 
 
-def count(plan: Plan, part: int) -> Rows:
-    """The rows and requests of every view from the versions of some events, dealt by entity; the scored events.
-
-    How many rows of each view lie in each bucket.
-    """
+def count(plan: Plan, part: int) -> Counted:
+    """The rows and requests of every view from the versions of some events, dealt by entity; the scored events."""
     pipeline = plan.declared()
     by_id, about = dealing.related(plan, part)
     events = plan.asked(scored(by_id[pipeline.events.name], plan.knowledge))
@@ -63,51 +78,66 @@ def count(plan: Plan, part: int) -> Rows:
     ids, times = events.column("_id").combine_chunks(), integers(events.column("_time"))[0]
     label, known = label_at(pipeline.label, about, ids, times, plan.at)
     labelled = events.append_column("_label", pa.array(label.astype(np.int8), mask=~known))
-    dealing.deal(plan, labelled, days_of(labelled.column("_time")), ("scored",), part)
-    return sizes
+    days = days_of(labelled.column("_time"))
+    dealing.deal(plan, labelled, days, ("scored",), part, order="_time")
+    found = pc.value_counts(days)
+    return {
+        "rows": [[view, bucket, rows] for (view, bucket), rows in sizes.items()],
+        "days": list(zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)),
+    }
 
 
-def compute_piece(plan: Plan, piece: Piece, *, grown: bool = False) -> None:
+def compute_piece(plan: Plan, piece: Piece, *, of: str = ALL_DAYS, grown: bool = False) -> list[Written]:
     """The values of one view for some entities and times, dealt by day, and in the end the entities' tiles.
 
     Their rows are those that were counted; or, where a backfill has `grown` another, those that lie in the lake.
+    `of` names the range of days. Which files of tables were written.
     """
     view, recent = plan.declared().view(piece.view), plan.at - plan.declared().view(piece.view).horizon
-    counted = grown_rows(plan, view, piece.part) if grown else _laid(plan, piece, recent)
+    counted, written = (grown_rows(plan, view, piece.part), []) if grown else _laid(plan, piece, of, recent)
     if piece.is_last and plan.knowledge == EVENT_TIME:
         built = build(view, counted, since=recent)
-        place = plan.tables().uri(f"tiles/{view.name}/{plan.folder}/{piece.part:05}.parquet")
-        write_parquet(place, [built], built.schema)
+        path = f"{plan.folder}/{piece.part:05}.parquet"
+        write_parquet(plan.tables().uri(f"tiles/{view.name}/{path}"), [built], built.schema)
+        written = [*written, (f"tiles/{view.name}", path)]
     asked = pieces.requests(plan, piece)
     if asked is not None:
-        values = pa.table({"_id": asked.column("id"), **dealing.values_of(view, counted, asked)})
-        dealing.deal(plan, values, days_of(asked.column("time")), ("values", view.name), piece.name)
+        own = {"_id": asked.column("id"), "time": asked.column("time")}
+        values = pa.table({**own, **dealing.values_of(view, counted, asked)})
+        kind = "values", of, view.name
+        dealing.deal(plan, values, days_of(asked.column("time")), kind, piece.name, order="time")
+    return written
 
 
-def _laid(plan: Plan, piece: Piece, recent: int) -> pa.Table:
+def _laid(plan: Plan, piece: Piece, of: str, recent: int) -> tuple[pa.Table, list[Written]]:
     """The counted rows that a piece needs; its own are also laid out for the backfills to come."""
     counted = pieces.counted(plan, piece, since=recent if piece.is_last else None, knowledge=plan.knowledge)
-    place = plan.rows(plan.declared().view(piece.view))
-    uri = plan.tables().uri(f"{place}/{plan.folder}/{piece.name}.parquet")
-    buckets.lay(uri, piece.part, pieces.own(piece, counted))
-    return counted
+    table = plan.rows(plan.declared().view(piece.view))
+    path = f"{plan.folder}/{of}-{piece.name}.parquet"
+    buckets.lay(plan.tables().uri(f"{table}/{path}"), piece.part, pieces.own(piece, counted))
+    return counted, [(table, path)]
 
 
-def assemble(plan: Plan, part: int) -> None:
+def assemble(plan: Plan, sheet: Sheet, *, of: str = ALL_DAYS) -> list[Written]:
     """The vectors of the events of some days, a file for each: every view's values beside the request's own."""
     pipeline = plan.declared()
-    scored = handed_over(plan.work("scored", part)) or _unscored(pipeline)
+    within = partial(handed_over, since=sheet.begin, before=sheet.end)
+    scored = within(plan.work("scored", sheet.part), by="_time") or _unscored(pipeline)
     windowed: dict[str, Column] = {}
     for view in pipeline.windows:
-        values = handed_over(plan.work("values", view.name, part))
+        values = within(plan.work("values", of, view.name, sheet.part))
         windowed |= dealing.aligned(scored.column("_id").combine_chunks(), values, view, "_id")
     lookups = load(plan.tables(), pipeline, dict(plan.asof))
     table = _described(pipeline, scored, as_table(pipeline, complete(pipeline, scored, windowed, lookups)))
     days = days_of(table.column("event_time"))
+    written = []
     for day in pc.unique(days).to_pylist():
         some = table.filter(pc.equal(days, day))
-        place = plan.tables().uri(f"{plan.vectors}/{plan.folder}/{day:07}.parquet")
-        write_parquet(place, [some], some.schema)
+        hours = "" if sheet.begin is None or sheet.begin <= day * DAY else f"-{sheet.begin - day * DAY}"
+        path = f"{plan.folder}/{day:07}{hours}.parquet"
+        write_parquet(plan.tables().uri(f"{plan.vectors}/{path}"), [some], some.schema)
+        written.append((plan.vectors, path))
+    return written
 
 
 def _unscored(pipeline: Pipeline) -> pa.Table:

@@ -29,7 +29,8 @@ from sluice.lake import slices
 from sluice.lake.asof import load, newest
 from sluice.lake.dealing import relate
 from sluice.lake.event_tables import check_columns
-from sluice.lake.files import handed_over, is_delta, open_delta, write_parquet
+from sluice.lake.files import is_delta, open_delta, write_parquet
+from sluice.lake.handing import handed_over
 from sluice.lake.outputs import REFUSED, check_output, is_file, refused_file, staged
 from sluice.lake.pieces import pieces
 from sluice.lake.slices import Job, Slice, Stretch

@@ -32,7 +32,8 @@ from sluice.engine.labels import label_at
 from sluice.engine.vectors import requests_of
 from sluice.lake import asof, buckets
 from sluice.lake.backfills import Previous
-from sluice.lake.files import hand_over, handed_over, read_file, spans, write_parquet
+from sluice.lake.files import read_file, spans, write_parquet
+from sluice.lake.handing import hand_over, handed_over
 from sluice.lake.plan import Plan
 from sluice.lake.published import Events, Published, ids_of, parent_of, telling
 from sluice.lake.tables import Lake

@@ -23,7 +23,7 @@ from sluice.engine.shares import part_of
 from sluice.engine.vectors import requests_of
 from sluice.engine.versions import id_codes
 from sluice.lake.buckets import dealt
-from sluice.lake.files import hand_over, handed_over
+from sluice.lake.handing import hand_over, handed_over
 
 COUNTED, REQUESTS, BOTH = "counted", "requests", "both"
 """Where rows and requests of a view are left; where each request is a row and each row a request, once for both."""
@@ -48,18 +48,29 @@ class Dealing(Protocol):
         ...
 
 
-def hand(job: Dealing, table: pa.Table, *names: object) -> None:
-    """Leave a table in a place; nothing if it has no rows. What numbered tasks leave is read in their order."""
+def hand(job: Dealing, table: pa.Table, *names: object, order: str | None = None) -> None:
+    """Leave a table in a place; nothing if it has no rows. What numbered tasks leave is read in their order.
+
+    With `order`, a column of times by which a part of it can be read.
+    """
     *folder, last = names
     if len(table):
-        hand_over(f"{job.work(*folder, f'{last:06}' if isinstance(last, int) else last)}.arrow", table)
+        hand_over(f"{job.work(*folder, f'{last:06}' if isinstance(last, int) else last)}.arrow", table, by=order)
 
 
-def deal(job: Dealing, table: pa.Table, by: pa.ChunkedArray, kind: tuple[str, ...], task: int | str) -> dict[int, int]:
+def deal(
+    job: Dealing,
+    table: pa.Table,
+    by: pa.ChunkedArray,
+    kind: tuple[str, ...],
+    task: int | str,
+    *,
+    order: str | None = None,
+) -> dict[int, int]:
     """Leave the rows of a table in the parts of one of its columns; how many in each. `task` tells tasks apart."""
     found = {}
     for part, some in dealt(table, by, job.parts):
-        hand(job, some, *kind, part, task)
+        hand(job, some, *kind, part, task, order=order)
         found[part] = len(some)
     return found
 
@@ -112,10 +123,11 @@ def count_views(
         if "_place" in scored.column_names:
             asked = asked.append_column("_place", scored.column("_place"))
         alike = "_place" in asked.column_names and view.include_request and are_rows(view, rows, asked)
-        sizes = deal(job, asked if alike else rows, rows.column("key"), (BOTH if alike else COUNTED, view.name), number)
+        kind = BOTH if alike else COUNTED, view.name
+        sizes = deal(job, asked if alike else rows, rows.column("key"), kind, number, order="time")
         found |= {(view.name, part): size for part, size in sizes.items()}
         if not alike:
-            deal(job, asked, asked.column("key"), (REQUESTS, view.name), number)
+            deal(job, asked, asked.column("key"), (REQUESTS, view.name), number, order="time")
     return found
 
 

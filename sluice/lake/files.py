@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import deltalake
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
@@ -29,22 +30,62 @@ def staged_files(table_uri: str, folder: str) -> tuple[list[AddAction], pa.Schem
     filesystem, root = place(f"{table_uri}/{folder}")
     selector = pyarrow.fs.FileSelector(root, allow_not_found=True)
     found = [info for info in filesystem.get_file_info(selector) if info.base_name.endswith(".parquet")]
-    read = [(info, pq.ParquetFile(filesystem.open_input_file(info.path))) for info in found]
-    actions = [_action(folder, info, file.metadata) for info, file in read if file.metadata.num_rows]
-    return actions, read[0][1].schema_arrow.remove_metadata() if read else None
+    return actions_of(table_uri, [f"{folder}/{info.base_name}" for info in found])
+
+
+def actions_of(table_uri: str, paths: Sequence[str]) -> tuple[list[AddAction], pa.Schema | None]:
+    """Parquet files by their paths below a table: those that hold rows, and the schema of all; None for no files."""
+    filesystem, root = place(table_uri)
+    found = filesystem.get_file_info([f"{root}/{path}" for path in paths])
+    read = [(path, info, _metadata(filesystem, info.path)) for path, info in zip(paths, found, strict=True)]
+    actions = [_action(path, info, metadata) for path, info, metadata in read if metadata.num_rows]
+    return actions, read[0][2].schema.to_arrow_schema().remove_metadata() if read else None
+
+
+def missing(table_uri: str, paths: Sequence[str]) -> list[str]:
+    """Those of some paths below a table at which there is no file."""
+    filesystem, root = place(table_uri)
+    found = filesystem.get_file_info([f"{root}/{path}" for path in paths])
+    return [path for path, info in zip(paths, found, strict=True) if not info.is_file]
+
+
+def _metadata(filesystem: pyarrow.fs.FileSystem, path: str) -> pq.FileMetaData:
+    with filesystem.open_input_file(path) as source, pq.ParquetFile(source) as file:
+        return file.metadata
+
+
+@contextmanager
+def whole_file(uri: str) -> Iterator[pyarrow.NativeFile]:
+    """Where to write a file that is there when it is whole, or not at all: who dies meanwhile leaves a `.part`.
+
+    So two tasks that write the same never tear each other's file, and what is there needs no second look.
+    """
+    filesystem, path = place(uri)
+    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+        # an object of a bucket is there when its last byte is
+        with filesystem.open_output_stream(path) as sink:
+            yield sink
+        return
+    fresh = f"{path}.{uuid.uuid4().hex}.part"
+    try:
+        with filesystem.open_output_stream(fresh) as sink:
+            yield sink
+        filesystem.move(fresh, path)
+    except BaseException:
+        remove(fresh)
+        raise
 
 
 def write_parquet(
     uri: str, tables: Iterable[pa.Table], schema: pa.Schema, *, repeated: Sequence[str] | None = None
 ) -> None:
     """Write tables of one schema as a parquet file; values of the `repeated` columns are kept in a dictionary."""
-    filesystem, path = place(uri)
-    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     # numbers hardly repeat: a dictionary of them would be made and thrown away
     if repeated is None:
         repeated = [field.name for field in schema if not pa.types.is_floating(field.type)]
     with (
-        filesystem.open_output_stream(path) as sink,
+        whole_file(uri) as sink,
         pq.ParquetWriter(sink, schema, use_dictionary=list(repeated)) as writer,
     ):
         for group in _groups(tables):
@@ -77,46 +118,6 @@ def spans(held: deltalake.DeltaTable, column: str) -> Iterator[tuple[str, int | 
         for name in (f"min.{column}", f"max.{column}")
     ]
     return zip(files.column("path").to_pylist(), *ends, strict=True)
-
-
-def hand_over(uri: str, table: pa.Table) -> None:
-    """Write what one task leaves for another: an Arrow file, which costs hardly more than its bytes."""
-    filesystem, path = place(uri)
-    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-    with filesystem.open_output_stream(path) as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-
-
-def handed_over(
-    uri: str, *, columns: Sequence[str] | None = None, since: int | None = None, before: int | None = None
-) -> pa.Table | None:
-    """What was left in a folder, as one table; None when there is nothing.
-
-    Only some columns, or rows of a `time` from a moment on and before another, file by file.
-    """
-    filesystem, root = place(uri)
-    found = filesystem.get_file_info(pyarrow.fs.FileSelector(root, allow_not_found=True))
-    paths = sorted(info.path for info in found if info.base_name.endswith(".arrow"))
-    tables = [_within(_arrow_file(filesystem, path, columns), since, before) for path in paths]
-    return pa.concat_tables(tables) if tables else None
-
-
-def _arrow_file(filesystem: pyarrow.fs.FileSystem, path: str, columns: Sequence[str] | None) -> pa.Table:
-    with filesystem.open_input_file(path) as source:
-        options = None
-        if columns is not None:
-            schema = pa.ipc.open_file(source).schema
-            options = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(name) for name in columns])
-        with pa.ipc.open_file(source, options=options) as reader:
-            return reader.read_all()
-
-
-def _within(table: pa.Table, since: int | None, before: int | None) -> pa.Table:
-    if since is not None:
-        table = table.filter(pc.greater_equal(table.column("time"), since))
-    if before is not None:
-        table = table.filter(pc.less(table.column("time"), before))
-    return table
 
 
 def remove(uri: str) -> None:
@@ -243,9 +244,9 @@ def _differs(field: deltalake.Field, known: dict[str, Any]) -> bool:
     return field.name in known and field.type != known[field.name]
 
 
-def _action(folder: str, info: Any, metadata: pq.FileMetaData) -> AddAction:
+def _action(path: str, info: Any, metadata: pq.FileMetaData) -> AddAction:
     data_change = True
-    path, modified = f"{folder}/{info.base_name}", int(info.mtime_ns // 1_000_000)
+    modified = int(info.mtime_ns // 1_000_000)
     return AddAction(path, info.size, {}, modified, data_change, json.dumps(_statistics(metadata)))
 
 

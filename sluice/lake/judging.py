@@ -30,8 +30,9 @@ from sluice.lake.bronze import Place, Slice, gaps, read_slice, slices, waiting
 from sluice.lake.contract import check, conflicts_schema, contract_version
 from sluice.lake.decoding import HEAD
 from sluice.lake.delivery import Delivery
-from sluice.lake.files import hand_over, handed_over, read_file, remove, write_parquet
+from sluice.lake.files import read_file, remove, write_parquet
 from sluice.lake.gates.evidence import BatchEvidence
+from sluice.lake.handing import hand_over, handed_over
 from sluice.lake.landing import told_in
 from sluice.lake.parents import Keys, overdue
 from sluice.lake.publish import Batch, turn_of

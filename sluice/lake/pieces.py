@@ -3,7 +3,7 @@
 A hash spreads entities over buckets, and one entity may have more events than all others of its bucket. A bucket with
 too many rows is cut by time: each piece answers the requests of its own span from the rows of that span and of those
 before it that a window reaches. They are the rows that the whole bucket would show, so values are the same bits. A
-window over a lifetime reaches everything, so buckets of such a view stay whole.
+window over a lifetime reaches everything, so buckets of such a view are not cut.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sluice.engine.encode import integers
 from sluice.engine.forget import lifelong
 from sluice.engine.history import no_events
 from sluice.lake.dealing import BOTH, COUNTED, REQUESTS, Dealing
-from sluice.lake.files import handed_over
+from sluice.lake.handing import handed_over
 from sluice.lake.workers import Workers
 
 Rows = Mapping[tuple[str, int], int]
@@ -53,32 +53,46 @@ class Piece:
         return self.end is None
 
 
-def pieces(workers: Workers, job: Dealing, counts: Sequence[Rows], most: int) -> list[Piece]:
-    """Every bucket of every view, those that hold more than `most` rows in several pieces; `counts` by task."""
+def pieces(
+    workers: Workers,
+    job: Dealing,
+    counts: Sequence[Rows],
+    most: int,
+    *,
+    begin: int | None = None,
+    end: int | None = None,
+) -> list[Piece]:
+    """Every bucket of every view, those that hold more than `most` rows in several pieces; `counts` by task.
+
+    Only of the times from `begin` on and before `end`, where these are.
+    """
     rows: Counter[tuple[str, int]] = Counter()
     for one in counts:
         rows.update(one)
     views = job.declared().windows
     large = [(view.name, part) for view in views for part in range(job.parts) if rows[view.name, part] > most]
     large = [place for place in large if not lifelong(job.declared().view(place[0]))]
-    cut = dict(zip(large, workers.each(partial(spans, job, most), large, rows=rows.total()), strict=True))
+    task = partial(spans, job, most, begin=begin, end=end)
+    cut = dict(zip(large, workers.each(task, large, rows=rows.total()), strict=True))
     return [
         piece
         for view in views
         for part in range(job.parts)
-        for piece in cut.get((view.name, part), [Piece(view.name, part)])
+        for piece in cut.get((view.name, part), [Piece(view.name, part, 0, begin, end)])
     ]
 
 
-def spans(job: Dealing, most: int, place: tuple[str, int]) -> list[Piece]:
-    """The pieces of one bucket, each with about as many rows."""
-    found = _left(job, COUNTED, *place, columns=["time"])
+def spans(
+    job: Dealing, most: int, place: tuple[str, int], *, begin: int | None = None, end: int | None = None
+) -> list[Piece]:
+    """The pieces of one bucket from `begin` on and before `end`, each with about as many rows."""
+    found = _left(job, COUNTED, *place, columns=["time"], since=begin, before=end)
     if found is None:
         raise AssertionError(f"nothing was counted for {place}")
     times = np.sort(integers(found.column("time"))[0])
     cuts = np.unique(times[np.linspace(0, len(times), -(-len(times) // most), endpoint=False).astype(np.int64)[1:]])
-    bounds = [None, *cuts.tolist(), None]
-    return [Piece(*place, number, begin, end) for number, (begin, end) in enumerate(pairwise(bounds))]
+    bounds = [begin, *cuts.tolist(), end]
+    return [Piece(*place, number, first, until) for number, (first, until) in enumerate(pairwise(bounds))]
 
 
 def requests(job: Dealing, piece: Piece) -> pa.Table | None:
@@ -89,7 +103,7 @@ def requests(job: Dealing, piece: Piece) -> pa.Table | None:
 def counted(job: Dealing, piece: Piece, *, since: int | None = None, knowledge: KnowledgeTime = EVENT_TIME) -> pa.Table:
     """The rows that the requests of a piece can see, and all from a moment on."""
     view = job.declared().view(piece.view)
-    first = None if piece.begin is None else piece.begin - view.reach
+    first = None if piece.begin is None or lifelong(view) else piece.begin - view.reach
     if first is not None and since is not None:
         first = min(first, since)
     found = _left(job, COUNTED, piece.view, piece.part, since=first, before=piece.end)

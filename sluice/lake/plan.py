@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED, EVENT_TIME, KnowledgeTime
@@ -40,6 +41,8 @@ class Plan:
     """Into how many buckets entities, events and days are dealt."""
     most: int = 2_000_000
     """Rows of a view's bucket that one task computes; of more, it computes a span of time."""
+    per_range: int = 20_000_000
+    """Scored events whose vectors are computed before those of the following days are begun."""
     asof: tuple[tuple[str, int], ...] = ()
     """The version of each as-of table, so that every task and every further try looks up the same."""
     since: int | None = None
@@ -47,7 +50,9 @@ class Plan:
     knowledge: KnowledgeTime = EVENT_TIME
     """What the vectors are to know; only those that know everything come with tiles."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """A name of its own, so that no run meets the files of another that was killed."""
+    """A name of its own, so that what is published is never a file that a run before, killed or not, still writes."""
+    shared: str | None = None
+    """The name of the work that every run of this plan goes on with; None for work of this run alone."""
 
     def declared(self) -> Pipeline:
         """The pipeline, loaded where it is needed."""
@@ -67,6 +72,11 @@ class Plan:
         tables = f":{hash_of(dict(self.asof))}" if self.asof else ""
         since = "" if self.since is None else f":{self.since}"
         return f"backfill:{self.at}:{self.base}:{self.meaning}{tables}{since}"
+
+    def resumable(self) -> Plan:
+        """The same plan, whose runs go on with each other's work: nothing but the result decides its name."""
+        told = {"plan": self.name, "knowledge": self.knowledge, "parts": self.parts, "most": self.most}
+        return replace(self, shared=hash_of(told))
 
     def asked(self, events: pa.Table) -> pa.Table:
         """The scored events that get a vector."""
@@ -102,7 +112,8 @@ class Plan:
 
     def work(self, *names: object) -> str:
         """A place for what tasks hand to each other."""
-        return self.tables().uri("/".join(map(str, ("work", self.folder, *names))))
+        folder = self.folder if self.shared is None else f"backfill-{self.shared}"
+        return self.tables().uri("/".join(map(str, ("work", folder, *names))))
 
 
 @dataclass(frozen=True)
@@ -140,3 +151,15 @@ def sources(plan: Plan) -> tuple[list[Source], int]:
             mine = [(stream.name, silver.table_uri, file.path, batches) for file in files]
             found += [Source(len(found) + index, *one) for index, one in enumerate(mine)]
     return found, sum(row["accepted"] for row in published)
+
+
+def standing_rows(plan: Plan) -> int:
+    """How many rows of history lie in silver now: fewer than were accepted once some were retired, or forgotten."""
+    lake, published = plan.tables(), published_batches(plan.tables(), plan.base)
+    found = 0
+    for stream in plan.declared().streams:
+        batches = [row["batch"] for row in published if row["stream"] == stream.name]
+        silver = lake.open(f"silver/{stream.name}") if batches else None
+        if silver is not None:
+            found += lake.dataset(silver).count_rows(filter=ds.field("_batch").isin(pa.array(batches, pa.string())))
+    return found

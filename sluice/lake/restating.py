@@ -29,7 +29,8 @@ from sluice.errors import DataError
 from sluice.lake.contract import BRONZE, Checked, check, silver_schema
 from sluice.lake.days import Days
 from sluice.lake.delivery import Delivery
-from sluice.lake.files import hand_over, handed_over, write_parquet
+from sluice.lake.files import write_parquet
+from sluice.lake.handing import hand_over, handed_over
 from sluice.lake.landing import Part, land, told_in
 from sluice.lake.tables import Lake
 from sluice.lake.typing import id_of, type_column

@@ -31,7 +31,8 @@ from sluice.errors import DataError, UserError
 from sluice.lake import dealing, pieces
 from sluice.lake.asof import load
 from sluice.lake.event_tables import Entered, enter_all
-from sluice.lake.files import handed_over, write_parquet
+from sluice.lake.files import write_parquet
+from sluice.lake.handing import handed_over
 from sluice.lake.pieces import Piece, Rows
 from sluice.lake.tables import Lake
 from sluice.lake.values import as_values_table, fates_of, refusals, wanted

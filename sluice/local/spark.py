@@ -6,10 +6,13 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sluice.errors import DataError, DeclarationError, GateStopped, Outage, SluiceError, UserError
+from sluice.local.code import write_archive
 from sluice.local.environment import engine_environment
 from sluice.local.jars import delta_jars
 from sluice.settings import Settings
@@ -18,29 +21,65 @@ _ERRORS: dict[str, type[SluiceError]] = {
     error.__name__: error for error in (GateStopped, DataError, UserError, DeclarationError, Outage)
 }
 """What a job's last message begins with."""
+_LAST_LINES = 5_000
+"""Lines of a job that are kept, in which its last message is looked for."""
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 progress goes beside what a command prints
 
 
 def spark_command(settings: Settings, job: str, arguments: Sequence[str], jars: Sequence[Path] = ()) -> list[str]:
-    """The command that runs `spark_jobs/<job>.py` with Delta and more jars; UserError when there is no such job."""
+    """The command that runs `spark_jobs/<job>.py` with Delta and more jars; UserError when there is no such job.
+
+    On a master that is not this process' own, the executors are sent the code as one archive.
+    """
+    remote = not settings.engines.spark_master.startswith("local")
     return [
         str(Path(sys.executable).with_name("spark-submit")),
         *("--master", settings.engines.spark_master),
         *("--driver-memory", settings.sizes.spark_driver_memory),
         *("--jars", ",".join(map(str, [*delta_jars(), *jars]))),
+        *(("--py-files", str(write_archive(settings.places.at("code")))) if remote else ()),
         *("--conf", "spark.ui.enabled=false"),
         str(_script(job)),
         *arguments,
     ]
 
 
-def run_job(settings: Settings, job: str, arguments: Sequence[str], jars: Sequence[Path] = ()) -> None:
-    """Run `spark_jobs/<job>.py` to its end; what it ended with is raised as the error that it was."""
+def run_job(
+    settings: Settings,
+    job: str,
+    arguments: Sequence[str],
+    jars: Sequence[Path] = (),
+    *,
+    tell: Callable[[str], None] = _to_stderr,
+) -> None:
+    """Run `spark_jobs/<job>.py` to its end; what it ended with is raised as the error that it was.
+
+    What it tells of its progress is told on as it comes.
+    """
     environment = {**os.environ, **engine_environment(settings)}
     command = spark_command(settings, job, arguments, jars)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        # spark-submit hands a Python job's stderr on to its own stdout
-        raise failure(job, done.stdout, done.stderr)
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        try:
+            written = deque((_told_on(line, job, tell) for line in process.stdout or ()), _LAST_LINES)
+        except BaseException:
+            process.kill()
+            raise
+        if process.wait():
+            errors.seek(0)
+            # spark-submit hands a Python job's stderr on to its own stdout
+            raise failure(job, "".join(written), errors.read())
+
+
+def _told_on(line: str, job: str, tell: Callable[[str], None]) -> str:
+    if line.startswith(f"{job}: "):
+        tell(line.rstrip())
+    return line
 
 
 def failure(job: str, *told: str) -> SluiceError:

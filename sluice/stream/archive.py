@@ -3,6 +3,7 @@
 Streams go to bronze as they are; the ingest job makes history of them. Answers go to `predictions`, and what is no
 answer to `predictions_refused`. The last offset is part of the same Delta commit as the rows, so that a restart neither
 loses nor doubles a record; when a second archive takes over, the first one's next commit is refused, and it ends.
+What a job has brought beside it (`stream.backlog`) it passes over.
 """
 
 from __future__ import annotations
@@ -67,21 +68,42 @@ class Archive:
             self._write(partition, groups[partition])
 
     def _write(self, partition: Partition, records: Sequence[Record]) -> None:
-        before, last = self._reached(partition), records[-1].offset
-        if partition[0] == prediction_topic(self.pipeline.name):
-            rows, refused = prediction_rows(records)
-            self._keep_refused(partition, refused, last)
-        else:
-            rows = bronze_rows(records, batch="")
-        self.lake.append_moving(self.tables[partition[0]], rows, _application(partition), before, last)
-        self._last[partition] = last
+        table, application = self.tables[partition[0]], application_of(partition)
+        while fresh := self._fresh(partition, records):
+            before, last = self._reached(partition), fresh[-1].offset
+            if partition[0] == prediction_topic(self.pipeline.name):
+                rows, refused = prediction_rows(fresh)
+                self._keep_refused(partition, refused, last)
+            else:
+                rows = bronze_rows(fresh, batch="")
+            try:
+                self.lake.append_moving(table, rows, application, before, last)
+            except Outage:
+                if not self._was_brought(partition):
+                    raise
+            else:
+                self._last[partition] = last
+
+    def _fresh(self, partition: Partition, records: Sequence[Record]) -> list[Record]:
+        """The records that are not in the lake yet."""
+        reached = self._reached(partition)
+        return [record for record in records if reached is None or record.offset > reached]
+
+    def _was_brought(self, partition: Partition) -> bool:
+        """Whether it was a job that has brought records beside this archive, which then goes on behind them."""
+        table, before = self.tables[partition[0]], self._last.get(partition)
+        stands, brought = (self.lake.reached_by(table, name(partition)) for name in (application_of, brought_by))
+        if stands is None or stands != brought or stands == before:
+            return False
+        self._last[partition] = stands
+        return True
 
     def _keep_refused(self, partition: Partition, refused: pa.Table, last: int) -> None:
         """Keep records that are no answers; after a crash between the two tables they are here already."""
-        held = self.lake.reached_by(REFUSED, _application(partition))
+        held = self.lake.reached_by(REFUSED, application_of(partition))
         fresh = refused.filter(pc.greater(refused.column("position"), -1 if held is None else held))
         if len(fresh):
-            self.lake.append_moving(REFUSED, fresh, _application(partition), held, last)
+            self.lake.append_moving(REFUSED, fresh, application_of(partition), held, last)
 
     def _start(self, partition: Partition) -> int | None:
         last = self._reached(partition)
@@ -89,7 +111,7 @@ class Archive:
 
     def _reached(self, partition: Partition) -> int | None:
         if partition not in self._last:
-            self._last[partition] = self.lake.reached_by(self.tables[partition[0]], _application(partition))
+            self._last[partition] = self.lake.reached_by(self.tables[partition[0]], application_of(partition))
         return self._last[partition]
 
 
@@ -110,10 +132,17 @@ def wait_until_archived(pipeline: Pipeline, lake: Lake, bootstrap: str, *, patie
 
 
 def _holds(archive: Archive, partition: Partition, offset: int) -> bool:
-    reached = archive.lake.reached_by(archive.tables[partition[0]], _application(partition))
+    reached = archive.lake.reached_by(archive.tables[partition[0]], application_of(partition))
     return reached is not None and reached >= offset
 
 
-def _application(partition: Partition) -> str:
+def application_of(partition: Partition) -> str:
+    """What the mark is called that says how far a partition is in the lake."""
     topic, number = partition
     return f"archive:{topic}/{number}"
+
+
+def brought_by(partition: Partition) -> str:
+    """What the mark is called that says how far a job has brought a partition, in the commit that moved the other."""
+    topic, number = partition
+    return f"brought:{topic}/{number}"

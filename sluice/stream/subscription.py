@@ -83,6 +83,28 @@ class Subscription:
             ends = self._consumer.end_offsets(list(self._consumer.assignment()))
         return {(partition.topic, partition.partition): end for partition, end in ends.items()}
 
+    def beginnings(self) -> dict[Partition, int]:
+        """The offset of the first record that the broker still has of every partition."""
+        with answering(self._bootstrap):
+            found = self._consumer.beginning_offsets(list(self._consumer.assignment()))
+        return {(partition.topic, partition.partition): first for partition, first in found.items()}
+
+    def since(self, moment: int) -> dict[Partition, int]:
+        """The first offset of every partition whose record is of a moment (in microseconds) or later; else its end."""
+        asked = dict.fromkeys(self._consumer.assignment(), -(-moment // 1000))
+        with answering(self._bootstrap):
+            found = self._consumer.offsets_for_times(asked)
+        held = {(partition.topic, partition.partition): one.offset for partition, one in found.items() if one}
+        return self.ends() | held
+
+    def next_offsets(self) -> dict[Partition, int]:
+        """The offset from which on each partition is read next; it passes those at which there is no record."""
+        with answering(self._bootstrap):
+            return {
+                (partition.topic, partition.partition): self._consumer.position(partition)
+                for partition in self._consumer.assignment()
+            }
+
     def move_to(self, numbers: Collection[int], position: Callable[[Partition], int | None]) -> None:
         """Read the partitions of these numbers from now on: those that stay go on, others start at their offsets."""
         with answering(self._bootstrap):

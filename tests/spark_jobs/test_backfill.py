@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ from sluice.lake.asof_rows import judge
 from sluice.lake.plan import Plan
 from sluice.lake.workers import Here
 from sluice.local.environment import engine_environment
-from sluice.settings import settings
+from sluice.local.spark import run_job
+from sluice.settings import Sizes, settings
 from spark_jobs.backfill import backfill
 from spark_jobs.workers import SparkWorkers
 from tests.sluice.stream import priced
@@ -66,13 +68,19 @@ def copied(history: History, folder: Path) -> History:
     return History(folder, pipeline)
 
 
-def submitted(history: History, *more: str, pipeline: str = str(FILE)) -> subprocess.Popen[str]:
+def arguments(history: History, pipeline: str = str(FILE)) -> list[str]:
+    return ["--pipeline", pipeline, "--lake", str(history.folder / "lake"), "--at", str(AT)]
+
+
+def submitted(
+    history: History, *more: str, pipeline: str = str(FILE), least_rows: int | None = None
+) -> subprocess.Popen[str]:
     """The job as a flow starts it."""
     command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", "spark_jobs/backfill.py"]
-    arguments = ["--pipeline", pipeline, "--lake", str(history.folder / "lake"), "--at", str(AT), *more]
     environment = {**os.environ, **engine_environment(settings()), "SLUICE_HOME": str(history.folder)}
+    environment |= {} if least_rows is None else {"SLUICE_SPARK_LEAST_ROWS": str(least_rows)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
-    return subprocess.Popen([*command, *arguments], cwd=ROOT, env=environment, **pipes)
+    return subprocess.Popen([*command, *arguments(history, pipeline), *more], cwd=ROOT, env=environment, **pipes)
 
 
 def test_spark_computes_what_one_process_computes(spark: SparkWorkers, history: History, tmp_path: Path) -> None:
@@ -86,21 +94,29 @@ def test_spark_computes_what_one_process_computes(spark: SparkWorkers, history: 
 
 
 def test_a_run_that_was_killed_is_completed_by_the_next(history: History, tmp_path: Path) -> None:
+    """Killed as soon as something is counted: what was dealt by then is not dealt again; and it tells how far it is."""
     alone = copied(history, tmp_path / "alone")
     backfill(Here(), plan(alone))
     work = Path(history.lake.uri("work"))
+    more = ("--parts", "24", "--every", "0")
 
-    first = submitted(history, "--parts", "24")
+    first = submitted(history, *more, least_rows=0)
     while not list(work.glob("*/counted")) and first.poll() is None:
         time.sleep(0.01)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert history.lake.open("vectors") is None
+    done = {path.name for path in work.glob("*/done/*")}
+    assert {"deal", "relate"} <= done
 
-    second = submitted(history)
-    said, _ = second.communicate(timeout=300)
-    assert second.returncode == 0, said
+    told: list[str] = []
+    here = replace(settings(), sizes=Sizes(spark_least_rows=0, spark_driver_memory="1g"))
+    run_job(here, "backfill", [*arguments(history), *more], tell=told.append)
+    steps = [line.split(": ")[1] for line in told[1:]]
+    assert steps[0] == "count"
+    assert any(step.startswith("assemble-2024-") for step in steps)
     assert everything(history) == everything(alone)
+    assert not list(work.iterdir())
 
 
 def test_a_submitted_job_looks_things_up_at_the_versions_it_is_told(tmp_path: Path) -> None:

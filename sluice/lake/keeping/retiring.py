@@ -25,7 +25,8 @@ from sluice.errors import Outage
 from sluice.lake.accounts import of_batches
 from sluice.lake.bronze import archived_since
 from sluice.lake.contract import BRONZE, check, silver_schema
-from sluice.lake.files import hand_over, handed_over, remove
+from sluice.lake.files import remove
+from sluice.lake.handing import hand_over, handed_over
 from sluice.lake.keeping.holds import Held
 from sluice.lake.keeping.retired import RETIRED, RETIREMENTS, totals, unfinished
 from sluice.lake.keeping.rewriting import At, Older, Share, drop, is_in, share

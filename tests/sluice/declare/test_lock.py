@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from sluice.declare.loading import load_pipeline, load_unlocked
-from sluice.declare.lock import freeze, lock_of, thaw
+from sluice.declare.lock import freeze, frozen, lock_of, thaw
 from sluice.errors import DataError, DeclarationError
 from tests.sluice.declare.examples import refusal
 from tests.sluice.declare.test_changes import CASES, shop
@@ -112,3 +113,13 @@ def test_an_edit_within_the_second_that_keeps_the_size_is_seen(clinic: Path) -> 
     os.utime(clinic, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(DeclarationError, match="label relapse, known_after: 30d → 31d"):
         load_pipeline(str(clinic))
+
+
+def test_a_lock_holds_in_the_archive_too_in_which_code_is_sent_to_a_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "code.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("feature_repo/fraud.py", "")
+        archive.writestr("feature_repo/fraud.lock.json", "{")
+    with pytest.raises(DataError, match="this is no lock"):
+        frozen(path / "feature_repo" / "fraud.py")
+    assert frozen(path / "feature_repo" / "other.py") is None

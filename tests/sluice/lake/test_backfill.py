@@ -173,7 +173,7 @@ def test_a_run_that_died_between_two_tables_is_completed(history: History) -> No
         backfill(Dying(), dying)
     assert history.lake.open("tiles/spend") is None
 
-    backfill(Here(), plan(history, parts=2))
+    backfill(Here(), plan(history))
 
     assert published(history).to_pydict() == expected(pipeline, dict(history.versions()), AT).to_pydict()
     assert not list(Path(history.lake.uri("work")).iterdir())

@@ -11,7 +11,8 @@ import pyarrow.dataset as ds
 import pytest
 
 from sluice.errors import DataError, Outage
-from sluice.lake.files import hand_over, handed_over, read_file, remove, staged_files, write_parquet
+from sluice.lake.files import read_file, remove, staged_files, write_parquet
+from sluice.lake.handing import hand_over, handed_over
 from sluice.lake.publish import commit_folder
 from sluice.lake.tables import Lake
 

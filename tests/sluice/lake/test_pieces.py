@@ -10,7 +10,7 @@ import pytest
 
 from sluice import Decimal, Key, Label, Pipeline, Stream, Windows, count
 from sluice.declare.durations import DAY
-from sluice.lake.files import hand_over
+from sluice.lake.handing import hand_over
 from sluice.lake.pieces import Piece, counted, own, pieces, requests
 from sluice.lake.workers import Here
 

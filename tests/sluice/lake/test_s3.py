@@ -12,12 +12,16 @@ import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
+from sluice.lake.handing import hand_over, handed_over
 from sluice.lake.keeping.compaction import compact
 from sluice.lake.keeping.present import tables
 from sluice.lake.keeping.rewriting import Older, drop
 from sluice.lake.keeping.vacuum import leftovers, unneeded, vacuum
+from sluice.lake.kept import Kept
+from sluice.lake.progress import Progress
 from sluice.lake.snapshots import read_source, snapshot
 from sluice.lake.tables import Lake
+from sluice.lake.workers import Here
 from tests.s3_server import BUCKET, S3Server
 from tests.sluice.lake import test_bronze, test_files, test_publish, test_tables
 
@@ -125,3 +129,22 @@ def test_a_delta_table_in_the_bucket_is_delivered_from_there(lake: Lake, tmp_pat
     assert found.name == f"{lake.uri('elsewhere')}@0"
     (source,) = found.sources
     assert list(read_source(found.name, source)) == [(0, [{"number": 1}, {"number": 2}])]
+
+
+def test_what_a_job_has_done_is_known_in_the_bucket_and_a_span_of_time_is_read_from_there(lake: Lake) -> None:
+    """What a backfill that is gone on from needs of where it works."""
+    for given in ({"a": 1}, {"a": 1, "b": 2}):
+        kept = Kept(Here(), lake.uri("work/backfill-1/done"), Progress([].append))
+        assert kept.each("double", double, given, rows=2) == [2 * number for number in given.values()]
+    assert (kept.count("double"), kept.results("double")) == (2, {"a": 2, "b": 4})
+    kept.forget("double", "a")
+    assert kept.results("double") == {"b": 4}
+
+    hand_over(lake.uri("work/backfill-1/counted/0.arrow"), pa.table({"time": [3, 1, 2]}), by="time")
+    found = handed_over(lake.uri("work/backfill-1/counted"), since=2)
+    assert found is not None
+    assert found.to_pydict() == {"time": [2, 3]}
+
+
+def double(number: int) -> int:
+    return 2 * number

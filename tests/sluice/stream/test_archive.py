@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from deltalake import CommitProperties, Transaction, write_deltalake
 
 from sluice.errors import Outage
 from sluice.lake.tables import Lake
-from sluice.stream.archive import REFUSED, Archive
+from sluice.stream.archive import REFUSED, Archive, application_of, brought_by
 from sluice.stream.memory import MemoryRecord, MemoryTopics
 from sluice.stream.predictions import encode_prediction
 from sluice.stream.records import bronze_rows
@@ -84,6 +85,39 @@ def test_an_archive_that_another_one_overtook_writes_nothing_more(lake: Lake) ->
         first.write(events(1, 2, 3))
 
     assert sorted(lake.read("events/payments").column("position").to_pylist()) == [0, 1, 2]
+
+
+def brought(lake: Lake, *offsets: int) -> None:
+    """What a job does beside an archive: it moves the archive's mark, and its own with it."""
+    place = (EVENTS, 0)
+    rows = bronze_rows(events(*offsets), batch="")
+    marks = [Transaction(name(place), offsets[-1]) for name in (application_of, brought_by)]
+    write_deltalake(
+        lake.uri("events/payments"), rows, mode="append", commit_properties=CommitProperties(app_transactions=marks)
+    )
+
+
+def test_an_archive_passes_over_what_a_job_has_brought_beside_it(lake: Lake) -> None:
+    writer = archive(lake)
+    writer.write(events(0))
+    brought(lake, 1, 2, 3)
+    writer.write(events(1, 2))
+    writer.write(events(3, 4))
+    brought(lake, 5)
+    brought(lake, 6, 7)
+    writer.write(events(5, 6, 7, 8))
+
+    assert sorted(lake.read("events/payments").column("position").to_pylist()) == [*range(9)]
+
+
+def test_an_archive_that_another_one_overtook_behind_a_job_writes_nothing_more(lake: Lake) -> None:
+    first, second = archive(lake), archive(lake)
+    first.write(events(0))
+    brought(lake, 1, 2)
+    second.write(events(3))
+
+    with pytest.raises(Outage, match="another process"):
+        first.write(events(1, 2, 3))
 
 
 def test_answers_are_written_after_the_events_they_were_computed_from(lake: Lake) -> None:

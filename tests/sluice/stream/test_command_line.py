@@ -14,10 +14,12 @@ import pytest
 
 from sluice.declare.loading import load_pipeline
 from sluice.stream.producer import Producer
+from sluice.stream.topics import stream_topic
 from tests.sluice.stream.broker import Broker
 from tests.sluice.stream.crews import PAYMENTS
 from tests.sluice.stream.feeds import feed, send
-from tests.sluice.stream.runs import wait_for
+from tests.sluice.stream.runs import produced, wait_for
+from tests.sluice.stream.workers import Place
 
 pytestmark = pytest.mark.integration
 
@@ -110,3 +112,16 @@ def test_topics_with_one_partition_are_folded_by_one_process_and_have_nothing_to
     known = [heading, f"{one.stem}: no base, 0 records behind"]
     with running(environment, "fold", one):
         wait_for(lambda: said(environment, "stream", "status", str(one)) == known)
+
+
+def test_years_of_a_topic_are_brought_by_one_command_that_tells_how_far_it_is(place: Place, tmp_path: Path) -> None:
+    topic = stream_topic(place.pipeline.name, "payments")
+    total = len(produced(place, feed(44, 120)).records[topic])
+    named = {"SLUICE_HOME": str(tmp_path / "home"), "SLUICE_LAKE": str(place.folder / "lake")}
+    environment = {**os.environ, **named, "SLUICE_KAFKA_BOOTSTRAP": place.bootstrap}
+    command = [*SLUICE, "stream", "bring", str(place.file), "payments"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert f"topics: {total} of {total} offsets, " in done.stderr
+    assert f"topics: {total} records of {topic} are brought, 0 offsets were there before" in done.stderr
+    assert place.lake.count("events/payments") == total
