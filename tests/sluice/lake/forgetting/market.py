@@ -1,0 +1,31 @@
+"""A market for the tests of erasure: orders of customers from sellers, what is told about them, and views of both."""
+
+from sluice import (
+    Category, Decimal, Flag, ForeignKey, Gates, Key, Label, Pipeline, Stream, Windows, count, distinct, mean, share,
+)  # fmt: skip
+
+orders = Stream(
+    "orders",
+    id="order_id",
+    time="ordered_at",
+    columns={
+        "customer": Key("text"),
+        "seller": Key(),
+        "amount": Decimal(scale=2, min=0, max=1000),
+        "channel": Category("web", "shop"),
+    },
+    late_after="1h",
+)
+returns = Stream(
+    "returns",
+    id="return_id",
+    time="told_at",
+    columns={"order_id": ForeignKey(orders, nullable=True), "returned": Flag()},
+)
+returned = Label("returned", of=orders, told_by=returns, absent=0, after="1d")
+buying = Windows("buying", of="customer", over=orders, features=[count("1d", "7d"), mean("amount", "7d")])
+selling = Windows("selling", of="seller", over=orders, features=[count("7d"), distinct("customer", "7d")])
+risk = Windows("risk", of="seller", over=returned, delay="1d", features=[share("returned", "7d")])
+told = Windows("told", of="seller", over=returns, features=[count("7d")])
+
+pipeline = Pipeline("market", views=[buying, selling, risk, told], label=returned, gates=Gates.off())
