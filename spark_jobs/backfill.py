@@ -30,6 +30,7 @@ from sluice.lake.backfills import Previous, begin, end, previous
 from sluice.lake.daily import gather, old_files, renew
 from sluice.lake.dealing import relate
 from sluice.lake.files import create_table, exchange_files, remove, replace_files, staged_files
+from sluice.lake.forgetting.erasures import how_many, refuse_later
 from sluice.lake.keeping.retired import vectors_since
 from sluice.lake.lineage.runs import Run, table_of, tables_of, told_run
 from sluice.lake.pieces import Piece, pieces
@@ -49,6 +50,7 @@ def backfill(workers: Workers, plan: Plan, *, whole: bool = False, tell: Callabl
     anew. Vectors as they were served go on from those of their own.
     """
     lake = plan.tables()
+    plan = replace(plan, erasures=how_many(lake))
     if not all(_done(lake, table, plan.name) for table in plan.written):
         before = "so it was asked for" if whole else previous(plan)
         try:
@@ -59,6 +61,7 @@ def backfill(workers: Workers, plan: Plan, *, whole: bool = False, tell: Callabl
                 tell(f"computing everything: {before}")
                 removed = None
                 _work(workers, plan)
+            refuse_later(lake, plan.erasures)
             begin(plan)
             _publish(lake, plan, removed)
             end(plan)

@@ -13,6 +13,7 @@ import typer
 from sluice.declare import pipeline as declare
 from sluice.declare.loading import load_pipeline
 from sluice.engine.places import open_store
+from sluice.lake.forgetting.erasures import Remembered
 from sluice.lake.registry import registry_at
 from sluice.lake.schemas import Schemas
 from sluice.lake.tables import Lake
@@ -108,15 +109,18 @@ def status(pipeline: Pipeline) -> None:
 def archive(pipeline: Pipeline) -> None:
     """Archive the pipeline's topics into the lake, until SIGTERM or Ctrl-C: one process for all partitions."""
     declared = load_pipeline(pipeline)
-    Archive(declared, Lake(settings().places.lake_uri, declared.name), settings().kafka).run(_until_told())
+    lake = Lake(settings().places.lake_uri, declared.name)
+    Archive(declared, lake, settings().kafka, remembers=Remembered(lake)).run(_until_told())
 
 
 def _division(pipeline: declare.Pipeline) -> Division:
     """A pipeline as its topics say that it is divided."""
     here = settings()
     opened = functools.partial(open_store, here.online_uri)
-    schemas = Schemas(Lake(here.places.lake_uri, pipeline.name), registry_at(here.schema_registry))
-    return Division(pipeline, spread_of_topics(here.kafka, pipeline), here.kafka, opened, schemas=schemas)
+    lake = Lake(here.places.lake_uri, pipeline.name)
+    schemas, remembers = Schemas(lake, registry_at(here.schema_registry)), Remembered(lake)
+    spread = spread_of_topics(here.kafka, pipeline)
+    return Division(pipeline, spread, here.kafka, opened, schemas=schemas, remembers=remembers)
 
 
 def _until_told() -> Callable[[], bool]:

@@ -61,9 +61,7 @@ def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts
         produced_bronze=lake.count(bronze) + dropped.rows,
         # a copy that history took in place of a later one is told by its batch as a duplicate
         silver=physical - conflicts - superseded - again,
-        duplicates=sum(batch["duplicates"] for batch in batches)
-        - dropped.duplicates
-        - erased_duplicates(lake, stream),
+        duplicates=sum(batch["duplicates"] for batch in batches) - dropped.duplicates - erased_duplicates(lake, stream),
         conflicts=conflicts,
         superseded=superseded,
         held=lake.count(bronze, where=of_batches(stopped - shown) & PRESENT),

@@ -97,7 +97,7 @@ def _land_stream(workers: Workers, delivery: Delivery, stream: str, work: Sequen
             workers.each(partial(land_gone, delivery, stream, folder), markers[:1], rows=rows)
         finally:
             remove(lake.uri(f"work/{folder}"))
-    refuse_later(lake, delivery.forgotten)
+    refuse_later(lake, delivery.forgotten.erasures)
     commit_folder(lake, f"events/{stream}", folder, markers=markers)
 
 

@@ -126,7 +126,8 @@ def check(
 ) -> Checked:
     """Split raw events into accepted and rejected ones; each row is judged by itself alone.
 
-    `bronze` has the columns of `BRONZE`; rows that were erased are neither. `_watermark` of accepted rows is null: who knows a partition's order sets it.
+    `bronze` has the columns of `BRONZE`; rows that were erased are neither. `_watermark` of accepted rows is null: who
+    knows a partition's order sets it.
     `run` is told of rejected rows. `schemas` are those that messages of a topic name, if its format has any; Outage
     where one is missing.
     """

@@ -61,7 +61,11 @@ def tally(
     accepted = checked.accepted
     entered = accepted.filter(pc.equal(accepted.column("_op"), PUT))
     # a delete names its event and nothing else
-    puts = [row for row, op in zip(checked.parsed, present(bronze).column("op").to_pylist(), strict=True) if row and op == PUT]
+    puts = [
+        row
+        for row, op in zip(checked.parsed, present(bronze).column("op").to_pylist(), strict=True)
+        if row and op == PUT
+    ]
     refused = checked.rejected.group_by(["rule", "column", "allowed"]).aggregate([("value", "count"), ("value", "min")])
     groups = {(row["rule"], row["column"], row["allowed"]): row for row in refused.to_pylist()}
     return Tally(

@@ -17,6 +17,10 @@ import pyarrow.compute as pc
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.store import Partition
 from sluice.errors import Outage
+from sluice.lake.forgetting.erasers import unforgotten
+from sluice.lake.forgetting.erasures import Remembers, nothing
+from sluice.lake.forgetting.forgotten import Forgotten
+from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 from sluice.stream.predictions import prediction_rows
 from sluice.stream.records import Record, bronze_rows, by_partition
@@ -36,6 +40,8 @@ class Archive:
     bootstrap: str
     every_s: float = 2.0
     most: int = 20_000
+    remembers: Remembers = nothing
+    """What was forgotten, asked again before every commit."""
     _last: dict[Partition, int | None] = field(default_factory=dict)
     """The last offset of each partition that is in the lake, as far as this archive knows."""
 
@@ -67,14 +73,24 @@ class Archive:
             self._write(partition, groups[partition])
 
     def _write(self, partition: Partition, records: Sequence[Record]) -> None:
-        before, last = self._reached(partition), records[-1].offset
+        before, last, forgotten = self._reached(partition), records[-1].offset, self.remembers()
         if partition[0] == prediction_topic(self.pipeline.name):
             rows, refused = prediction_rows(records)
+            rows, refused = unforgotten(self.pipeline, forgotten, rows, refused)
             self._keep_refused(partition, refused, last)
         else:
-            rows = bronze_rows(records, batch="")
+            rows = self._raw(records, forgotten)
         self.lake.append_moving(self.tables[partition[0]], rows, _application(partition), before, last)
         self._last[partition] = last
+
+    def _raw(self, records: Sequence[Record], forgotten: Forgotten) -> pa.Table:
+        """Raw events; of what was forgotten its place alone."""
+        stream = next(
+            one for one in self.pipeline.streams if stream_topic(self.pipeline.name, one.name) == records[0].topic
+        )
+        rows = bronze_rows(records, batch="")
+        schemas = kept(self.lake) if forgotten and stream.format != "json" else {}
+        return forgotten.erased(stream, rows, schemas)
 
     def _keep_refused(self, partition: Partition, refused: pa.Table, last: int) -> None:
         """Keep records that are no answers; after a crash between the two tables they are here already."""

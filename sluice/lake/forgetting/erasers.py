@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import orjson
@@ -54,7 +55,7 @@ class Standing:
     def mask(self, rows: pa.Table) -> Mask:
         """One without a readable operation has content."""
         op, known = integers(rows.column("op"))
-        return self.at.mask(rows) & ~(known & (op == ERASED))
+        return np.asarray(self.at.mask(rows) & ~(known & (op == ERASED)), bool)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,6 @@ class Answers:
 
     pipeline: Pipeline
     what: Forgotten
-    until: int
 
     @property
     def columns(self) -> list[str]:
@@ -133,18 +133,18 @@ class Answers:
         """Keys that cannot be read are looked through as a text."""
         times, _ = integers(rows.column("event_time"))
         columns = (rows.column(name).to_pylist() for name in ("keys", "request", "event_id"))
-        named = [self._names(*row) for row in zip(*columns, strict=True)]
-        return np.array(named, bool) & (times <= self.until)
+        named = [self._names(*row) for row in zip(times.tolist(), *columns, strict=True)]
+        return np.array(named, bool)
 
-    def _names(self, keys: str | None, request: str | None, event: str | None) -> bool:
-        stream, told = self.pipeline.events, {}
+    def _names(self, time: int, keys: str | None, request: str | None, event: str | None) -> bool:
+        stream, told = self.pipeline.events, dict[str, Any]()
         for text in (keys, request):
             try:
                 told |= orjson.loads(text or "{}")
             except (orjson.JSONDecodeError, TypeError):
-                if self.what.in_words(stream, (text or "").encode()):
+                if self.what.in_words(stream, (text or "").encode(), since=time):
                     return True
-        return self.what.in_row(stream, told) or bool(event and self.what.has(stream.name, event))
+        return self.what.in_row(stream, told, since=time) or bool(event and self.what.has(stream.name, event))
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class Erasers:
 
     def _other(self, kind: str, name: str) -> Which | None:
         own: Mapping[str, Which] = {
-            "predictions": Answers(self.pipeline, self.what, self.entity.until),
+            "predictions": Answers(self.pipeline, self.what),
             "predictions_refused": Words(self.pipeline, self.what, "payload"),
             "requests": Words(self.pipeline, self.what, "problem"),
             "audits": Values("event_id", self._audited()),
@@ -257,6 +257,14 @@ class Erasers:
         if table is None or view is None or self.entity.key not in view.keys:
             return None
         return Values(view.keys[self.entity.key], pa.array([self.entity.value]))
+
+
+def unforgotten(pipeline: Pipeline, what: Forgotten, answers: pa.Table, refused: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Answers, and records that are none, without those about what was forgotten."""
+    if not what:
+        return answers, refused
+    mine, theirs = Answers(pipeline, what).mask(answers), Words(pipeline, what, "payload").mask(refused)
+    return answers.filter(pa.array(~mine)), refused.filter(pa.array(~theirs))
 
 
 def unknown(tables: Collection[str]) -> list[str]:

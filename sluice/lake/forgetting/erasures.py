@@ -124,9 +124,7 @@ def unfinished(lake: Lake) -> list[Receipt]:
 def announce(lake: Lake, told: Receipt, erased: Iterable[Mapping[str, Any]], before: int | None) -> None:
     """Announce an erasure; Outage when another one was since `before`, which `TURN` says."""
     lake.append_rows("erased", erased, ERASED, once=f"erased:{told.erasure}")
-    lake.append_moving(
-        "erasures", pa.Table.from_pylist([told.row()], schema=ERASURES), TURN, before, (before or 0) + 1
-    )
+    lake.append_moving("erasures", pa.Table.from_pylist([told.row()], schema=ERASURES), TURN, before, (before or 0) + 1)
 
 
 def finish(lake: Lake, done: Receipt) -> None:
@@ -200,9 +198,9 @@ def how_many(lake: Lake) -> int:
     return lake.reached_by("erasures", TURN) or 0
 
 
-def refuse_later(lake: Lake, known: Forgotten) -> None:
-    """Outage when an entity was forgotten since some work began that knew of `known`."""
-    if how_many(lake) != known.erasures:
+def refuse_later(lake: Lake, known: int) -> None:
+    """Outage when an entity was forgotten since some work began that knew of so many erasures."""
+    if how_many(lake) != known:
         raise Outage("an entity was forgotten meanwhile", where=lake.root, next_step="run it again")
 
 

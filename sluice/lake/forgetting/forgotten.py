@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +28,8 @@ _WORD = re.compile(rb"[^\s\"'{}\[\]():,;=<>\\\x00-\x1f]+")
 """What may be a value in a text that nobody can take apart."""
 _NO_SCHEMAS: Mapping[int, Schema] = MappingProxyType({})
 _NEVER = int(np.iinfo(np.int64).min)
+_EVER = _NEVER + 1
+"""A moment before every other."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,9 @@ class Forgotten:
             return gone
         time, _ = integers(rows.column("_time").cast(pa.int64()))
         for key in sorted(self.keys & set(stream.columns)):
-            gone |= _each(rows.column(key), lambda value, key=key: self.until(key, value)) >= time
+            gone |= _each(rows.column(key), partial(self.until, key)) >= time
         for name, column in self._told(stream):
-            gone |= _each(rows.column(column), lambda value, name=name: self.has(name, value)) > 0
+            gone |= _each(rows.column(column), partial(self.has, name)) > 0
         return gone
 
     def has(self, stream: str, identity: Id) -> bool:
@@ -119,10 +122,12 @@ class Forgotten:
             return self.in_words(stream, payload)
         return self.in_row(stream, {name: row.get(stream.source(name)) for name in stream.all_columns})
 
-    def in_row(self, stream: Stream, row: Mapping[str, Any]) -> bool:
-        """Whether declared columns of a row, as people write them, name what is forgotten."""
+    def in_row(self, stream: Stream, row: Mapping[str, Any], *, since: int = _EVER) -> bool:
+        """Whether declared columns of a row, as people write them, name what is forgotten of a moment or later."""
         for key in self.keys & set(stream.columns):
-            if any(self.until(key, value) > _NEVER for value in _values(row.get(key), column_type(stream.columns[key]))):
+            if any(
+                self.until(key, value) >= since for value in _values(row.get(key), column_type(stream.columns[key]))
+            ):
                 return True
         return any(
             self.has(name, value)
@@ -130,18 +135,16 @@ class Forgotten:
             for value in _values(row.get(column), id_type(stream if name == stream.name else _parent(stream)))
         )
 
-    def in_words(self, stream: Stream, text: bytes) -> bool:
-        """Whether any word of a text names what is forgotten."""
+    def in_words(self, stream: Stream, text: bytes, *, since: int = _EVER) -> bool:
+        """Whether any word of a text names what is forgotten of a moment or later."""
         for word in {one.decode(errors="replace") for one in _WORD.findall(text)}:
-            if any(self.until(key, word) > _NEVER for key in self.keys & set(stream.columns)):
+            if any(self.until(key, word) >= since for key in self.keys & set(stream.columns)):
                 return True
             if any(self.has(name, word) for name, _ in self._told(stream)):
                 return True
         return False
 
-    def erased(
-        self, contract: Stream, bronze: pa.Table, schemas: Mapping[int, Schema] = _NO_SCHEMAS
-    ) -> pa.Table:
+    def erased(self, contract: Stream, bronze: pa.Table, schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> pa.Table:
         """Raw events, those that are forgotten without their content."""
         gone = self.raw(contract, bronze, schemas)
         return emptied(bronze, gone) if gone.any() else bronze

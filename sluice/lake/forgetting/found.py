@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
-from sluice.engine.encode import encode, integers
+from sluice.engine.encode import Mask, encode, integers
 from sluice.engine.facts import encoded_schema
 from sluice.engine.versions import parent_of
 from sluice.lake.accounts import of_batches
@@ -67,20 +67,28 @@ def left(pipeline: Pipeline, folder: str) -> dict[str, Found]:
 
 def find(lake: Lake, pipeline: Pipeline, what: Forgotten) -> tuple[dict[str, Found], Forgotten]:
     """What every stream has of what is forgotten; and what is forgotten, now with the events of which all goes."""
-    found: dict[str, Found] = {}
-    for stream in sorted(pipeline.streams, key=_depth):
-        history = _history(lake, stream)
-        gone = what.whole(stream, history)
-        mine = history.filter(pa.array(gone))
-        kept_ids = pc.unique(history.filter(pa.array(~gone)).column("_id"))
-        ids = pc.unique(mine.column("_id").combine_chunks())
-        what = what.with_events(stream.name, ids.filter(pc.invert(pc.is_in(ids, value_set=kept_ids))))
-        raw, copies = _raw(lake, stream, history, what)
+    history = {stream.name: _history(lake, stream) for stream in pipeline.streams}
+    gone, what = parted(pipeline, what, history)
+    found = {}
+    for stream in pipeline.streams:
+        mine = history[stream.name].filter(pa.array(gone[stream.name]))
+        raw, copies = _raw(lake, stream, history[stream.name], what)
         versions = mine.group_by(_VERSION).aggregate([]) if len(mine) else mine
         places = pa.concat_tables([_places(mine), raw])
-        duplicates = len(mine) + copies - len(versions)
-        found[stream.name] = Found(stream.name, places, encode(mine, stream), duplicates)
-    return {stream.name: found[stream.name] for stream in pipeline.streams}, what
+        found[stream.name] = Found(stream.name, places, encode(mine, stream), len(mine) + copies - len(versions))
+    return found, what
+
+
+def parted(pipeline: Pipeline, what: Forgotten, versions: Mapping[str, pa.Table]) -> tuple[dict[str, Mask], Forgotten]:
+    """Which versions of events go, by stream; and what is forgotten, now with the events of which all goes."""
+    gone: dict[str, Mask] = {}
+    # what tells about an event goes with it
+    for stream in sorted(pipeline.streams, key=_depth):
+        rows = versions[stream.name]
+        gone[stream.name] = mine = what.whole(stream, rows)
+        ids, kept_ids = (pc.unique(rows.column("_id").filter(pa.array(side))) for side in (mine, ~mine))
+        what = what.with_events(stream.name, ids.filter(pc.invert(pc.is_in(ids, value_set=kept_ids))))
+    return gone, what
 
 
 def seen(view: Windows, found: Mapping[str, Found]) -> pa.Table:

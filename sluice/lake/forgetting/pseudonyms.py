@@ -59,6 +59,11 @@ def own_pseudonyms(*, make: bool = False) -> Pseudonyms:
     return pseudonyms_of(path.read_text().strip())
 
 
+def passing_pseudonyms() -> Pseudonyms:
+    """Pseudonyms under a key that nobody keeps, for who only looks."""
+    return pseudonyms_of(secrets.token_hex(32))
+
+
 def _write(path: Path, text: str) -> None:
     """Write a file for this person alone; of two that do so at once, the first one's stays."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,20 @@
 """A market for the tests of erasure: orders of customers from sellers, what is told about them, and views of both."""
 
 from sluice import (
-    Category, Decimal, Flag, ForeignKey, Gates, Key, Label, Pipeline, Stream, Windows, count, distinct, mean, share,
+    Category,
+    Decimal,
+    Flag,
+    ForeignKey,
+    Gates,
+    Key,
+    Label,
+    Pipeline,
+    Stream,
+    Windows,
+    count,
+    distinct,
+    mean,
+    share,
 )  # fmt: skip
 
 orders = Stream(
