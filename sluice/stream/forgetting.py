@@ -26,7 +26,7 @@ Opened = Callable[[str], TileStore]
 def forget_online(pipeline: Pipeline, opened: Opened, online: Online) -> None:
     """Take an entity out of the online store, however it is divided. Outage when a store cannot be written to."""
     entity, what = online.entity, online.what
-    told = Erased(entity.key, entity.value, entity.until, online.events, partial(_left, pipeline, what))
+    told = Erased(entity.key, entity.value, entity.until, online.events, partial(left_of, pipeline, what))
     own = opened(pipeline.name)
     try:
         spread = spread_of(own)
@@ -53,7 +53,8 @@ def _forget_spread(pipeline: Pipeline, opened: Opened, spread: Spread, told: Era
             store.close()
 
 
-def _left(pipeline: Pipeline, what: Forgotten, versions: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+def left_of(pipeline: Pipeline, what: Forgotten, versions: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """The versions of events that stay."""
     gone, _ = parted(pipeline, what, versions)
     return {name: rows.filter(pa.array(~gone[name])) for name, rows in versions.items()}
 
