@@ -21,7 +21,7 @@ from sluice.lake.keeping.retiring import TABLES
 from sluice.lake.keeping.rewriting import At, Which, is_in
 
 NOBODY = (
-    "batches", "verdicts", "schemas", "files", "imports", "replayed", "waivers", "publications", "baselines",
+    "batches", "schemas", "files", "imports", "replayed", "waivers", "publications", "baselines",
     "retirements", "retired", "erasures", "erased", "backfills", "backfills_as_served", "touched", "training_sets",
     "drift", "performance", "decisions", "promotions", "freshness",
 )  # fmt: skip
@@ -168,6 +168,24 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Examples:
+    """Verdicts whose examples of refused rows, after the first semicolon, name what is forgotten."""
+
+    pipeline: Pipeline
+    what: Forgotten
+
+    @property
+    def columns(self) -> list[str]:
+        """What was said."""
+        return ["message"]
+
+    def mask(self, rows: pa.Table) -> Mask:
+        """By any word of the examples."""
+        texts = [(text or "").partition(";")[2].encode() for text in rows.column("message").to_pylist()]
+        return np.array([any(self.what.in_words(one, text) for one in self.pipeline.streams) for text in texts], bool)
+
+
+@dataclass(frozen=True)
 class Replayed:
     """Refused rows that a person took up: where one lies that goes, and what names it as it was mended."""
 
@@ -212,12 +230,12 @@ class Erasers:
             at = At(self.found[name].places, TABLES[kind])
             return Standing(at) if kind == "events" else at
         if kind in _VECTORS:
-            mine = self.entity if self.entity.key in self.pipeline.keys else None
-            return Of(mine, self.entity.key, "event_time", "event_id", self.found[self.pipeline.events.name].ids)
+            return Of(self.entity, self.entity.key, "event_time", "event_id", self._whole)
         if kind in _ROWS:
             view = self.pipeline.view(name)
             stream = view.stream if view.label is None else view.label.of
             mine = self.entity if view.of == self.entity.key else None
+            # of an event that became another's, too: rows do not say which version they are of, and come back with it
             return Of(mine, "key", "time", "id", self.found[stream.name].ids)
         if kind == "tiles":
             return Values("key", self.touched[name])
@@ -240,6 +258,7 @@ class Erasers:
             "predictions_refused": Words(self.pipeline, self.what, "payload"),
             "requests": Words(self.pipeline, self.what, "problem"),
             "audits": Values("event_id", self._audited()),
+            "verdicts": Examples(self.pipeline, self.what),
             "replays": Replayed(self.pipeline, self.what, self.found),
             "legal_holds": Held(self.entity),
         }
@@ -248,8 +267,15 @@ class Erasers:
         return own.get(kind)
 
     def _audited(self) -> pa.Array:
-        events = [str(one) for one in self.found[self.pipeline.events.name].ids.to_pylist()]
+        events = map(str, self._whole.to_pylist())
         return pa.array(sorted({*events, *filter(None, self.answered)}), pa.string())
+
+    @property
+    def _whole(self) -> pa.Array:
+        """The scored events of which all goes."""
+        stream = self.pipeline.events.name
+        ids = self.found[stream].ids
+        return ids.filter(pa.array([self.what.has(stream, one) for one in ids.to_pylist()], pa.bool_()))
 
     def _looked_up(self, name: str) -> Which | None:
         table = self.pipeline.tables.get(name)
@@ -270,5 +296,5 @@ def unforgotten(pipeline: Pipeline, what: Forgotten, answers: pa.Table, refused:
 def unknown(tables: Collection[str]) -> list[str]:
     """The tables of which no eraser knows what they are about."""
     known = {*NOBODY, *TABLES, *_VECTORS, *_ROWS, "tiles", "asof"}
-    known |= {"predictions", "predictions_refused", "requests", "audits", "replays", "legal_holds"}
+    known |= {"verdicts", "predictions", "predictions_refused", "requests", "audits", "replays", "legal_holds"}
     return sorted(table for table in tables if table.partition("/")[0] not in known)

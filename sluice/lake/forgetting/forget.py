@@ -9,10 +9,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.encode import Mask
@@ -34,6 +34,8 @@ from sluice.lake.tables import Lake
 
 _LAST = {"rows": 1, "rows_as_served": 1, "tiles": 2}
 """Tiles are laid out anew from rows: these go first."""
+_RECORDS = {"legal_holds": "value", "verdicts": "message"}
+"""Tables whose rows stay on record, and the column that may name the entity."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,14 @@ def forget(
     finish(lake, pipeline, names, stores)
     planned = plan(lake, pipeline, entity, names)
     refuse_held(lake, pipeline, planned)
-    told = _announced(planned, names, by, because)
+    told = announced(planned, names, by, because)
     _write_down(lake, told, planned)
     erasures.announce(lake, told, _pseudonyms(pipeline, told, planned, names), planned.turn)
     return _do(lake, pipeline, told, names, stores)
 
 
-def _announced(planned: Plan, names: Pseudonyms, by: str, because: str) -> Receipt:
+def announced(planned: Plan, names: Pseudonyms, by: str, because: str) -> Receipt:
+    """The receipt of an erasure that is about to begin."""
     entity = planned.entity
     return Receipt(
         uuid.uuid4().hex,
@@ -140,8 +143,8 @@ def _take(lake: Lake, erasers: Erasers) -> None:
             rewrite(lake, table, which, emptied)
         elif kind == "tiles":
             tiles.renew(lake, erasers.pipeline.view(name), which)
-        elif kind == "legal_holds":
-            rewrite(lake, table, which, _unnamed)
+        elif kind in _RECORDS:
+            rewrite(lake, table, which, partial(_unnamed, _RECORDS[kind]))
         else:
             drop(lake, table, which)
 
@@ -151,10 +154,16 @@ def _wanted(lake: Lake, erasers: Erasers) -> list[tuple[str, Which]]:
     return [(table, which) for table in there if (which := erasers.of(table)) is not None]
 
 
-def _unnamed(rows: pa.Table, mine: Mask) -> pa.Table:
-    """Holds that stay on record, and say no longer on whom they were."""
-    values = pc.if_else(pa.array(mine), pa.scalar("forgotten"), rows.column("value"))
-    return rows.set_column(rows.column_names.index("value"), "value", values)
+def _unnamed(column: str, rows: pa.Table, mine: Mask) -> pa.Table:
+    """Records that stay, and no longer name what is forgotten."""
+    texts = [
+        _quiet(column, text) if gone else text for text, gone in zip(rows.column(column).to_pylist(), mine, strict=True)
+    ]
+    return rows.set_column(rows.column_names.index(column), rows.schema.field(column), pa.array(texts, pa.string()))
+
+
+def _quiet(column: str, text: str) -> str:
+    return "forgotten" if column == "value" else f"{text.partition(';')[0]}; an example is forgotten"
 
 
 def _void(lake: Lake, pipeline: Pipeline) -> None:

@@ -1,4 +1,4 @@
-"""After an erasure a store is what it would be if it had never met what is gone; and who writes meanwhile looks again."""
+"""After an erasure a store is what it would be if it had never met what is gone, whoever writes to it meanwhile."""
 
 from __future__ import annotations
 
@@ -98,9 +98,7 @@ def test_a_store_is_then_as_if_it_had_never_met_what_is_gone(
         erase(pipeline, store, told(pipeline, world.versions, key, value))
         fold_all(pipeline, other, [kept])
         assert contents(pipeline, store, world.versions) == contents(pipeline, other, world.versions)
-        assert_same_bits(
-            pipeline, answered(pipeline, store, world.requests), answered(pipeline, other, world.requests)
-        )
+        assert_same_bits(pipeline, answered(pipeline, store, world.requests), answered(pipeline, other, world.requests))
 
 
 def order(number: int, customer: int, minute: int = 0) -> Version:

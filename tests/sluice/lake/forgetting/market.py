@@ -41,4 +41,15 @@ selling = Windows("selling", of="seller", over=orders, features=[count("7d"), di
 risk = Windows("risk", of="seller", over=returned, delay="1d", features=[share("returned", "7d")])
 told = Windows("told", of="seller", over=returns, features=[count("7d")])
 
-pipeline = Pipeline("market", views=[buying, selling, risk, told], label=returned, gates=Gates.off())
+gates = Gates(
+    min_rows=0,
+    max_quarantined=0.4,
+    max_orphans=1,
+    max_count_change=None,
+    max_late=1,
+    max_gone=1,
+    max_missing_rise=1,
+    shift=None,
+    fresh=False,
+)
+pipeline = Pipeline("market", views=[buying, selling, risk, told], label=returned, gates=gates)
