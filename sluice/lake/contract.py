@@ -45,7 +45,10 @@ BRONZE = pa.schema(
 A revision or operation that cannot be read is null, and the row is refused.
 """
 ERASED = 2
-"""The operation of a raw event that was erased: it keeps its place, so that nothing is missing, and has no content."""
+"""The operation of a raw event that was erased: it keeps its place, so that nothing is missing, and has no content.
+
+Of a topic's event `known` is then the time of the event, by which it is measured how late those after it came.
+"""
 PRESENT = ds.field("op").is_null() | (ds.field("op") != ERASED)
 """The raw events that were not erased, as a filter of bronze."""
 

@@ -22,7 +22,7 @@ from sluice.lake.forgetting import erasures, remains, tiles
 from sluice.lake.forgetting.erasers import Entity, Erasers
 from sluice.lake.forgetting.erasures import ANNOUNCED, DONE, ENTITY, EVENT, FOLDER, SEEN, Receipt
 from sluice.lake.forgetting.forgotten import Forgotten, emptied
-from sluice.lake.forgetting.found import Found, find, left, seen
+from sluice.lake.forgetting.found import find, left, seen
 from sluice.lake.forgetting.plan import Plan, plan, refuse_held
 from sluice.lake.forgetting.pseudonyms import Pseudonyms
 from sluice.lake.keeping import retiring
@@ -30,6 +30,7 @@ from sluice.lake.keeping.present import tables
 from sluice.lake.keeping.retired import unfinished as half_retired
 from sluice.lake.keeping.rewriting import Which, drop, rewrite
 from sluice.lake.publish import PUBLICATIONS, recover, turn_of
+from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 
 _LAST = {"rows": 1, "rows_as_served": 1, "tiles": 2}
@@ -119,7 +120,7 @@ def _do(lake: Lake, pipeline: Pipeline, told: Receipt, names: Pseudonyms, stores
     more, what = find(lake, pipeline, what)
     erasures.add_events(lake, told, what)
     _take(lake, replace(erasers, what=what, found=more))
-    again = replace(erasers, what=what, found={name: _both(one, more[name]) for name, one in found.items()})
+    again = replace(erasers, what=what, found={name: one.and_(more[name]) for name, one in found.items()})
     stores(Online(entity, what, {name: one.events for name, one in again.found.items()}))
     for table, which in _wanted(lake, again):
         remains.clear(lake, table, which)
@@ -140,7 +141,8 @@ def _take(lake: Lake, erasers: Erasers) -> None:
     for table, which in _wanted(lake, erasers):
         kind, _, name = table.partition("/")
         if kind == "events":
-            rewrite(lake, table, which, emptied)
+            stream = erasers.pipeline.stream(name)
+            rewrite(lake, table, which, partial(emptied, stream, kept(lake)))
         elif kind == "tiles":
             tiles.renew(lake, erasers.pipeline.view(name), which)
         elif kind in _RECORDS:
@@ -172,13 +174,6 @@ def _void(lake: Lake, pipeline: Pipeline) -> None:
         turn = turn_of(lake, stream.name)
         lake.append_moving("publications", PUBLICATIONS.empty_table(), f"stream:{stream.name}", turn or None, turn + 1)
         recover(lake, stream.name)
-
-
-def _both(one: Found, more: Found) -> Found:
-    places, events = (
-        pa.concat_tables([left, right]) for left, right in ((one.places, more.places), (one.events, more.events))
-    )
-    return Found(one.stream, places, events, one.duplicates + more.duplicates)
 
 
 def _pseudonyms(pipeline: Pipeline, told: Receipt, planned: Plan, names: Pseudonyms) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from sluice.engine.encode import Ints, Mask, integers
 from sluice.engine.facts import column_type, id_type
 from sluice.engine.tiles import Id
 from sluice.engine.versions import id_codes
-from sluice.lake.contract import BRONZE, ERASED, check, format_of
+from sluice.lake.contract import BRONZE, ERASED, TOPIC, Checked, check, format_of
 from sluice.lake.decoding import Schema, decode
 from sluice.lake.forgetting.pseudonyms import Pseudonyms
 from sluice.lake.typing import integer
@@ -99,21 +99,20 @@ class Forgotten:
         gone = self.mask(stream, rows)
         return rows.filter(pa.array(~gone)) if gone.any() else rows
 
-    def raw(self, contract: Stream, bronze: pa.Table, schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> Mask:
-        """Which raw events are forgotten: by what the contract reads in them, and refused ones by what they name."""
-        gone = np.zeros(len(bronze), bool)
+    def erased(self, contract: Stream, bronze: pa.Table, schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> pa.Table:
+        """Raw events; those that are forgotten without their content.
+
+        It goes by what the contract reads in them, and of refused ones by what they name.
+        """
         if not self or not len(bronze):
-            return gone
-        # neither the contract nor a refusal looks at the partition, so that it can say which row is which
-        numbered = bronze.set_column(2, BRONZE.field("partition"), pa.array(np.arange(len(bronze), dtype=np.int32)))
-        checked = check(contract, numbered, batch="", schemas=schemas)
-        accepted = integers(checked.accepted.column("_partition"))[0]
-        gone[accepted[self.mask(contract, checked.accepted)]] = True
+            return bronze
+        gone, checked = np.zeros(len(bronze), bool), _numbered(contract, bronze, schemas)
+        gone[integers(checked.accepted.column("_partition"))[0][self.mask(contract, checked.accepted)]] = True
         refused = checked.rejected
         columns = (refused.column(name).to_pylist() for name in ("partition", "payload", "source"))
         for index, payload, source in zip(*columns, strict=True):
             gone[index] = self.named_in(contract, payload or b"", format_of(contract, source), schemas)
-        return gone
+        return emptied(contract, schemas, bronze, gone) if gone.any() else bronze
 
     def named_in(self, stream: Stream, payload: bytes, form: str, schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> bool:
         """Whether a refused payload names what is forgotten; one that cannot be taken apart, by any word of it."""
@@ -144,11 +143,6 @@ class Forgotten:
                 return True
         return False
 
-    def erased(self, contract: Stream, bronze: pa.Table, schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> pa.Table:
-        """Raw events, those that are forgotten without their content."""
-        gone = self.raw(contract, bronze, schemas)
-        return emptied(bronze, gone) if gone.any() else bronze
-
     def _told(self, stream: Stream, *, named: bool = False) -> Iterator[tuple[str, str]]:
         """The streams whose events a row names, and the column that does."""
         if not named:
@@ -159,15 +153,34 @@ class Forgotten:
             yield stream.parent[1].name, stream.parent[0]
 
 
-def emptied(bronze: pa.Table, gone: Mask) -> pa.Table:
-    """Raw events of which some have only their place left."""
+def emptied(contract: Stream, schemas: Mapping[int, Schema], bronze: pa.Table, gone: Mask) -> pa.Table:
+    """Raw events of which some have only their place left, and those of a topic the time of their event."""
     mask = pa.array(gone)
-    values = {"payload": b"", "known": None, "revision": None, "op": ERASED}
-    for name, value in values.items():
+    own = {"payload": pa.scalar(b""), "known": _times(contract, schemas, bronze, gone)}
+    own |= {"revision": pa.scalar(None, pa.int32()), "op": pa.scalar(ERASED, pa.int8())}
+    for name, value in own.items():
         kind = bronze.schema.field(name)
-        column = pc.if_else(mask, pa.scalar(value, kind.type), bronze.column(name))
-        bronze = bronze.set_column(bronze.schema.get_field_index(name), kind, column)
+        column = pc.if_else(mask, value, bronze.column(name))
+        bronze = bronze.set_column(bronze.schema.get_field_index(name), kind, column.cast(kind.type))
     return bronze
+
+
+def _times(contract: Stream, schemas: Mapping[int, Schema], bronze: pa.Table, gone: Mask) -> pa.Array:
+    """The event time of each accepted event of a topic that goes; null for every other row."""
+    asked = np.flatnonzero(gone & pc.starts_with(bronze.column("source"), TOPIC).to_numpy())
+    accepted = _numbered(contract, bronze.take(pa.array(asked)).select(BRONZE.names), schemas).accepted
+    times, known = np.zeros(len(bronze), np.int64), np.zeros(len(bronze), bool)
+    at = asked[integers(accepted.column("_partition"))[0]]
+    times[at], known[at] = integers(accepted.column("_time"))[0], True
+    return pa.array(times, mask=~known)
+
+
+def _numbered(contract: Stream, bronze: pa.Table, schemas: Mapping[int, Schema]) -> Checked:
+    """Raw events under the contract, which tells of each by its partition which row it was: it never looks at it."""
+    rows = np.arange(len(bronze), dtype=np.int32)
+    where = bronze.schema.get_field_index("partition")
+    numbered = bronze.set_column(where, BRONZE.field("partition"), pa.array(rows))
+    return check(contract, numbered, batch="", schemas=schemas)
 
 
 def _owned(stream: Stream, rows: pa.Table, keys: set[str]) -> Mask:

@@ -1,4 +1,4 @@
-"""What history has of what is forgotten: by stream, the places of its rows in bronze, its events, and their copies."""
+"""What a lake has of what is forgotten: by stream, the places of its rows in bronze, and the events that they tell."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ import pyarrow.dataset as ds
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
-from sluice.engine.encode import Mask, encode, integers
+from sluice.engine.encode import Mask, encode
 from sluice.engine.facts import encoded_schema
 from sluice.engine.versions import parent_of
 from sluice.lake.accounts import of_batches
 from sluice.lake.bronze import archived_since
-from sluice.lake.contract import BRONZE, PRESENT, silver_schema
+from sluice.lake.contract import BRONZE, PRESENT, check, format_of, silver_schema
 from sluice.lake.files import hand_over, handed_over
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.keeping.rewriting import At
+from sluice.lake.published import ids_of
 from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 
 PLACE = ["source", "partition", "position"]
 _PLACES = pa.schema([BRONZE.field(name) for name in PLACE])
 _VERSION = ["_id", "_revision", "_hash", "_op"]
+_PARTS = ("places", "events", "about")
 
 
 @dataclass(frozen=True)
@@ -39,44 +41,80 @@ class Found:
     places: pa.Table
     """Of raw events."""
     events: pa.Table
-    """The versions in history, encoded."""
+    """The versions that go, encoded."""
+    about: pa.Table
+    """Those that stay of events that something which goes had told about."""
     duplicates: int
     """How many of the rows are told as such."""
 
     @property
     def ids(self) -> pa.Array:
         """Of the events."""
-        return pc.unique(self.events.column("_id").combine_chunks())
+        return pc.unique(ids_of(self.events))
 
     def leave(self, folder: str) -> None:
         """Write it down for those who go on with it."""
-        hand_over(f"{folder}/places/{self.stream}/0.arrow", self.places)
-        hand_over(f"{folder}/events/{self.stream}/0.arrow", self.events)
+        for name in _PARTS:
+            hand_over(f"{folder}/{name}/{self.stream}/0.arrow", getattr(self, name))
+
+    def and_(self, more: Found) -> Found:
+        """With what was found later."""
+        both = {name: pa.concat_tables([getattr(self, name), getattr(more, name)]) for name in _PARTS}
+        return Found(self.stream, **both, duplicates=self.duplicates + more.duplicates)
+
+
+@dataclass(frozen=True)
+class _Versions:
+    """Every version of every event that a lake has of a stream, and the raw rows that are none."""
+
+    typed: pa.Table
+    """As in silver: those of history first, then those that are in bronze alone."""
+    history: int
+    """How many of them are in history."""
+    judged: int
+    """How many of those in bronze alone were judged, which are copies: they come first."""
+    named: pa.Table
+    """The places of rows that the contract refuses, and that name what is forgotten."""
+
+    def part(self, gone: Mask) -> tuple[pa.Table, int]:
+        """Those that go, and how many of them are told as duplicates."""
+        mine = self.typed.filter(pa.array(gone))
+        own = self.typed.slice(0, self.history).filter(pa.array(gone[: self.history]))
+        copies = int(gone[self.history : self.history + self.judged].sum())
+        versions = own.group_by(_VERSION).aggregate([]) if len(own) else own
+        return mine, len(own) + copies - len(versions)
 
 
 def left(pipeline: Pipeline, folder: str) -> dict[str, Found]:
     """What was written down."""
     found = {}
     for stream in pipeline.streams:
-        parts = [handed_over(f"{folder}/{name}/{stream.name}") for name in ("places", "events")]
-        empty = _PLACES.empty_table(), encoded_schema(stream).empty_table()
-        places, events = (none if part is None else part for part, none in zip(parts, empty, strict=True))
-        found[stream.name] = Found(stream.name, places, events, 0)
+        parts = {name: handed_over(f"{folder}/{name}/{stream.name}") for name in _PARTS}
+        encoded = encoded_schema(stream).empty_table()
+        empty = {"places": _PLACES.empty_table(), "events": encoded, "about": encoded}
+        given = {name: empty[name] if part is None else part for name, part in parts.items()}
+        found[stream.name] = Found(stream.name, **given, duplicates=0)
     return found
 
 
 def find(lake: Lake, pipeline: Pipeline, what: Forgotten) -> tuple[dict[str, Found], Forgotten]:
     """What every stream has of what is forgotten; and what is forgotten, now with the events of which all goes."""
-    history = {stream.name: _history(lake, stream) for stream in pipeline.streams}
-    gone, what = parted(pipeline, what, history)
+    versions = {stream.name: _versions(lake, stream, what) for stream in pipeline.streams}
+    gone, what = parted(pipeline, what, {name: one.typed for name, one in versions.items()})
     found = {}
     for stream in pipeline.streams:
-        mine = history[stream.name].filter(pa.array(gone[stream.name]))
-        raw, copies = _raw(lake, stream, history[stream.name], what)
-        versions = mine.group_by(_VERSION).aggregate([]) if len(mine) else mine
-        places = pa.concat_tables([_places(mine), raw])
-        found[stream.name] = Found(stream.name, places, encode(mine, stream), len(mine) + copies - len(versions))
-    return found, what
+        mine, duplicates = versions[stream.name].part(gone[stream.name])
+        places = pa.concat_tables([_places(mine), versions[stream.name].named])
+        none = encoded_schema(stream).empty_table()
+        found[stream.name] = Found(stream.name, places, encode(mine, stream), none, duplicates)
+    for stream in pipeline.streams:
+        if stream.parent is not None:
+            column, parent = stream.parent
+            told = pc.unique(found[stream.name].events.column(column).combine_chunks())
+            rows = versions[parent.name].typed.filter(pa.array(~gone[parent.name]))
+            about = encode(rows.filter(pc.is_in(rows.column("_id"), value_set=told)), parent)
+            found[parent.name] = replace(found[parent.name], about=about)
+    return {stream.name: found[stream.name] for stream in pipeline.streams}, what
 
 
 def parted(pipeline: Pipeline, what: Forgotten, versions: Mapping[str, pa.Table]) -> tuple[dict[str, Mask], Forgotten]:
@@ -92,23 +130,56 @@ def parted(pipeline: Pipeline, what: Forgotten, versions: Mapping[str, pa.Table]
 
 
 def seen(view: Windows, found: Mapping[str, Found]) -> pa.Table:
-    """The entities of a view whose rows are made of events that are gone: `key` and `time`, a row for each."""
-    stream = view.stream if view.label is None else view.label.of
+    """The entities of a view whose rows are made of what goes: `key` and `time`, a row for each."""
+    if view.label is None:
+        events = found[view.stream.name].events
+        return _owned(view, events) if view.of in events.column_names else _of_parents(view, view.stream, found)
+    # what is told about an event is in windows at the event's own time
+    about = found[view.label.of.name]
+    return pa.concat_tables([_owned(view, about.events), _owned(view, about.about)])
+
+
+def _owned(view: Windows, events: pa.Table) -> pa.Table:
+    rows = pa.table({"key": events.column(view.of), "time": events.column("_time")})
+    return rows.filter(rows.column("key").is_valid())
+
+
+def _of_parents(view: Windows, stream: Stream, found: Mapping[str, Found]) -> pa.Table:
+    """The entities of the events that some which go had told about, whichever version of these."""
+    column, parent = parent_of(stream)
+    about = pa.concat_tables([found[parent.name].events, found[parent.name].about])
+    keys = pa.table({"parent": ids_of(about), "key": about.column(view.of)}).group_by(["parent", "key"]).aggregate([])
     events = found[stream.name].events
-    if view.of in events.column_names:
-        keys = events.column(view.of)
-    else:
-        column, parent = parent_of(stream)
-        about = found[parent.name].events
-        at, valid = integers(pc.index_in(events.column(column), value_set=about.column("_id"), skip_nulls=True))
-        events = events.filter(pa.array(valid))
-        keys = about.column(view.of).take(pa.array(at[valid]))
-    rows = pa.table({"key": keys, "time": events.column("_time")})
+    told = pa.table({"parent": events.column(column), "time": events.column("_time")})
+    rows = told.join(keys, "parent", join_type="inner").select(["key", "time"])
     return rows.filter(rows.column("key").is_valid())
 
 
 def _depth(stream: Stream) -> int:
     return 0 if stream.parent is None else 1 + _depth(stream.parent[1])
+
+
+def _versions(lake: Lake, stream: Stream, what: Forgotten) -> _Versions:
+    history = _history(lake, stream)
+    known = At(_places(history))
+    batches = {batch["batch"]: batch for batch in lake.published(stream.name)}
+    judged = ~archived_since(lake.reached(stream.name)) & of_batches({"", *batches})
+    schemas = {} if stream.format == "json" else kept(lake)
+    typed, named, counts = [history], [_PLACES.empty_table()], []
+    for where in (judged, ~judged):
+        for rows in _unknown(lake, stream, known, where):
+            for contract, some in _by_batch(stream, rows, batches):
+                checked = check(contract, some, batch="", schemas=schemas)
+                typed.append(checked.accepted)
+                refused = checked.rejected
+                columns = (refused.column(name).to_pylist() for name in ("payload", "source"))
+                mine = [
+                    what.named_in(contract, payload or b"", format_of(contract, source), schemas)
+                    for payload, source in zip(*columns, strict=True)
+                ]
+                named.append(refused.select(PLACE).filter(pa.array(mine, pa.bool_())))
+        counts.append(sum(map(len, typed)))
+    return _Versions(pa.concat_tables(typed), len(history), counts[0] - len(history), pa.concat_tables(named))
 
 
 def _history(lake: Lake, stream: Stream) -> pa.Table:
@@ -117,31 +188,14 @@ def _history(lake: Lake, stream: Stream) -> pa.Table:
     if lake.open(f"silver/{stream.name}") is None:
         return schema.empty_table()
     rows = lake.read(f"silver/{stream.name}")
-    missing = [field for field in schema if field.name not in rows.column_names]
-    for field in missing:
-        rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    return rows.select(schema.names)
-
-
-def _raw(lake: Lake, stream: Stream, history: pa.Table, what: Forgotten) -> tuple[pa.Table, int]:
-    """The places of raw events that are in no history and forgotten; how many of them are told as copies."""
-    known = At(_places(history))
-    batches = {batch["batch"]: batch for batch in lake.published(stream.name)}
-    judged = ~archived_since(lake.reached(stream.name)) & of_batches({"", *batches})
-    schemas = {} if stream.format == "json" else kept(lake)
-    found, copies = [_PLACES.empty_table()], 0
-    for is_judged, where in ((True, judged), (False, ~judged)):
-        for rows in _unknown(lake, stream, known, where):
-            for contract, some in _by_batch(stream, rows, batches):
-                gone = some.filter(pa.array(what.raw(contract, some, schemas)))
-                found.append(gone.select(PLACE))
-                copies += len(gone) if is_judged else 0
-    refused = _refused(lake, stream.name)
-    places = pa.concat_tables(found)
-    return places, copies - int(refused.mask(places).sum()) if copies else 0
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+    return rows.select(schema.names).cast(schema)
 
 
 def _unknown(lake: Lake, stream: Stream, known: At, where: ds.Expression) -> Iterator[pa.Table]:
+    """Raw events that are not in history."""
     for chunk in lake.scan(f"events/{stream.name}", columns=BRONZE.names, where=where & PRESENT):
         rows = pa.table(chunk)
         yield rows.filter(pa.array(~known.mask(rows)))
@@ -153,15 +207,8 @@ def _by_batch(
     """Rows with the contract that they were, or will be, judged by."""
     for name in pc.unique(rows.column("batch")).to_pylist():
         renamed = json.loads(batches[name]["renamed"]) if name in batches and name else {}
-        yield (
-            replace(stream, sources={**stream.sources, **renamed}),
-            rows.filter(pc.equal(rows.column("batch"), name)),
-        )
-
-
-def _refused(lake: Lake, stream: str) -> At:
-    table = f"quarantine/{stream}"
-    return At(_PLACES.empty_table() if lake.open(table) is None else lake.read(table, columns=PLACE))
+        contract = replace(stream, sources={**stream.sources, **renamed})
+        yield contract, rows.filter(pc.equal(rows.column("batch"), name))
 
 
 def _places(rows: pa.Table) -> pa.Table:

@@ -59,7 +59,16 @@ def test_every_version_of_an_event_has_its_place(lake: Lake) -> None:
     disputed = payment(3, LIVE + 3, _known=LIVE, amount="12.00")
     streamed(lake, [corrected, disputed], duplicates=1)
     found = figures(lake, offset=3)
-    places = {"silver": 5, "duplicates": 1, "conflicts": 1, "superseded": 1, "held": 0, "waiting": 0, "retired": 0}
+    places = {
+        "silver": 5,
+        "duplicates": 1,
+        "conflicts": 1,
+        "superseded": 1,
+        "held": 0,
+        "waiting": 0,
+        "retired": 0,
+        "erased": 0,
+    }
     assert {place: found[place] for place in PLACES} == places
     assert closes(found)
 
