@@ -49,6 +49,8 @@ class Erased:
     value: Id
     until: int
     events: Mapping[str, pa.Table]
+    whole: Mapping[str, pa.Table]
+    """Of these versions, those of events that are gone as a whole."""
     left: Which
 
 
@@ -127,7 +129,7 @@ def _entities(
     kept = keep(pipeline)
     lost, came = apart(view, *(rows(view, side, kept=kept) for side in facts))
     # rows outlive the facts that they were made of
-    older = rows(view, {**_nothing(pipeline), **what.events}, kept=kept)
+    older = rows(view, {**_nothing(pipeline), **what.whole}, kept=kept)
     lost, came, older = (_present(table, share) for table in (lost, came, older))
     keys = {*lost.column("key").to_pylist(), *came.column("key").to_pylist(), *older.column("key").to_pylist()}
     own = {what.value} if view.of == what.key else set()

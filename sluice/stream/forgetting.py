@@ -26,7 +26,8 @@ Opened = Callable[[str], TileStore]
 def forget_online(pipeline: Pipeline, opened: Opened, online: Online) -> None:
     """Take an entity out of the online store, however it is divided. Outage when a store cannot be written to."""
     entity, what = online.entity, online.what
-    told = Erased(entity.key, entity.value, entity.until, online.events, partial(left_of, pipeline, what))
+    whole = {name: whole_of(what, name, rows) for name, rows in online.events.items()}
+    told = Erased(entity.key, entity.value, entity.until, online.events, whole, partial(left_of, pipeline, what))
     own = opened(pipeline.name)
     try:
         spread = spread_of(own)
@@ -57,6 +58,11 @@ def left_of(pipeline: Pipeline, what: Forgotten, versions: Mapping[str, pa.Table
     """The versions of events that stay."""
     gone, _ = parted(pipeline, what, versions)
     return {name: rows.filter(pa.array(~gone[name])) for name, rows in versions.items()}
+
+
+def whole_of(what: Forgotten, stream: str, versions: pa.Table) -> pa.Table:
+    """The versions of events of a stream that are forgotten as a whole."""
+    return versions.filter(pa.array([what.has(stream, one) for one in versions.column("_id").to_pylist()], pa.bool_()))
 
 
 def _empty_outbox(pipeline: Pipeline, store: TileStore, spread: Spread, what: Forgotten) -> None:

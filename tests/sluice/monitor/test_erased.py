@@ -61,7 +61,9 @@ def test_what_was_served_before_and_what_is_served_after_is_what_bronze_says(
     left = served_rows(lake.read("predictions").to_pylist())
     found = audit(lake, pipeline, left)
     assert [item.differences for item in found if item.differences] == []
-    assert 0 < len(found) == len(untouched(lake, pipeline, left)) < len(answers)
+    assert len(found) == len(untouched(lake, pipeline, left)) < len(answers)
+    # of a dozen cards; there are too few shops and banks for one of them to be in nobody's windows
+    assert found or what != "card"
     kept = check_tiles(lake, pipeline, serving.store, most=200, seed=seed)
     assert len(kept) > 50
     assert [item.differences for item in kept if item.differences] == []

@@ -45,7 +45,7 @@ def record(offset: int, card: int, minute: int = 0) -> MemoryRecord:
         "amount": 5,
         "channel": "pos",
     }
-    return MemoryRecord(TOPIC, 0, offset, START // 1000, orjson.dumps(row))
+    return MemoryRecord(TOPIC, 0, offset, (START + 60 * MINUTE) // 1000, orjson.dumps(row))
 
 
 RECORDS = [record(offset, MINE if offset % 2 else 5, offset) for offset in range(8)]
