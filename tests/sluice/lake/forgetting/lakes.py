@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from sluice.declare.durations import HOUR
 from sluice.declare.loading import load_pipeline
 from sluice.engine.encode import text_hash
+from sluice.lake.asof import newest, publish
+from sluice.lake.asof_rows import judge
 from sluice.lake.delivery import Delivery
 from sluice.lake.files import hand_over
 from sluice.lake.keeping import holds
@@ -64,10 +66,19 @@ class Market(Shop):
         found.archived_like(self)
         return found
 
+    def load(self, levels: Mapping[str, int]) -> None:
+        """Load how loyal customers are, from the beginning of time."""
+        table = PIPELINE.tables["loyalty"]
+        rows = [{"valid_from": "2020-01-01", "customer": who, "level": level} for who, level in levels.items()]
+        publish(self.lake, table, judge(table, rows).accepted, source="a test", at=AT - 9 * HOUR)
+
     def computed(self, *, at: int = AT, whole: bool = False) -> list[str]:
         """Have vectors and tiles computed; what was told."""
         told: list[str] = []
-        plan = Plan(str(FILE), self.uri, self.lake.version("batches"), at, 1)
+        if self.lake.version("asof/loyalty") < 0:
+            self.load({ZEBRA: 7, "c1": 1, "c2": 2})
+        versions = tuple(newest(self.lake, PIPELINE).items())
+        plan = Plan(str(FILE), self.uri, self.lake.version("batches"), at, 1, asof=versions)
         for one in (plan, plan.as_served()):
             backfill(Here(), one, whole=whole, tell=told.append)
         return told
@@ -117,6 +128,7 @@ def made(folder: Path) -> Market:
     _trained(shop, "before", 0)
     corrected = [zebra(5, _revision=1, amount=5), order(62, "c2")]
     assert shop.deliver("second", at=AT + HOUR, orders=corrected) is None
+    shop.load({ZEBRA: 8, "c1": 1, "c2": 2, "c0": 3})
     shop.computed(at=AT + HOUR)
     _replayed(shop)
     _stopped(shop)

@@ -1,11 +1,13 @@
 """A market for the tests of erasure: orders of customers from sellers, what is told about them, and views of both."""
 
 from sluice import (
+    AsOf,
     Category,
     Decimal,
     Flag,
     ForeignKey,
     Gates,
+    Integer,
     Key,
     Label,
     Pipeline,
@@ -40,6 +42,7 @@ buying = Windows("buying", of="customer", over=orders, features=[count("1d", "7d
 selling = Windows("selling", of="seller", over=orders, features=[count("7d"), distinct("customer", "7d")])
 risk = Windows("risk", of="seller", over=returned, delay="1d", features=[share("returned", "7d")])
 told = Windows("told", of="seller", over=returns, features=[count("7d")])
+loyalty = AsOf("loyalty", table="loyalty", on="customer", features={"level": Integer(min=0, max=9)})
 
 gates = Gates(
     min_rows=0,
@@ -52,4 +55,4 @@ gates = Gates(
     shift=None,
     fresh=False,
 )
-pipeline = Pipeline("market", views=[buying, selling, risk, told], label=returned, gates=gates)
+pipeline = Pipeline("market", views=[buying, selling, risk, told, loyalty], label=returned, gates=gates)

@@ -106,7 +106,7 @@ def test_every_byte_of_every_table_is_without_it(before: Market, after: Market) 
     assert found >= {
         "events", "silver", "quarantine", "held", "conflicts", "late", "replays", "rows", "rows_as_served", "vectors",
         "vectors_as_served", "tiles", "predictions", "predictions_refused", "audits", "requests", "legal_holds", "work",
-        "verdicts",
+        "verdicts", "asof",
     }  # fmt: skip
     assert mentions(after.folder / "lake" / "market", IDS) == []
     assert unknown(tables(after.lake)) == []
@@ -145,6 +145,7 @@ def test_what_is_computed_afterwards_is_what_a_lake_says_that_never_met_it(shop:
     other = Market(tmp_path / "other")
     rows = {stream: shop.lake.read(f"silver/{stream}") for stream in ("orders", "returns")}
     assert other.deliver("a", **{name: _raw(table, name) for name, table in rows.items()}) is None
+    other.load({"c1": 1, "c2": 2, "c0": 3})
     other.computed(at=AT + HOUR)
     assert vectors(shop, "vectors") == vectors(other, "vectors")
     served = {row["event_id"] for row in vectors(shop, "vectors_as_served")}
