@@ -94,7 +94,7 @@ def announced(planned: Plan, names: Pseudonyms, by: str, because: str) -> Receip
 def finish(lake: Lake, pipeline: Pipeline, names: Pseudonyms, stores: Stores) -> list[Receipt]:
     """Do what was announced and is not done, as it was announced; and take away what one that died had written down."""
     done = [_do(lake, pipeline, told, names, stores) for told in erasures.unfinished(lake)]
-    over = [f"{FOLDER}/{one.erasure}" for one in erasures.receipts(lake)]
+    over = [f"{FOLDER}/{one.erasure}" for one in erasures.receipts(lake) if one.state == DONE]
     for name in {*over, *remains.idle(lake, FOLDER)}:
         remove(lake.uri(name))
     return done
@@ -119,6 +119,8 @@ def _do(lake: Lake, pipeline: Pipeline, told: Receipt, names: Pseudonyms, stores
     # what others wrote while they did not know of it yet
     more, what = find(lake, pipeline, what)
     erasures.add_events(lake, told, what)
+    for one in more.values():
+        one.leave(folder)
     _take(lake, replace(erasers, what=what, found=more))
     again = replace(erasers, what=what, found={name: one.and_(more[name]) for name, one in found.items()})
     stores(Online(entity, what, {name: one.events for name, one in again.found.items()}))
@@ -126,11 +128,12 @@ def _do(lake: Lake, pipeline: Pipeline, told: Receipt, names: Pseudonyms, stores
         remains.clear(lake, table, which)
     for name in remains.idle(lake, "work"):
         remove(lake.uri(name))
-    extra = {name: told.duplicates.get(name, 0) + one.duplicates for name, one in more.items()}
     done = replace(
-        told, state=DONE, duplicates={name: count for name, count in extra.items() if count},
+        told,
+        state=DONE,
+        duplicates={name: one.duplicates for name, one in again.found.items() if one.duplicates},
         versions={table: lake.version(table) for table, _ in _wanted(lake, again)},
-    )  # fmt: skip
+    )
     erasures.finish(lake, done)
     remove(folder)
     return done

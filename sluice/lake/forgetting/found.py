@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,6 +32,7 @@ PLACE = ["source", "partition", "position"]
 _PLACES = pa.schema([BRONZE.field(name) for name in PLACE])
 _VERSION = ["_id", "_revision", "_hash", "_op"]
 _PARTS = ("places", "events", "about")
+_COUNTS = "duplicates"
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ class Found:
         return pc.unique(ids_of(self.events))
 
     def leave(self, folder: str) -> None:
-        """Write it down for those who go on with it."""
+        """Write it down beside what was before, for those who go on with it."""
+        part = uuid.uuid4().hex
         for name in _PARTS:
-            hand_over(f"{folder}/{name}/{self.stream}/0.arrow", getattr(self, name))
+            hand_over(f"{folder}/{name}/{self.stream}/{part}.arrow", getattr(self, name))
+        hand_over(f"{folder}/{_COUNTS}/{self.stream}/{part}.arrow", pa.table({_COUNTS: [self.duplicates]}))
 
     def and_(self, more: Found) -> Found:
         """With what was found later."""
@@ -93,7 +97,9 @@ def left(pipeline: Pipeline, folder: str) -> dict[str, Found]:
         encoded = encoded_schema(stream).empty_table()
         empty = {"places": _PLACES.empty_table(), "events": encoded, "about": encoded}
         given = {name: empty[name] if part is None else part for name, part in parts.items()}
-        found[stream.name] = Found(stream.name, **given, duplicates=0)
+        counts = handed_over(f"{folder}/{_COUNTS}/{stream.name}")
+        duplicates = 0 if counts is None else sum(counts.column(_COUNTS).to_pylist())
+        found[stream.name] = Found(stream.name, **given, duplicates=duplicates)
     return found
 
 
