@@ -81,10 +81,13 @@ def once(at: int) -> str:
 def audit_served(pipeline: str, since: int, at: int) -> dict[str, int]:
     """Compute every vector served since the last watch again from bronze; DataError names the first that differ."""
     here = place(pipeline)
-    found = audit(here.lake, here.pipeline, served_rows(served(here.lake, None, since, at).to_pylist()))
+    asked = served_rows(served(here.lake, None, since, at).to_pylist())
+    found = audit(here.lake, here.pipeline, asked)
     here.lake.append_rows("audits", audit_rows(found, at), AUDITS, once=once(at))
     wrong = [item for item in found if item.differences]
     text = f"{len(found):,} vectors computed again from bronze, {len(wrong):,} differ; {how_stale(found)}"
+    if len(asked) > len(found):
+        text += f"; {len(asked) - len(found):,} left out, as they had seen what is gone"
     listed = "".join(f"\n- {item.served.event_id}: {', '.join(item.differences)}" for item in wrong[:20])
     create_markdown_artifact(text + listed, key="audit")
     return {"checked": len(found), "mismatched": len(wrong)}

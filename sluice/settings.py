@@ -34,6 +34,9 @@ class Places(_Area):
     )
     clock: str = Field(default="wall", description="`wall` or file:///path of the shared event clock")
     cache: Path | None = Field(default=None, description="folder of what is fetched once per person, such as jars")
+    erasure_key: SecretStr | None = Field(
+        default=None, description="by which forgotten entities are known again; a file below `home` by default"
+    )
     jar_repository: str | None = Field(default=None, description="URL of a Maven repository instead of Maven Central")
 
     def at(self, *parts: str) -> Path:

@@ -32,6 +32,7 @@ from sluice.lake.backfills import Previous, begin, end, previous
 from sluice.lake.daily import gather, old_files, renew
 from sluice.lake.days import Days, days
 from sluice.lake.files import actions_of, create_table, exchange_files, remove, replace_files, staged_files
+from sluice.lake.forgetting.erasures import how_many, refuse_later
 from sluice.lake.keeping.retired import vectors_since
 from sluice.lake.kept import Kept
 from sluice.lake.lineage.datasets import Run, table_of, tables_of
@@ -65,6 +66,7 @@ def backfill(
     computed; what is published is all, and by the run that finds no day left.
     """
     lake = plan.tables()
+    plan = replace(plan, erasures=how_many(lake))
     if not all(_done(lake, table, plan.name) for table in plan.written):
         before = "so it was asked for" if whole else previous(plan)
         if isinstance(before, Previous):
@@ -83,6 +85,7 @@ def _begin_anew(workers: Workers, plan: Plan, asked: Days | None, progress: Prog
         again = f"--base {plan.base} --at {plan.at} --parts {plan.parts} --most {plan.most}"
         progress.tell(f"nothing is shown before the other days are computed, too: the same call with {again}")
         return
+    refuse_later(plan.tables(), plan.erasures)
     begin(plan)
     for table in plan.written:
         plan.tables().commit(table, partial(_replaced, plan, table, files.get(table, ())))
@@ -94,6 +97,7 @@ def _grow(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str], 
     """Publish what has changed since the backfill before."""
     try:
         removed = _go_on(workers, plan, before, tell)
+        refuse_later(plan.tables(), plan.erasures)
         begin(plan)
         for table in plan.written:
             gone = None if table.startswith("tiles/") else removed if table == plan.vectors else []

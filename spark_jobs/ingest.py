@@ -26,6 +26,7 @@ from sluice.errors import GateStopped, UserError
 from sluice.lake.bronze import land_files
 from sluice.lake.days import days
 from sluice.lake.delivery import Delivery, named_file, renamed_in
+from sluice.lake.forgetting.erasures import forgotten
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.gates.usual import usual
 from sluice.lake.gates.verdict import judge
@@ -54,6 +55,7 @@ def ingest(workers: Workers, delivery: Delivery, registry: Registry | None = Non
     gates say: there a stop is an incident, and what is derived from them waits.
     """
     delivery.check()
+    delivery = dataclasses.replace(delivery, forgotten=forgotten(delivery.tables()))
     streams = delivery.declared().streams
     _refuse_held(delivery, [stream.name for stream in streams])
     landed = land_files(workers, delivery) if delivery.replay is None else _land_replay(delivery)
@@ -118,7 +120,7 @@ def _asked(gates: Gates, delivery: Delivery, evidence: BatchEvidence) -> Gates:
 
 def _land_replay(delivery: Delivery) -> set[str]:
     replay = replay_of(delivery.tables(), str(delivery.replay))
-    land(delivery.tables(), replay)
+    land(delivery.tables(), replay, delivery.contract(replay.stream), delivery.forgotten)
     return {replay.stream}
 
 

@@ -47,7 +47,7 @@ def _arguments() -> Backlog:
     until = None if given.until is None else instant(given.until, "--until")
     asked = Asked(given.from_offset, given.until_offset, since, until)
     lake = Lake(given.lake, declared.name)
-    return Backlog(lake, given.bootstrap, declared.stream(given.stream).name, asked, given.span)
+    return Backlog(lake, given.bootstrap, declared.stream(given.stream), asked, given.span)
 
 
 def _report(backlog: Backlog, done: Brought) -> list[str]:

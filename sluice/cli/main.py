@@ -75,6 +75,9 @@ COMMANDS = {
     "hold": Command(
         "sluice.cli.keeping:hold", "Hold what must not go, whatever is declared; list the holds; lift one."
     ),
+    "forget": Command(
+        "sluice.cli.forget:forget", "Forget an entity: show what would go, take it away everywhere, keep a receipt."
+    ),
     "lineage": Command(
         "sluice.cli.lineage:lineage",
         "Show what a prediction, a model or a table was made of, down to files and offsets.",

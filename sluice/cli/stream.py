@@ -13,6 +13,7 @@ import typer
 from sluice.declare import pipeline as declare
 from sluice.declare.loading import load_pipeline
 from sluice.engine.places import open_store
+from sluice.lake.forgetting.erasures import Remembered
 from sluice.lake.lineage.datasets import Dataset, Run, store_of, tables_of, topic_of
 from sluice.lake.lineage.runs import told_run
 from sluice.lake.registry import registry_at
@@ -123,7 +124,7 @@ def archive(pipeline: Pipeline) -> None:
     """Archive the pipeline's topics into the lake, until SIGTERM or Ctrl-C: one process for all partitions."""
     declared, broker = load_pipeline(pipeline), settings().kafka
     lake = Lake(settings().places.lake_uri, declared.name)
-    copied = Archive(declared, lake, broker)
+    copied = Archive(declared, lake, broker, remembers=Remembered(lake))
 
     def about() -> Run:
         return Run([topic_of(broker, name) for name in copied.tables], tables_of(lake, copied.tables.values()))
@@ -156,8 +157,10 @@ def _division(pipeline: declare.Pipeline) -> Division:
     """A pipeline as its topics say that it is divided."""
     here = settings()
     opened = functools.partial(open_store, here.online_uri)
-    schemas = Schemas(Lake(here.places.lake_uri, pipeline.name), registry_at(here.schema_registry))
-    return Division(pipeline, spread_of_topics(here.kafka, pipeline), here.kafka, opened, schemas=schemas)
+    lake = Lake(here.places.lake_uri, pipeline.name)
+    schemas, remembers = Schemas(lake, registry_at(here.schema_registry)), Remembered(lake)
+    spread = spread_of_topics(here.kafka, pipeline)
+    return Division(pipeline, spread, here.kafka, opened, schemas=schemas, remembers=remembers)
 
 
 def _until_told() -> Callable[[], bool]:

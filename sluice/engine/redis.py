@@ -138,6 +138,9 @@ class RedisStore:
             while not self._applied(session, change, forget):
                 pass
 
+    def purge(self) -> None:
+        """Its files are the server's: an append-only file has what was removed until the server writes it anew."""
+
     def close(self) -> None:
         """Close the connections."""
         self._link.close()
@@ -150,7 +153,7 @@ class RedisStore:
         moved = Knowledge(held.known.base, {**held.known.positions, **change.positions})
         commands = [
             *tile_changes(keys, change.heads, change.chunks),
-            *fact_changes(session.ask_one, keys, change.facts, forget),
+            *fact_changes(session.ask_one, keys, change.facts, forget, change.gone),
             ("SET", self._names.knowledge, written(held.after(held.generation, moved))),
         ]
         return session.atomically(commands) is not None

@@ -68,11 +68,14 @@ def read_elsewhere(bodies: Sequence[bytes | None]) -> list[list[Id]]:
     return [orjson.loads(body) if body is not None else [] for body in bodies]
 
 
-def fact_changes(ask: Ask, keys: Keys, came: Sequence[Fact], forget: int | None) -> Iterator[Command]:
-    """The commands that add facts, and drop those before a time; what they depend on is asked now."""
-    anchors = list(dict.fromkeys(fact.anchor for fact in came))
+def fact_changes(
+    ask: Ask, keys: Keys, came: Sequence[Fact], forget: int | None, gone: Sequence[Fact] = ()
+) -> Iterator[Command]:
+    """The commands that add facts, and drop some and those before a time; what they depend on is asked now."""
+    anchors = list(dict.fromkeys(fact.anchor for fact in (*came, *gone)))
     before = read_facts(anchors, ask(facts_of(keys, anchors))) if anchors else {}
     after = _added(before, came)
+    after |= _without({**before, **after}, gone)
     if forget is not None:
         before |= {anchor: facts for anchor, facts in _older(ask, keys, forget) if anchor not in after}
         after = {
@@ -92,6 +95,15 @@ def _added(before: By, came: Iterable[Fact]) -> By:
         if anchor in before or len(facts) > 1:
             after[anchor] = list({fact.version: fact for fact in (*before.get(anchor, ()), *facts)}.values())
     return after
+
+
+def _without(before: By, gone: Sequence[Fact]) -> By:
+    """What is left of the anchors of facts that are removed."""
+    versions = {(fact.anchor, fact.version) for fact in gone}
+    return {
+        anchor: [fact for fact in before.get(anchor, ()) if (anchor, fact.version) not in versions]
+        for anchor in dict.fromkeys(fact.anchor for fact in gone)
+    }
 
 
 def _older(ask: Ask, keys: Keys, time: int) -> Iterator[tuple[Id, list[Fact]]]:

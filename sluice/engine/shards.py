@@ -17,6 +17,7 @@ from sluice.engine.places import open_store
 from sluice.engine.shares import shard_of
 from sluice.engine.store import (
     NOBODY,
+    OWN,
     Call,
     Change,
     ChunkName,
@@ -29,8 +30,6 @@ from sluice.engine.store import (
 from sluice.engine.tiles import Id
 from sluice.errors import UserError
 
-OWN = "#"
-"""How the names begin under which a store keeps what is no view, entity or source."""
 _MARK = (f"{OWN}spread", 0)
 
 

@@ -42,6 +42,7 @@ _ANCHORED = "SELECT * FROM facts WHERE anchor = ?"
 _OWN = "SELECT * FROM facts WHERE anchor = ? AND stream = ? AND id = ?"
 _ELSEWHERE = "SELECT * FROM facts WHERE stream = ? AND id = ? AND anchor IS NOT id"
 _PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_DROP_FACT = "DELETE FROM facts WHERE anchor = ? AND stream = ? AND id = ? AND revision = ? AND hash = ? AND op = ?"
 _FORMAT = 2
 _FEW = 8
 """Up to so many heads are asked for one by one."""
@@ -57,6 +58,7 @@ class SqliteStore:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         if read_only and not path.exists():
             raise Outage("the online store is not there yet", where=str(path), next_step="run the backfill first")
+        self._path = str(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
         self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
@@ -142,6 +144,21 @@ class SqliteStore:
                 self._write_knowledge(Knowledge(known.base, {**known.positions, **change.positions}))
             if forget is not None:
                 connection.execute("DELETE FROM facts WHERE time < ?", (forget,))
+            connection.executemany(_DROP_FACT, [fact[:6] for fact in change.gone])
+
+    def purge(self) -> None:
+        """Leave no byte of what was removed in the file, nor in its log; Outage while readers hold on to it."""
+        try:
+            self._connection.execute("VACUUM")
+            (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:
+            busy, why = 1, str(error)
+        else:
+            why = "its log is being read"
+        if busy:
+            raise Outage(
+                f"what was removed may still be in the file: {why}", where=self._path, next_step="run it again"
+            )
 
     def close(self) -> None:
         """Close the connection."""

@@ -22,6 +22,10 @@ Name = tuple[str, Id]
 ChunkName = tuple[str, Id, int]
 """A view, an entity, and where the chunk's slot begins."""
 Heads = Sequence[bytes | None]
+OWN = "#"
+"""How the names begin under which a store keeps what is no view, entity or source."""
+FENCE: Partition = (f"{OWN}forgotten", 0)
+"""Whose position counts how often the store was made to forget: who writes must have seen the last time."""
 
 
 class Position(NamedTuple):
@@ -44,16 +48,26 @@ class Knowledge:
         return held.offset if held else None
 
     def demand(self, expected: Mapping[Partition, int | None]) -> None:
-        """LostPartition unless every partition stands where it is expected."""
+        """LostPartition unless every partition stands where it is expected; Overtaken if only the fence does not."""
         for partition, offset in expected.items():
-            if self.offset(partition) != offset:
+            if partition != FENCE and self.offset(partition) != offset:
                 raise LostPartition.at(partition, offset, self.offset(partition))
+        if FENCE in expected and self.offset(FENCE) != expected[FENCE]:
+            raise Overtaken(
+                "the store was made to forget an entity meanwhile",
+                where=FENCE[0],
+                next_step="read the positions again, and go on from them",
+            )
 
     def describe(self) -> dict[str, object]:
         """As it is logged: `{"base": 12, "positions": {"fraud.transactions/0": 4711}}`."""
         return {
             "base": self.base,
-            "positions": {f"{topic}/{partition}": at.offset for (topic, partition), at in self.positions.items()},
+            "positions": {
+                f"{topic}/{partition}": at.offset
+                for (topic, partition), at in self.positions.items()
+                if not topic.startswith(OWN)
+            },
         }
 
 
@@ -110,6 +124,8 @@ class Change:
     chunks: Sequence[tuple[str, Id, int, bytes | None]] = ()
     expected: Mapping[Partition, int | None] = field(default_factory=dict)
     positions: Mapping[Partition, Position] = field(default_factory=dict)
+    gone: Sequence[Fact] = ()
+    """Facts that are removed; of one that there is not nothing is."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +177,10 @@ class StoreDown(ServiceDown):
     """A store elsewhere does not answer, or has lost its last changes: which ones it holds, its positions say."""
 
 
+class Overtaken(StoreDown):
+    """The store has forgotten something since it was read: nothing was written, and who writes reads it again."""
+
+
 class TileReader(Protocol):
     """What answers requests: heads and chunks of entities, be they in one store or in several."""
 
@@ -202,6 +222,10 @@ class TileStore(TileReader, Protocol):
 
     def apply(self, change: Change, *, forget: int | None = None) -> None:
         """Write a change and drop the facts before a time, or raise LostPartition and write nothing."""
+        ...
+
+    def purge(self) -> None:
+        """Leave no byte of what was removed in files that are the store's own."""
         ...
 
 
@@ -265,11 +289,12 @@ class MemoryStore:
             _put(self._chunks, (view, key, start), chunk)
         self._remember(change.facts)
         self.positions.update(change.positions)
-        if forget is not None:
-            kept = [fact for facts in self._facts.values() for fact in facts.values() if fact.time >= forget]
-            self._facts.clear()
-            self._anchors.clear()
-            self._remember(kept)
+        if forget is not None or change.gone:
+            gone = {(fact.anchor, fact.version) for fact in change.gone}
+            self._keep(lambda fact: (forget is None or fact.time >= forget) and (fact.anchor, fact.version) not in gone)
+
+    def purge(self) -> None:
+        """Nothing is in files."""
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -277,6 +302,12 @@ class MemoryStore:
     @property
     def _known(self) -> Knowledge:
         return Knowledge(self.base, dict(self.positions))
+
+    def _keep(self, stays: Callable[[Fact], bool]) -> None:
+        kept = [fact for facts in self._facts.values() for fact in facts.values() if stays(fact)]
+        self._facts.clear()
+        self._anchors.clear()
+        self._remember(kept)
 
     def _remember(self, facts: Iterable[Fact]) -> None:
         for fact in facts:

@@ -13,6 +13,8 @@ from sluice.decisions import Verdict
 from sluice.engine.encode import integers
 from sluice.engine.versions import different, id_codes
 from sluice.lake.bronze import archived_since
+from sluice.lake.contract import PRESENT
+from sluice.lake.forgetting.erasures import duplicates as erased_duplicates
 from sluice.lake.keeping.retired import totals
 from sluice.lake.tables import Lake
 
@@ -39,11 +41,14 @@ class Accounts:
     retired: int = 0
     """Rows that retention has dropped, wherever they were."""
 
+    erased: int = 0
+    """Rows of which an erasure has left the place alone."""
+
     @property
     def missing(self) -> int:
         """How many rows are in bronze and nowhere else; negative for rows that are somewhere twice. 0 is right."""
         explained = self.silver + self.duplicates + self.conflicts + self.superseded + self.held + self.waiting
-        return self.produced_bronze - explained - sum(self.quarantined.values()) - self.retired
+        return self.produced_bronze - explained - sum(self.quarantined.values()) - self.retired - self.erased
 
 
 def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts:
@@ -51,21 +56,22 @@ def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts
     batches = lake.published(stream)
     shown, stopped = {batch["batch"] for batch in batches}, _stopped(lake, stream)
     physical, conflicts, superseded, again = _versions(lake, stream)
-    dropped = totals(lake, stream)
+    dropped, bronze = totals(lake, stream), f"events/{stream}"
     return Accounts(
-        produced_bronze=lake.count(f"events/{stream}") + dropped.rows,
+        produced_bronze=lake.count(bronze) + dropped.rows,
         # a copy that history took in place of a later one is told by its batch as a duplicate
         silver=physical - conflicts - superseded - again,
-        duplicates=sum(batch["duplicates"] for batch in batches) - dropped.duplicates,
+        duplicates=sum(batch["duplicates"] for batch in batches) - dropped.duplicates - erased_duplicates(lake, stream),
         conflicts=conflicts,
         superseded=superseded,
-        held=lake.count(f"events/{stream}", where=of_batches(stopped - shown)),
-        waiting=lake.count(f"events/{stream}", within=archived_since(lake.reached(stream)))
-        + lake.count(f"events/{stream}", where=~of_batches({"", *stopped, *shown})),
+        held=lake.count(bronze, where=of_batches(stopped - shown) & PRESENT),
+        waiting=lake.count(bronze, where=PRESENT, within=archived_since(lake.reached(stream)))
+        + lake.count(bronze, where=~of_batches({"", *stopped, *shown}) & PRESENT),
         late=lake.count(f"late/{stream}"),
         expired=0 if horizon is None else _expired(lake, stream, horizon),
         quarantined=_quarantined(lake, stream),
         retired=dropped.rows,
+        erased=lake.count(bronze, where=~PRESENT),
     )
 
 

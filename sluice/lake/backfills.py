@@ -26,6 +26,7 @@ _SCHEMA = pa.schema(
         "at": pa.int64(),
         "parts": pa.int32(),
         "asof": pa.string(),
+        "erasures": pa.int64(),
     }
 )
 
@@ -50,6 +51,7 @@ def previous(plan: Plan) -> Previous | str:
     reasons = {
         "the one before was not finished": last["state"] != _DONE,
         "the declaration or the code is another": last["meaning"] != plan.meaning,
+        "an entity was forgotten since": (last.get("erasures") or 0) != plan.erasures,
         "the one before is of a later moment": last["at"] > plan.at,
     }
     for reason, holds in reasons.items():
@@ -106,5 +108,6 @@ def _note(plan: Plan, state: str) -> None:
         "at": plan.at,
         "parts": plan.parts,
         "asof": json.dumps(dict(plan.asof)),
+        "erasures": plan.erasures,
     }
     lake.append_rows(table, [row], _SCHEMA)

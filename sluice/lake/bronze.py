@@ -16,6 +16,7 @@ from sluice.lake.contract import BRONZE, TOPIC
 from sluice.lake.delivered import record, refuse_held
 from sluice.lake.delivery import Delivery
 from sluice.lake.files import remove, write_parquet
+from sluice.lake.forgetting.erasures import refuse_later
 from sluice.lake.landing import Part, land, parts, told_in
 from sluice.lake.publish import commit_folder, recover
 from sluice.lake.restating import history_of, land_gone, land_restated, source_of
@@ -101,6 +102,7 @@ def _land_stream(workers: Workers, delivery: Delivery, stream: str, work: Sequen
             workers.each(partial(land_gone, delivery, stream, folder), markers[:1], rows=rows)
         finally:
             remove(lake.uri(f"work/{folder}"))
+    refuse_later(lake, delivery.forgotten.erasures)
     commit_folder(lake, f"events/{stream}", folder, markers=markers)
 
 
@@ -169,7 +171,8 @@ def _land(delivery: Delivery, stream: str, folder: str, numbered: tuple[int, Par
     number, part = numbered
     pipeline = delivery.declared()
     landed = land(pipeline, pipeline.stream(stream), part, batch=delivery.batch, renamed=delivery.renamed)
-    write_parquet(delivery.tables().uri(f"events/{stream}/{folder}/part-{number:05}.parquet"), landed, BRONZE)
+    known = (delivery.forgotten.erased(delivery.contract(stream), rows) for rows in landed)
+    write_parquet(delivery.tables().uri(f"events/{stream}/{folder}/part-{number:05}.parquet"), known, BRONZE)
 
 
 def archived_since(reached: Mapping[str, int]) -> Within:

@@ -59,6 +59,14 @@ def laid(lake: Lake, table: str, part: int, *, since: int | None = None, fresh: 
     return _standing(found)
 
 
+def of_entities(lake: Lake, table: str, keys: pa.Array) -> pa.Table:
+    """All rows of some entities."""
+    held = lake.open(table)
+    if held is None:
+        raise AssertionError(f"there is no {table}")
+    return _standing(pa.table(lake.dataset(held).to_table(filter=ds.field("key").isin(keys))))
+
+
 def _signed(rows: pa.Table, part: int, sign: int) -> pa.Table:
     size = len(rows)
     columns = {_PART: pa.array(np.full(size, part, np.int32)), _SIGN: pa.array(np.full(size, sign, np.int8))}

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import hash_of
 from sluice.declare.streams import Stream
@@ -42,6 +44,13 @@ BRONZE = pa.schema(
 
 A revision or operation that cannot be read is null, and the row is refused.
 """
+ERASED = 2
+"""The operation of a raw event that was erased: it keeps its place, so that nothing is missing, and has no content.
+
+Of a topic's event `known` is then the time of the event, by which it is measured how late those after it came.
+"""
+PRESENT = ds.field("op").is_null() | (ds.field("op") != ERASED)
+"""The raw events that were not erased, as a filter of bronze."""
 
 QUARANTINE = pa.schema(
     {
@@ -120,10 +129,12 @@ def check(
 ) -> Checked:
     """Split raw events into accepted and rejected ones; each row is judged by itself alone.
 
-    `bronze` has the columns of `BRONZE`. `_watermark` of accepted rows is null: who knows a partition's order sets it.
+    `bronze` has the columns of `BRONZE`; rows that were erased are neither. `_watermark` of accepted rows is null: who
+    knows a partition's order sets it.
     `run` is told of rejected rows. `schemas` are those that messages of a topic name, if its format has any; Outage
     where one is missing.
     """
+    bronze = present(bronze)
     rows, broken = _parsed(stream, bronze, schemas)
     typed = type_columns(stream, rows)
     own = _own_columns(stream, bronze, typed, batch)
@@ -134,6 +145,12 @@ def check(
     return Checked(
         accepted.filter(pa.array(~refused)), _quarantined(stream, bronze, rows, problems, (batch, run)), rows
     )
+
+
+def present(bronze: pa.Table) -> pa.Table:
+    """The raw events that were not erased."""
+    erased = pc.fill_null(pc.equal(bronze.column("op"), ERASED), fill_value=False)
+    return bronze.filter(pc.invert(erased)) if pc.any(erased).as_py() else bronze
 
 
 def _parsed(

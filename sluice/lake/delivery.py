@@ -14,6 +14,7 @@ from sluice.declare.streams import Stream
 from sluice.errors import UserError
 from sluice.lake.contract import contract_version
 from sluice.lake.days import Days
+from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.replays import batch_of
 from sluice.lake.rowfiles import check_named
 from sluice.lake.snapshots import names_table
@@ -41,6 +42,8 @@ class Delivery:
     """By stream: declared column → its name in this delivery."""
     rows_per_task: int = 250_000
     """Rows that one task holds in memory, and about how many a file of silver gets."""
+    forgotten: Forgotten = field(default=Forgotten(), repr=False)
+    """What was forgotten when it began, whose rows land without their content."""
 
     def declared(self) -> Pipeline:
         """The pipeline, loaded where it is needed."""

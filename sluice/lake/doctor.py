@@ -15,7 +15,10 @@ from sluice.clock import rfc3339
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.accounts import accounts, of_batches
 from sluice.lake.bronze import Place, gaps
-from sluice.lake.contract import TOPIC
+from sluice.lake.contract import PRESENT, TOPIC
+from sluice.lake.forgetting.erasures import FOLDER, receipts
+from sluice.lake.forgetting.erasures import unfinished as erasing
+from sluice.lake.keeping.present import folders
 from sluice.lake.keeping.retired import Gone, gone
 from sluice.lake.keeping.retired import unfinished as retiring
 from sluice.lake.landing import told_in
@@ -43,7 +46,7 @@ Invariant = Callable[[Lake, Pipeline], Iterator[Ailment]]
 def sums_close(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     """Every row in bronze is in exactly one place: history, a copy of what it has, quarantine, held or waiting."""
     for stream in pipeline.streams:
-        if retiring(lake, stream.name):
+        if retiring(lake, stream.name) or erasing(lake):
             continue  # some of its tables have lost what others have not lost yet, which is told below
         missing = accounts(lake, stream.name).missing
         if missing:
@@ -90,7 +93,7 @@ def batches_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     stopped = {(row["stream"], row["batch"]) for row in lake.rows("verdicts") if row["verdict"] == "stop"}
     for stream in sorted(names):
         known = {"", *(batch for name, batch in {*shown, *announced, *stopped} if name == stream)}
-        for batch, rows in sorted(_landed(lake, stream, ~of_batches(known)).items()):
+        for batch, rows in sorted(_landed(lake, stream, ~of_batches(known) & PRESENT).items()):
             yield Ailment(
                 stream, f"{rows:,} rows of batch {batch!r} are landed, and not judged", _again(pipeline, batch)
             )
@@ -111,6 +114,18 @@ def retention_is_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
             yield Ailment(stream.name, found, f"sluice keep apply {pipeline.name}")
 
 
+def erasures_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
+    """What an erasure was announced to take away is gone from everywhere, and so is what it had written down of it."""
+    next_step = f"sluice forget finish {pipeline.name}"
+    for one in erasing(lake):
+        yield Ailment(f"erasure {one.erasure}", f"of a {one.of} it was announced, and is not done", next_step)
+    announced = {one.erasure for one in receipts(lake)}
+    for name in folders(lake.uri(FOLDER)):
+        if name not in {one.erasure for one in erasing(lake)}:
+            told = "is done, and has left" if name in announced else "was never announced, and has left"
+            yield Ailment(f"erasure {name}", f"it {told} whom it was of", next_step)
+
+
 INVARIANTS: Mapping[str, Invariant] = {
     "sums close": sums_close,
     "positions are whole": positions_are_whole,
@@ -118,6 +133,7 @@ INVARIANTS: Mapping[str, Invariant] = {
     "batches are finished": batches_are_finished,
     "replays are finished": replays_are_finished,
     "retention is finished": retention_is_finished,
+    "erasures are finished": erasures_are_finished,
 }
 
 

@@ -43,7 +43,7 @@ from sluice.lake.tables import Lake
 from sluice.lake.tally import Tally, evidence, greatest, tally
 from sluice.lake.tally import late as late_rows
 from sluice.lake.versions import ARRIVAL, IDENTITY, settle
-from sluice.lake.watermarks import with_watermarks
+from sluice.lake.watermarks import with_erased
 from sluice.lake.within import around
 from sluice.lake.workers import Workers
 
@@ -190,7 +190,7 @@ def check_slices(plan: Plan, slices: Sequence[Slice]) -> list[Tally]:
         bronze = read_slice(lake, plan.stream, part)
         checked = check(contract, bronze, batch=plan.delivery.batch, run=plan.run, schemas=schemas)
         if watermarks is not None:
-            marked, watermarks = with_watermarks(checked.accepted, watermarks)
+            marked, watermarks = with_erased(checked.accepted, watermarks, bronze)
             checked = replace(checked, accepted=marked)
         _write(plan.file("quarantine", part.index), checked.rejected)
         _write(plan.file("silver", part.index), checked.accepted)

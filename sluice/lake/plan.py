@@ -47,6 +47,8 @@ class Plan:
     """The version of each as-of table, so that every task and every further try looks up the same."""
     since: int | None = None
     """The event time before which no vector is computed: what its windows would see is not all there any more."""
+    erasures: int = 0
+    """How many entities were forgotten before it began."""
     knowledge: KnowledgeTime = EVENT_TIME
     """What the vectors are to know; only those that know everything come with tiles."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -71,7 +73,8 @@ class Plan:
         """What decides the result; a backfill of the same name has nothing to add."""
         tables = f":{hash_of(dict(self.asof))}" if self.asof else ""
         since = "" if self.since is None else f":{self.since}"
-        return f"backfill:{self.at}:{self.base}:{self.meaning}{tables}{since}"
+        without = f":without-{self.erasures}" if self.erasures else ""
+        return f"backfill:{self.at}:{self.base}:{self.meaning}{tables}{since}{without}"
 
     def resumable(self) -> Plan:
         """The same plan, whose runs go on with each other's work: nothing but the result decides its name."""

@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import hash_of
+from sluice.declare.streams import Stream
 from sluice.errors import DataError, UserError
 from sluice.lake.contract import BRONZE
+from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.refused import Place
 from sluice.lake.tables import Lake
 
@@ -149,8 +151,11 @@ def unfinished(lake: Lake) -> list[Replay]:
     return [replay_of(lake, name) for name in sorted(at, key=lambda name: (at[name], name))]
 
 
-def land(lake: Lake, replay: Replay) -> None:
-    """Bring a replay's rows into bronze as a batch of their own, once however often it is called."""
+def land(lake: Lake, replay: Replay, stream: Stream, forgotten: Forgotten) -> None:
+    """Bring a replay's rows into bronze as a batch of their own, once however often it is called.
+
+    What was forgotten keeps its place alone.
+    """
     count = len(replay.rows)
     own = {name: [row[name] for row in replay.rows] for name in ("payload", "revision", "op")}
     rows = pa.table(
@@ -164,7 +169,7 @@ def land(lake: Lake, replay: Replay) -> None:
         },
         schema=BRONZE,
     )
-    lake.append(f"events/{replay.stream}", rows, once=replay.batch)
+    lake.append(f"events/{replay.stream}", forgotten.erased(stream, rows), once=replay.batch)
 
 
 def finish(lake: Lake, replay: Replay, places: Mapping[str, int]) -> None:

@@ -76,7 +76,8 @@ def land_restated(delivery: Delivery, stream: str, folder: str, numbered: tuple[
     kind, named, within = id_type(contract), list[pa.Array](), _within(delivery, stream)
 
     def revised() -> Iterator[pa.Table]:
-        for rows in land(pipeline, pipeline.stream(stream), part, batch=delivery.batch, renamed=delivery.renamed):
+        landed = land(pipeline, pipeline.stream(stream), part, batch=delivery.batch, renamed=delivery.renamed)
+        for rows in (delivery.forgotten.erased(contract, rows) for rows in landed):
             checked = check(contract, rows, batch=delivery.batch)
             _refuse_others(delivery, within, checked, part)
             named.append(_ids(contract, checked, kind))

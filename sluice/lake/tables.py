@@ -11,6 +11,7 @@
     files                every file that was delivered, by hash         replays, replayed    refused rows put back
     imports              what every import from a warehouse has read
     waivers              who lets which gate's stop pass, why, and until when
+    erasures, erased     who asked to forget an entity, and what it was, by pseudonym
     retirements, retired what retention announced to drop, and what it has dropped      legal_holds
     publications         what is being published: written before the first of those tables, completed after a crash
     asof/<table>         slowly changing tables that vectors look things up in; every load is a version
@@ -99,7 +100,16 @@ class Lake:
             raise DataError(
                 f"there is no table {name!r}", where=self.root, next_step="run the step that writes it first"
             )
-        return pa.table(self.dataset(found, within=within).to_table(columns=columns, filter=asked))
+        try:
+            return pa.table(self.dataset(found, within=within).to_table(columns=columns, filter=asked))
+        except FileNotFoundError as error:
+            if version is None:
+                raise
+            raise DataError(
+                f"version {version} of {table!r} cannot be read: files of it are gone",
+                where=self.root,
+                next_step="it was not kept, or an entity of it was forgotten: sluice forget list; read a newer version",
+            ) from error
 
     def rows(self, table: str, *, where: ds.Expression | None = None) -> list[dict[str, Any]]:
         """The published rows of a small table as dictionaries; none when nobody has written it."""

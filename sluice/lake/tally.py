@@ -16,7 +16,7 @@ from sluice.declare.streams import Stream
 from sluice.engine.encode import Mask, integers
 from sluice.engine.versions import PUT
 from sluice.lake.baselines.shifts import Shift
-from sluice.lake.contract import Checked
+from sluice.lake.contract import Checked, present
 from sluice.lake.control import CONTROL
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.parents import Keys, find_parents
@@ -61,7 +61,11 @@ def tally(
     accepted = checked.accepted
     entered = accepted.filter(pc.equal(accepted.column("_op"), PUT))
     # a delete names its event and nothing else
-    puts = [row for row, op in zip(checked.parsed, bronze.column("op").to_pylist(), strict=True) if row and op == PUT]
+    puts = [
+        row
+        for row, op in zip(checked.parsed, present(bronze).column("op").to_pylist(), strict=True)
+        if row and op == PUT
+    ]
     refused = checked.rejected.group_by(["rule", "column", "allowed"]).aggregate([("value", "count"), ("value", "min")])
     groups = {(row["rule"], row["column"], row["allowed"]): row for row in refused.to_pylist()}
     return Tally(

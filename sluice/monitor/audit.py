@@ -25,6 +25,7 @@ from sluice.lake.keeping.retired import vectors_since
 from sluice.lake.requests import encode_requests
 from sluice.lake.tables import Lake
 from sluice.monitor.bronze import Bronze
+from sluice.monitor.erased import untouched
 from sluice.monitor.knowledge import NOTHING, K, Known, Pairs, pairs
 from sluice.monitor.looked_up import Tables
 from sluice.monitor.related import Related
@@ -98,15 +99,17 @@ def served_rows(predictions: Iterable[Mapping[str, Any]]) -> list[Served]:
     return [served_of(row, json.loads(row["knowledge"])) for row in rows.values()]
 
 
-def audit(lake: Lake, pipeline: Pipeline, served: Sequence[Served]) -> list[Audited]:
+def audit(lake: Lake, pipeline: Pipeline, served: Sequence[Served], *, fresh: bool = False) -> list[Audited]:
     """Compute every vector again from bronze at its (t, K), in the order of K.
 
-    Those whose windows reach back to what retention has dropped are left out: nothing can tell any more.
+    Those whose windows reach back to what retention has dropped, or had seen what an erasure has taken away, are left
+    out: nothing can tell any more. No `fresh` one, made after every erasure, had seen any of it.
     UserError for vectors of another definition than the pipeline's; Outage while the archive is behind their K.
     """
     _refuse_other_definitions(pipeline, served)
     since = vectors_since(lake, pipeline)
     told = [item for item in served if since is None or item.event_time >= since]
+    told = told if fresh else untouched(lake, pipeline, told)
     ordered = sorted(told, key=lambda item: _order(item.knowledge))
     return _Recomputation(lake, pipeline, ordered).compare() if ordered else []
 

@@ -27,7 +27,7 @@ from sluice.lake.keeping.retired import Gone, gone
 from sluice.lake.plan import published_batches
 from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
-from sluice.lake.watermarks import with_watermarks
+from sluice.lake.watermarks import with_erased
 
 _CHUNK = 65_536
 _ALWAYS = np.iinfo(np.int64).max
@@ -127,8 +127,9 @@ def _archived(lake: Lake, stream: Stream) -> pa.Table:
 def _from_topics(stream: Stream, archived: pa.Table, schemas: Mapping[int, Schema]) -> Iterator[pa.Table]:
     watermarks: dict[str, int] = {}
     for chunk in archived.to_batches(max_chunksize=_CHUNK):
-        accepted = check(stream, pa.Table.from_batches([chunk]), batch="", schemas=schemas).accepted
-        marked, watermarks = with_watermarks(accepted, watermarks)
+        rows = pa.Table.from_batches([chunk])
+        accepted = check(stream, rows, batch="", schemas=schemas).accepted
+        marked, watermarks = with_erased(accepted, watermarks, rows)
         partition = marked.column("_partition").cast(pa.string())
         yield _encoded(stream, marked, pc.binary_join_element_wise(marked.column("_source"), partition, "/"))
 

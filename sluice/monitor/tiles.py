@@ -36,7 +36,7 @@ def check_tiles(lake: Lake, pipeline: Pipeline, store: TileReader, *, most: int,
     encoded = encode_requests(pipeline, asked)
     lookups = load(lake, pipeline, newest(lake, pipeline)) if pipeline.lookups else NOTHING
     found = answer(pipeline, store, encoded, lookups)
-    return audit(lake, pipeline, list(_served(pipeline, asked, encoded, found)))
+    return audit(lake, pipeline, list(_served(pipeline, asked, encoded, found)), fresh=True)
 
 
 def _requests(lake: Lake, pipeline: Pipeline, latest: int, most: int, seed: int) -> Iterator[dict[str, Any]]:

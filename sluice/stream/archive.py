@@ -16,8 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluice.declare.pipeline import Pipeline
+from sluice.declare.streams import Stream
 from sluice.engine.store import Partition
 from sluice.errors import Outage
+from sluice.lake.forgetting.erasers import unforgotten
+from sluice.lake.forgetting.erasures import Remembers, nothing
+from sluice.lake.forgetting.forgotten import Forgotten
+from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 from sluice.stream.predictions import prediction_rows
 from sluice.stream.records import Record, bronze_rows, by_partition
@@ -37,6 +42,8 @@ class Archive:
     bootstrap: str
     every_s: float = 2.0
     most: int = 20_000
+    remembers: Remembers = nothing
+    """What was forgotten, asked again before every commit."""
     _last: dict[Partition, int | None] = field(default_factory=dict)
     """The last offset of each partition that is in the lake, as far as this archive knows."""
 
@@ -68,14 +75,15 @@ class Archive:
             self._write(partition, groups[partition])
 
     def _write(self, partition: Partition, records: Sequence[Record]) -> None:
-        table, application = self.tables[partition[0]], application_of(partition)
+        table, application, forgotten = self.tables[partition[0]], application_of(partition), self.remembers()
         while fresh := self._fresh(partition, records):
             before, last = self._reached(partition), fresh[-1].offset
             if partition[0] == prediction_topic(self.pipeline.name):
                 rows, refused = prediction_rows(fresh)
+                rows, refused = unforgotten(self.pipeline, forgotten, rows, refused)
                 self._keep_refused(partition, refused, last)
             else:
-                rows = bronze_rows(fresh, batch="")
+                rows = without_forgotten(self.lake, self._stream(partition[0]), bronze_rows(fresh, batch=""), forgotten)
             try:
                 self.lake.append_moving(table, rows, application, before, last)
             except Outage:
@@ -98,6 +106,9 @@ class Archive:
         self._last[partition] = stands
         return True
 
+    def _stream(self, topic: str) -> Stream:
+        return next(one for one in self.pipeline.streams if stream_topic(self.pipeline.name, one.name) == topic)
+
     def _keep_refused(self, partition: Partition, refused: pa.Table, last: int) -> None:
         """Keep records that are no answers; after a crash between the two tables they are here already."""
         held = self.lake.reached_by(REFUSED, application_of(partition))
@@ -113,6 +124,12 @@ class Archive:
         if partition not in self._last:
             self._last[partition] = self.lake.reached_by(self.tables[partition[0]], application_of(partition))
         return self._last[partition]
+
+
+def without_forgotten(lake: Lake, stream: Stream, rows: pa.Table, forgotten: Forgotten) -> pa.Table:
+    """Raw events of a topic; of what was forgotten its place alone."""
+    schemas = kept(lake) if forgotten and stream.format != "json" else {}
+    return forgotten.erased(stream, rows, schemas)
 
 
 def wait_until_archived(pipeline: Pipeline, lake: Lake, bootstrap: str, *, patience_s: float = 60.0) -> None:

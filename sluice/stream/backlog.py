@@ -19,14 +19,17 @@ import deltalake
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sluice.declare.streams import Stream
 from sluice.engine.store import Partition
 from sluice.errors import Outage, UserError
 from sluice.lake.contract import BRONZE
 from sluice.lake.files import actions_of, append_files, create_table, read_file, write_parquet
+from sluice.lake.forgetting.erasures import forgotten, refuse_later
+from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.properties import properties
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
-from sluice.stream.archive import application_of, brought_by
+from sluice.stream.archive import application_of, brought_by, without_forgotten
 from sluice.stream.spans import Asked, Extent, Span, extents, rows_of
 from sluice.stream.topics import stream_topic
 
@@ -42,19 +45,19 @@ class Backlog:
 
     lake: Lake
     bootstrap: str
-    stream: str
+    stream: Stream
     asked: Asked
     span: int = SPAN
 
     @property
     def topic(self) -> str:
         """The stream's topic."""
-        return stream_topic(self.lake.pipeline, self.stream)
+        return stream_topic(self.lake.pipeline, self.stream.name)
 
     @property
     def table(self) -> str:
         """Where its records go."""
-        return f"events/{self.stream}"
+        return f"events/{self.stream.name}"
 
     def reached(self, partition: Partition) -> int | None:
         """The last offset of a partition that is in the lake, as the archive's mark says; None for none."""
@@ -87,9 +90,11 @@ def bring(workers: Workers, backlog: Backlog, tell: Callable[[str], None] = prin
         total += max(0, extent.until - first)
     left = total
     while wave := _wave(backlog, found):
+        known = forgotten(backlog.lake)
         rows = sum(span.until - span.first for span in wave)
         folder = f"brought-{uuid.uuid4().hex}"
-        counts = workers.each(partial(_write, backlog, folder), wave, rows=rows)
+        counts = workers.each(partial(_write, backlog, known, folder), wave, rows=rows)
+        refuse_later(backlog.lake, known.erasures)
         for span, count in zip(wave, counts, strict=True):
             done.gaps += _holes(span, count)
             path = f"{folder}/{span.name}.parquet"
@@ -134,15 +139,18 @@ def _refuse_hole(backlog: Backlog, partition: Partition, extent: Extent, after: 
         )
 
 
-def _write(backlog: Backlog, folder: str, span: Span) -> int:
-    """Write a span as a file of the table, which no commit names yet; how many records it has."""
+def _write(backlog: Backlog, known: Forgotten, folder: str, span: Span) -> int:
+    """Write a span as a file of the table, which no commit names yet; how many records it has.
+
+    Of what was forgotten its place alone.
+    """
     counted = 0
 
     def tables() -> Iterator[pa.Table]:
         nonlocal counted
         for rows in rows_of(backlog.bootstrap, span):
             counted += len(rows)
-            yield rows
+            yield without_forgotten(backlog.lake, backlog.stream, rows, known)
 
     write_parquet(backlog.lake.uri(f"{backlog.table}/{folder}/{span.name}.parquet"), tables(), BRONZE)
     return counted

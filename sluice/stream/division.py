@@ -11,6 +11,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.engine.shards import Spread, remember
 from sluice.engine.store import TileStore
 from sluice.errors import Outage, UserError
+from sluice.lake.forgetting.erasures import Remembers, nothing
 from sluice.lake.schemas import Schemas
 from sluice.stream.crew import Crew
 from sluice.stream.fold import FoldConsumer
@@ -36,6 +37,8 @@ class Division:
     """After how long without a sign of life the group gives a worker's partitions to others."""
     schemas: Schemas | None = None
     """Where registered schemas are; not needed where all topics are JSON."""
+    remembers: Remembers = nothing
+    """What was forgotten."""
 
     def remember(self) -> int:
         """Write down in the pipeline's own store how it is divided, for those who read it; the base that it holds."""
@@ -48,7 +51,7 @@ class Division:
         _check(numbers, self.spread.shards, self.pipeline.name)
         if self.spread.whole:
             with self._own() as store:
-                FoldConsumer(self.pipeline, store, self.bootstrap, self.most, self.schemas).run(stopped)
+                FoldConsumer(self.pipeline, store, self.bootstrap, self.most, self.schemas, self.remembers).run(stopped)
             return
         shard = partial(self._shard, self.remember())
         crew = Crew(self.bootstrap, [entity_topic(self.pipeline.name)], shard, self.most)
@@ -71,7 +74,16 @@ class Division:
 
             def router(number: int) -> Router:
                 with _kept(self.opened(self.spread.router(self.pipeline.name, number))) as store:
-                    routers.append(Router(self.pipeline, store, producer, self.spread, number, schemas=self.schemas))
+                    made = Router(
+                        self.pipeline,
+                        store,
+                        producer,
+                        self.spread,
+                        number,
+                        schemas=self.schemas,
+                        remembers=self.remembers,
+                    )
+                    routers.append(made)
                 return routers[-1]
 
             scored = stream_topic(self.pipeline.name, self.pipeline.events.name)
@@ -88,7 +100,7 @@ class Division:
                     where=self.spread.shard(self.pipeline.name, number),
                     next_step="run the flow `features`: it starts every shard from history",
                 )
-            return ShardFold(self.pipeline, store, self.spread, number)
+            return ShardFold(self.pipeline, store, self.spread, number, remembers=self.remembers)
 
     @contextmanager
     def _own(self) -> Iterator[TileStore]:

@@ -20,9 +20,11 @@ from sluice.declare.streams import Stream
 from sluice.engine.encode import encode
 from sluice.engine.fold import MicroBatch, fold
 from sluice.engine.forget import forget_expired
-from sluice.engine.store import Knowledge, Partition, Position, StoreDown, TileStore, standing
+from sluice.engine.store import FENCE, Knowledge, Partition, Position, StoreDown, TileStore, standing
 from sluice.errors import Outage
 from sluice.lake.contract import check
+from sluice.lake.forgetting.erasures import Remembers, nothing
+from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.schemas import RegistryDown, Schemas
 from sluice.lake.watermarks import with_watermarks
 from sluice.stream.records import Record, bronze_rows, by_partition
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_MS = 500
 """How long to wait for records before looking whether to stop."""
+NOTHING = nothing()
 AGAIN_S = 0.5
 """How long to wait for a store that went away before it is asked again."""
 
@@ -48,10 +51,14 @@ class FoldConsumer:
     most: int = 1000
     schemas: Schemas | None = None
     """Where registered schemas are; not needed where all topics are JSON."""
+    remembers: Remembers = nothing
+    """What was forgotten: it is asked at the start, and whenever the store has forgotten something."""
+    _forgotten: Forgotten = field(default=Forgotten(), init=False)
     _tidying: Tidying = field(init=False)
 
     def __post_init__(self) -> None:
         self._tidying = Tidying(self.pipeline)
+        self._forgotten = self.remembers()
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Fold until `stopped()`; LostPartition when another consumer has taken over.
@@ -59,7 +66,7 @@ class FoldConsumer:
         A store that goes away later is waited for, as is a schema registry; the fold goes on from the positions that
         the store then has.
         """
-        known = self.store.read([]).knowledge
+        known = self._read()
         topics = [stream_topic(self.pipeline.name, stream.name) for stream in self.pipeline.streams]
         with Subscription(self.bootstrap, topics, known.offset, most=self.most) as subscription:
             while not stopped():
@@ -68,10 +75,12 @@ class FoldConsumer:
                     continue
                 try:
                     sources = subscription.partitions
-                    known = replace(known, positions=self.fold(records, known.positions, sources))
+                    known = replace(known, positions=self.fold(records, known.positions, {*sources, FENCE}))
                     watermark = self._tidying.due(known.positions.values())
                     if watermark is not None:
-                        forget_expired(self.pipeline, self.store, watermark, standing(known.positions, sources))
+                        forget_expired(
+                            self.pipeline, self.store, watermark, standing(known.positions, {*sources, FENCE})
+                        )
                 except (StoreDown, RegistryDown) as error:
                     logger.warning(
                         "%s\n  the fold waits, and goes on from the positions that the store then has", error
@@ -86,16 +95,22 @@ class FoldConsumer:
 
         LostPartition when any of those, or of the other sources, has moved since.
         """
-        batch = micro_batch(self.pipeline, records, positions, sources, schemas=self.schemas)
+        batch = micro_batch(self.pipeline, records, positions, sources, schemas=self.schemas, forgotten=self._forgotten)
         fold(self.pipeline, self.store, batch)
         return {**positions, **batch.positions}
+
+    def _read(self) -> Knowledge:
+        """What the store knows, and then what was forgotten by now: whatever is forgotten later moves the fence."""
+        known = self.store.read([]).knowledge
+        self._forgotten = self.remembers()
+        return known
 
     def _as_stored(self, known: Knowledge, stopped: Callable[[], bool]) -> Knowledge:
         """What a store knows that went away, as soon as it is back; Outage if it came back with another base."""
         while not stopped():
             time.sleep(AGAIN_S)
             try:
-                stored = self.store.read([]).knowledge
+                stored = self._read()
             except StoreDown:
                 continue
             if stored.base != known.base:
@@ -115,8 +130,9 @@ def micro_batch(
     sources: Iterable[Partition] = (),
     *,
     schemas: Schemas | None = None,
+    forgotten: Forgotten = NOTHING,
 ) -> MicroBatch:
-    """Encoded events of records that passed the contract, with the watermark each was met with.
+    """Encoded events of records that passed the contract and are not forgotten, with the watermark each was met with.
 
     Records before a partition's position have had their effect and are left out; it moves past refused ones too. Of all
     `sources` that feed the store none may have moved, not only those of the batch: what it changes was computed beside
@@ -131,7 +147,7 @@ def micro_batch(
         if waiting:
             stream = streams[partition[0]]
             accepted, watermark = _accepted(stream, waiting, held.watermark, schemas)
-            events.setdefault(stream.name, []).append(encode(accepted, stream))
+            events.setdefault(stream.name, []).append(encode(forgotten.standing(stream, accepted), stream))
             moved[partition] = Position(waiting[-1].offset + 1, watermark)
     tables = {name: pa.concat_tables(parts) for name, parts in events.items()}
     return MicroBatch(tables, standing(positions, {*sources, *moved}) if moved else {}, moved)

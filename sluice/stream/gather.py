@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.fold import MicroBatch, fold
-from sluice.engine.shards import OWN, Spread
+from sluice.engine.shards import Spread
 from sluice.engine.shares import Share
-from sluice.engine.store import Partition, Position, TileStore
+from sluice.engine.store import OWN, Partition, Position, TileStore
 from sluice.errors import Outage, UserError
+from sluice.lake.forgetting.erasures import Remembers, nothing
 from sluice.stream.owned import Owned
 from sluice.stream.parcels import Parcel, meaning_of, read_parcel
 from sluice.stream.records import Record
@@ -29,10 +30,14 @@ _READ = f"{OWN}parcels"
 class ShardFold:
     """Folds what concerns the entities of one shard."""
 
-    def __init__(self, pipeline: Pipeline, store: TileStore, spread: Spread, number: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, store: TileStore, spread: Spread, number: int, *, remembers: Remembers = nothing
+    ) -> None:
         self.pipeline, self.store, self.number = pipeline, store, number
         self._share = Share(number, spread.shards)
         self._owned = Owned(store, number)
+        # after the store was read: whatever is forgotten later moves its fence
+        self._forgotten = remembers()
         self._meaning = meaning_of(pipeline, spread.shards)
         self._tidying = Tidying(pipeline)
 
@@ -107,5 +112,6 @@ class ShardFold:
         parts: dict[str, list[pa.Table]] = {}
         for parcel in parcels:
             for name, table in parcel.tables(self.pipeline).items():
-                parts.setdefault(name, []).append(table)
+                known = self._forgotten.standing(self.pipeline.stream(name), table)
+                parts.setdefault(name, []).append(known)
         return {name: pa.concat_tables(tables) for name, tables in parts.items()}

@@ -12,8 +12,7 @@ from dataclasses import replace
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.forget import forget_expired
-from sluice.engine.shards import OWN
-from sluice.engine.store import Change, LostPartition, Partition, Position, TileStore, standing
+from sluice.engine.store import FENCE, OWN, Change, LostPartition, Partition, Position, TileStore, standing
 
 EPOCH = ("#epoch", 0)
 """The head under which a store keeps the name of the load that started it, which all stores of a pipeline share."""
@@ -38,9 +37,9 @@ class Owned:
             raise LostPartition.at(self._claim, _HELD.offset, None)
 
     @property
-    def claim(self) -> Mapping[Partition, int]:
+    def claim(self) -> Mapping[Partition, int | None]:
         """What every change of the store must find, beside the offsets that it continues."""
-        return {self._claim: _HELD.offset}
+        return {self._claim: _HELD.offset, FENCE: self.offset(FENCE)}
 
     def offset(self, partition: Partition) -> int | None:
         """The next offset of a partition; None if nothing of it was read."""
@@ -60,12 +59,14 @@ class Owned:
 
     def forget(self, pipeline: Pipeline, watermark: int, sources: Sequence[Partition]) -> None:
         """Drop what lies so far behind a watermark that nothing can reach it; LostPartition if the sources moved."""
-        forget_expired(pipeline, self.store, watermark, standing(self.positions, sources))
+        forget_expired(pipeline, self.store, watermark, standing(self.positions, [*sources, FENCE]))
 
 
 def _demand(expected: Mapping[Partition, Position], found: Mapping[Partition, Position]) -> None:
     """LostPartition unless partitions stand where they are expected."""
     for partition, at in expected.items():
+        if partition == FENCE:
+            continue  # whoever writes is told that something was forgotten
         held = found.get(partition)
         if held is None or held.offset != at.offset:
             raise LostPartition.at(partition, at.offset, held.offset if held else None)

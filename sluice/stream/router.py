@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.fold import MicroBatch
-from sluice.engine.shards import OWN, Spread
-from sluice.engine.store import Change, Fact, Partition, TileStore
+from sluice.engine.shards import Spread
+from sluice.engine.store import OWN, Change, Fact, Partition, TileStore
 from sluice.errors import DataError
+from sluice.lake.forgetting.erasures import Remembers, nothing
 from sluice.lake.schemas import Schemas
 from sluice.stream.deal import Dealt, deal
 from sluice.stream.fold import micro_batch
@@ -29,7 +30,8 @@ from sluice.stream.topics import LARGEST, entity_topic, stream_topic
 
 logger = logging.getLogger(__name__)
 
-_OUTBOX = f"{OWN}outbox"
+OUTBOX = f"{OWN}outbox"
+"""Under which a router's store keeps the parcels of its last batch, by shard."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,18 @@ class Router:
         *,
         largest: int = LARGEST,
         schemas: Schemas | None = None,
+        remembers: Remembers = nothing,
     ) -> None:
         self.pipeline, self.store, self.number = pipeline, store, number
         self._schemas = schemas
         self.routed = Routed()
         self._sender, self._spread, self._largest = sender, spread, largest
         self._owned = Owned(store, number)
+        # after the store was read: whatever is forgotten later moves its fence
+        self._forgotten = remembers()
         self._meaning = meaning_of(pipeline, spread.shards)
         self._tidying = Tidying(pipeline)
-        left = store.read([(_OUTBOX, shard) for shard in range(spread.shards)]).heads
+        left = store.read([(OUTBOX, shard) for shard in range(spread.shards)]).heads
         self._send([body for body in left if body is not None])
 
     @property
@@ -94,7 +99,14 @@ class Router:
 
     def take(self, records: Sequence[Record]) -> None:
         """Route records that follow what was routed; LostPartition when another owner has taken over."""
-        batch = micro_batch(self.pipeline, records, self._owned.positions, self.sources, schemas=self._schemas)
+        batch = micro_batch(
+            self.pipeline,
+            records,
+            self._owned.positions,
+            self.sources,
+            schemas=self._schemas,
+            forgotten=self._forgotten,
+        )
         if not batch.positions:
             return
         dealt = deal(self.pipeline, self.store, batch.events, self._spread.shards)
@@ -102,7 +114,7 @@ class Router:
         if max(map(len, parcels)) > self._largest:
             self._take_less(records)
             return
-        outbox = [(_OUTBOX, shard, body) for shard, body in enumerate(parcels)]
+        outbox = [(OUTBOX, shard, body) for shard, body in enumerate(parcels)]
         self._owned.apply(Change(dealt.kept, outbox, (), batch.expected, batch.positions))
         self._send(parcels)
         self._count(batch, dealt)

@@ -10,6 +10,7 @@ import pytest
 from sluice.errors import UserError
 from sluice.lake.accounts import Accounts
 from sluice.lake.delivery import Delivery
+from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.refused import Place, Refused, Wanted, groups, refused
 from sluice.lake.repairs import Edits, Repair, controlled, edited, mended, shown
 from sluice.lake.replays import Mended, Replay, batch_of, claim, finish, land, landed_at, replay_of, unfinished
@@ -197,6 +198,6 @@ def test_after_a_death_between_any_two_commits_the_rows_are_back_once(shop: Shop
 
 def bring_with(dying: Lake, shop: Shop, replay: Replay) -> None:
     """What the job does, with some of its commits by a process that dies."""
-    land(dying, replay)
+    land(dying, replay, declared, Forgotten())
     bring(shop, replay_of(dying, replay.name))
     finish(dying, replay, landed_at(replay))

@@ -47,7 +47,7 @@ def test_what_spark_brings_of_three_partitions_is_what_an_archive_writes_and_bec
     told: list[str] = []
 
     done = {
-        stream.name: bring(spark, Backlog(brought, broker.bootstrap, stream.name, Asked(), span=40), told.append)
+        stream.name: bring(spark, Backlog(brought, broker.bootstrap, stream, Asked(), span=40), told.append)
         for stream in pipeline.streams
     }
 

@@ -6,7 +6,7 @@ Files are read one at a time. Older versions still name what was dropped; it is 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -32,6 +32,10 @@ class Which(Protocol):
 
     def mask(self, rows: pa.Table) -> Mask:
         """Which of some rows go; `rows` has the columns that decide it."""
+
+
+Change = Callable[[pa.Table, Mask], pa.Table]
+"""What becomes of the rows of a file, of which some are meant."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +116,23 @@ def share(lake: Lake, table: str, which: Which) -> Share:
 
 def drop(lake: Lake, table: str, which: Which) -> Share:
     """Drop rows of a table in one commit; again, there is nothing to drop. Outage when others were always faster."""
-    return lake.commit(table, partial(_without, lake, table, which))
+    return rewrite(lake, table, which, _without)
 
 
-def _without(lake: Lake, table: str, which: Which, held: deltalake.DeltaTable | None) -> Share:
-    """Commit what is left of the files that have such rows, as the table is now.
+def rewrite(lake: Lake, table: str, which: Which, change: Change) -> Share:
+    """Put what `change` makes of the files that have such rows in their place, in one commit; how many there were.
+
+    Outage when others were always faster.
+    """
+    return lake.commit(table, partial(_changed, lake, table, which, change))
+
+
+def _without(rows: pa.Table, gone: Mask) -> pa.Table:
+    return rows.filter(pa.array(~gone))
+
+
+def _changed(lake: Lake, table: str, which: Which, change: Change, held: deltalake.DeltaTable | None) -> Share:
+    """Commit what becomes of the files that have such rows, as the table is now.
 
     Every try has a folder of its own, and none is taken away here: a vacuum knows what no version names.
     """
@@ -126,22 +142,34 @@ def _without(lake: Lake, table: str, which: Which, held: deltalake.DeltaTable | 
         gone = int(mask.sum())
         removed.append(file.path)
         rows, taken = rows + gone, taken + file.bytes * gone // len(mask)
-        if gone < len(mask):
-            left = read_file(f"{lake.uri(table)}/{file.path}").filter(pa.array(~mask))
+        left = change(read_file(f"{lake.uri(table)}/{file.path}"), mask)
+        if len(left):
             write_parquet(f"{lake.uri(table)}/{folder}/{number:05}.parquet", [left], left.schema)
     if held is not None and removed:
         exchange_files(held, staged_files(lake.uri(table), folder)[0], removed, [])
     return Share(rows, taken)
 
 
+def has(lake: Lake, table: str, path: str, which: Which) -> bool:
+    """Whether a file below a table has such rows, be it that no version names it; so has one that nobody can read."""
+    try:
+        return bool(_mask(lake, table, path, which).any())
+    except pa.ArrowInvalid:
+        return True
+
+
 def _touched(lake: Lake, table: str, held: deltalake.DeltaTable | None, which: Which) -> Iterator[tuple[File, Mask]]:
     """The files that have rows which go, and which rows."""
-    filesystem, root = place(lake.uri(table))
     for file in () if held is None else files(held):
-        rows = pq.read_table(f"{root}/{file.path}", columns=which.columns, filesystem=filesystem)
-        mask = which.mask(_with(rows, which.columns))
+        mask = _mask(lake, table, file.path, which)
         if mask.any():
             yield file, mask
+
+
+def _mask(lake: Lake, table: str, path: str, which: Which) -> Mask:
+    filesystem, root = place(lake.uri(table))
+    rows = pq.read_table(f"{root}/{path}", columns=which.columns, filesystem=filesystem)
+    return which.mask(_with(rows, which.columns))
 
 
 def _with(rows: pa.Table, columns: list[str]) -> pa.Table:

@@ -15,7 +15,7 @@ from sluice.lake.contract import TOPIC
 from sluice.lake.keeping.retired import gone
 from sluice.lake.tables import Lake
 
-PLACES = ("silver", "duplicates", "conflicts", "superseded", "held", "waiting", "retired")
+PLACES = ("silver", "duplicates", "conflicts", "superseded", "held", "waiting", "retired", "erased")
 """Where an event can have gone, beside quarantine."""
 
 

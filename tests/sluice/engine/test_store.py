@@ -6,7 +6,18 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from sluice.engine.store import Change, ChunkGone, Fact, Heads, Knowledge, LostPartition, Position, TileStore
+from sluice.engine.store import (
+    FENCE,
+    Change,
+    ChunkGone,
+    Fact,
+    Heads,
+    Knowledge,
+    LostPartition,
+    Overtaken,
+    Position,
+    TileStore,
+)
 from tests.sluice.engine.stores import Contents, Opened, contents, every_store
 
 pytestmark = every_store(pytest.mark.unit, server=pytest.mark.integration)
@@ -258,6 +269,34 @@ def test_what_is_forgotten_is_found_by_no_name_and_what_is_left_of_an_event_stil
         assert (store.facts([1]), store.facts([2])) == ([], [moved._replace(time=30)])
         store.apply(Change(), forget=2**62)
         assert contents(store).facts == set()
+
+
+def test_facts_that_are_gone_are_found_by_no_name_and_others_of_the_same_events_still_are(opened: Opened) -> None:
+    claim = FACT._replace(stream="claims", id=9, anchor=1)
+    later, moved = claim._replace(revision=1), claim._replace(revision=2, anchor=2)
+    with opened() as store:
+        store.apply(change(facts=(FACT, claim, later, moved)))
+        store.apply(Change(gone=[claim, moved, FACT._replace(id=77, anchor=77)]))
+        assert contents(store).facts == {FACT, later}
+        assert store.versions([("claims", 9)]) == [later]
+        store.apply(Change(gone=[FACT, later]))
+        store.purge()
+        assert contents(store) == Contents({}, {}, set(), Knowledge(-1, {P: Position(1, 10)}))
+
+
+def test_who_has_not_seen_the_fence_writes_nothing_and_is_told_to_read_again(opened: Opened) -> None:
+    with opened() as store:
+        store.apply(change(("v", 5, b"old")))
+        stale = Change(heads=[("v", 5, b"new")], expected={P: 1, FENCE: None}, positions={P: Position(2, 20)})
+        store.apply(Change(positions={FENCE: Position(1, None)}))
+        with pytest.raises(Overtaken, match="read the positions again, and go on from them"):
+            store.apply(stale)
+        assert held(store, 5) == b"old"
+        with pytest.raises(LostPartition):
+            store.apply(Change(expected={FENCE: None, P: 7}))
+        store.apply(Change(heads=stale.heads, expected={P: 1, FENCE: 1}, positions=stale.positions))
+        assert held(store, 5) == b"new"
+        assert store.read([]).knowledge.describe() == {"base": -1, "positions": {"payments/0": 2}}
 
 
 def test_everything_that_is_written_can_be_taken_away_again(opened: Opened) -> None:

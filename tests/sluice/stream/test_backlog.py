@@ -13,8 +13,12 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from sluice.errors import UserError
+from sluice.lake.contract import ERASED
+from sluice.lake.forgetting.erasures import ANNOUNCED, ENTITY, Receipt, announce
+from sluice.lake.forgetting.pseudonyms import pseudonyms_of
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Here
+from sluice.settings import settings
 from sluice.stream.archive import Archive, application_of
 from sluice.stream.backlog import Backlog, Brought, bring
 from sluice.stream.memory import MemoryTopics
@@ -37,7 +41,7 @@ def topics(place: Place) -> MemoryTopics:
 
 
 def backlog(place: Place, stream: str = "payments", **asked: int) -> Backlog:
-    return Backlog(place.lake, place.bootstrap, stream, Asked(**asked), SPAN)
+    return Backlog(place.lake, place.bootstrap, place.pipeline.stream(stream), Asked(**asked), SPAN)
 
 
 def brought(place: Place, stream: str = "payments", **asked: int) -> Brought:
@@ -178,10 +182,28 @@ def test_what_the_broker_has_dropped_is_told_as_a_gap_and_the_rest_is_brought(
     assert [row["position"] for row in rows(place.lake)] == [*range(100), *range(160, 200)]
 
 
+def test_of_what_was_forgotten_its_place_alone_is_brought(
+    place: Place, topics: MemoryTopics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_ERASURE_KEY", "a secret")
+    settings.cache_clear()
+    names, until = pseudonyms_of("a secret"), MESSAGES[-1].at
+    told = Receipt("e", ANNOUNCED, "Ada", "a letter", until, "card", names.of("card", 3).hex(), names.name)
+    who = {"kind": ENTITY, "of": "card", "hash": names.of("card", 3), "first": None, "until": until}
+    announce(place.lake, told, [{"erasure": "e", **who}], None)
+    brought(place)
+    found = rows(place.lake)
+    assert [row["position"] for row in found] == list(range(len(topics.records[backlog(place).topic])))
+    assert {row["payload"] for row in found if row["op"] == ERASED} == {b""}
+    assert [row for row in found if b'"card":3,' in row["payload"] and row["op"] != ERASED] == []
+    assert len([row for row in found if row["op"] == ERASED]) > 5
+    settings.cache_clear()
+
+
 def test_a_stream_without_records_brings_nothing_and_one_without_a_topic_is_a_mistake(place: Place) -> None:
     assert brought(place).rows == 0
     assert place.lake.open("events/payments") is None
-    nowhere = Backlog(Lake(str(place.folder), "nowhere"), place.bootstrap, "payments", Asked())
+    nowhere = Backlog(Lake(str(place.folder), "nowhere"), place.bootstrap, place.pipeline.stream("payments"), Asked())
     with pytest.raises(UserError, match=r"there is no topic .nowhere\.payments"):
         bring(Here(), nowhere, lambda _: None)
 

@@ -20,6 +20,7 @@ def figures(**changes: Any) -> dict[str, Any]:
         "held": 5,
         "waiting": 0,
         "retired": 0,
+        "erased": 0,
         "late": 9,
         "expired": 0,
         "quarantined": {"json": 2, "range": 1},

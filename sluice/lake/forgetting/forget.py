@@ -1,0 +1,215 @@
+"""Forget an entity: everything that a lake and its online stores have of it goes, and stays away.
+
+What goes is looked for, written down beside the tables and announced in one commit: from there on it happens, whatever
+dies. What is written down is the one place that still names the entity, and goes last, after the receipt.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from sluice.declare.pipeline import Pipeline
+from sluice.engine.encode import Mask
+from sluice.errors import Outage, UserError
+from sluice.lake.files import remove
+from sluice.lake.forgetting import erasures, remains, tiles
+from sluice.lake.forgetting.erasers import Entity, Erasers
+from sluice.lake.forgetting.erasures import ANNOUNCED, DONE, ENTITY, EVENT, FOLDER, SEEN, Receipt
+from sluice.lake.forgetting.forgotten import Forgotten, emptied
+from sluice.lake.forgetting.found import find, left, seen
+from sluice.lake.forgetting.plan import Plan, plan, refuse_held
+from sluice.lake.forgetting.pseudonyms import Pseudonyms
+from sluice.lake.handing import hand_over, handed_over
+from sluice.lake.keeping import retiring
+from sluice.lake.keeping.present import tables
+from sluice.lake.keeping.retired import unfinished as half_retired
+from sluice.lake.keeping.rewriting import Which, drop, rewrite
+from sluice.lake.publish import PUBLICATIONS, recover, turn_of
+from sluice.lake.schemas import kept
+from sluice.lake.tables import Lake
+
+_LAST = {"rows": 1, "rows_as_served": 1, "tiles": 2}
+"""Tiles are laid out anew from rows: these go first."""
+_RECORDS = {"legal_holds": "value", "verdicts": "message"}
+"""Tables whose rows stay on record, and the column that may name the entity."""
+
+
+@dataclass(frozen=True)
+class Online:
+    """What the online stores are to forget."""
+
+    entity: Entity
+    what: Forgotten
+    events: Mapping[str, pa.Table]
+    """The versions that history had, encoded, by stream."""
+
+
+Stores = Callable[[Online], None]
+"""Has every online store of the pipeline forget it."""
+
+
+def forget(
+    lake: Lake, pipeline: Pipeline, entity: Entity, names: Pseudonyms, stores: Stores, *, by: str, because: str
+) -> Receipt:
+    """Take away all that there is of an entity up to its moment; the receipt.
+
+    UserError without a person and a reason; and under a legal hold, with who placed it.
+    """
+    for option, given in (("by", by), ("because", because)):
+        if not given.strip():
+            raise UserError("an erasure names a person and a reason", where=f"--{option}")
+    _settle(lake, pipeline)
+    finish(lake, pipeline, names, stores)
+    planned = plan(lake, pipeline, entity, names)
+    refuse_held(lake, pipeline, planned)
+    told = announced(planned, names, by, because)
+    _write_down(lake, told, planned)
+    erasures.announce(lake, told, _pseudonyms(pipeline, told, planned, names), planned.turn)
+    return _do(lake, pipeline, told, names, stores)
+
+
+def announced(planned: Plan, names: Pseudonyms, by: str, because: str) -> Receipt:
+    """The receipt of an erasure that is about to begin."""
+    entity = planned.entity
+    return Receipt(
+        uuid.uuid4().hex,
+        ANNOUNCED,
+        by,
+        because,
+        entity.until,
+        entity.key,
+        names.of(entity.key, entity.value).hex(),
+        names.name,
+        rows={table: one.rows for table, one in planned.shares.items()},
+        duplicates={name: one.duplicates for name, one in planned.found.items() if one.duplicates},
+        models=planned.models,
+    )
+
+
+def finish(lake: Lake, pipeline: Pipeline, names: Pseudonyms, stores: Stores) -> list[Receipt]:
+    """Do what was announced and is not done, as it was announced; and take away what one that died had written down."""
+    done = [_do(lake, pipeline, told, names, stores) for told in erasures.unfinished(lake)]
+    over = [f"{FOLDER}/{one.erasure}" for one in erasures.receipts(lake) if one.state == DONE]
+    for name in {*over, *remains.idle(lake, FOLDER)}:
+        remove(lake.uri(name))
+    return done
+
+
+def _settle(lake: Lake, pipeline: Pipeline) -> None:
+    """Finish what others have announced: what is looked for afterwards is all that there is."""
+    for stream in pipeline.streams:
+        recover(lake, stream.name)
+        if half_retired(lake, stream.name):
+            retiring.finish(lake, stream.name)
+
+
+def _do(lake: Lake, pipeline: Pipeline, told: Receipt, names: Pseudonyms, stores: Stores) -> Receipt:
+    folder = lake.uri(f"{FOLDER}/{told.erasure}")
+    entity, answered = _written(folder, told)
+    found = left(pipeline, folder)
+    what = erasures.forgotten_by(lake, told, names)
+    erasers = Erasers(pipeline, entity, what, found, answered)
+    _take(lake, erasers)
+    _void(lake, pipeline)
+    # what others wrote while they did not know of it yet
+    more, what = find(lake, pipeline, what)
+    erasures.add_events(lake, told, what)
+    for one in more.values():
+        one.leave(folder)
+    _take(lake, replace(erasers, what=what, found=more))
+    again = replace(erasers, what=what, found={name: one.and_(more[name]) for name, one in found.items()})
+    stores(Online(entity, what, {name: one.events for name, one in again.found.items()}))
+    for table, which in _wanted(lake, again):
+        remains.clear(lake, table, which)
+    for name in remains.idle(lake, "work"):
+        remove(lake.uri(name))
+    done = replace(
+        told,
+        state=DONE,
+        duplicates={name: one.duplicates for name, one in again.found.items() if one.duplicates},
+        versions={table: lake.version(table) for table, _ in _wanted(lake, again)},
+    )
+    erasures.finish(lake, done)
+    remove(folder)
+    return done
+
+
+def _take(lake: Lake, erasers: Erasers) -> None:
+    """Take what goes out of the newest version of every table, a commit for each."""
+    for table, which in _wanted(lake, erasers):
+        kind, _, name = table.partition("/")
+        if kind == "events":
+            stream = erasers.pipeline.stream(name)
+            rewrite(lake, table, which, partial(emptied, stream, kept(lake)))
+        elif kind == "tiles":
+            tiles.renew(lake, erasers.pipeline.view(name), which)
+        elif kind in _RECORDS:
+            rewrite(lake, table, which, partial(_unnamed, _RECORDS[kind]))
+        else:
+            drop(lake, table, which)
+
+
+def _wanted(lake: Lake, erasers: Erasers) -> list[tuple[str, Which]]:
+    there = sorted(tables(lake), key=lambda table: (_LAST.get(table.partition("/")[0], 0), table))
+    return [(table, which) for table in there if (which := erasers.of(table)) is not None]
+
+
+def _unnamed(column: str, rows: pa.Table, mine: Mask) -> pa.Table:
+    """Records that stay, and no longer name what is forgotten."""
+    texts = [
+        _quiet(column, text) if gone else text for text, gone in zip(rows.column(column).to_pylist(), mine, strict=True)
+    ]
+    return rows.set_column(rows.column_names.index(column), rows.schema.field(column), pa.array(texts, pa.string()))
+
+
+def _quiet(column: str, text: str) -> str:
+    return "forgotten" if column == "value" else f"{text.partition(';')[0]}; an example is forgotten"
+
+
+def _void(lake: Lake, pipeline: Pipeline) -> None:
+    """Have batches that are being judged judged anew: they were read before something went."""
+    for stream in pipeline.streams:
+        turn = turn_of(lake, stream.name)
+        lake.append_moving("publications", PUBLICATIONS.empty_table(), f"stream:{stream.name}", turn or None, turn + 1)
+        recover(lake, stream.name)
+
+
+def _pseudonyms(pipeline: Pipeline, told: Receipt, planned: Plan, names: Pseudonyms) -> Iterator[dict[str, Any]]:
+    """The rows of `erased`."""
+    own = {"erasure": told.erasure, "first": None, "until": told.at}
+    entity = planned.entity
+    yield {**own, "kind": ENTITY, "of": entity.key, "hash": names.of(entity.key, entity.value)}
+    for stream, digest in sorted(planned.what.events):
+        yield {**own, "kind": EVENT, "of": stream, "hash": digest}
+    for view in pipeline.windows:
+        spans = (
+            seen(view, planned.found).group_by("key", use_threads=False).aggregate([("time", "min"), ("time", "max")])
+        )
+        for row in spans.to_pylist():
+            span = {"first": row["time_min"], "until": row["time_max"]}
+            yield {**own, "kind": SEEN, "of": view.name, "hash": names.of(view.name, row["key"]), **span}
+
+
+def _write_down(lake: Lake, told: Receipt, planned: Plan) -> None:
+    folder = lake.uri(f"{FOLDER}/{told.erasure}")
+    for one in planned.found.values():
+        one.leave(folder)
+    hand_over(f"{folder}/entity/0.arrow", pa.table({"value": [planned.entity.value]}))
+    hand_over(f"{folder}/answered/0.arrow", pa.table({"event": pa.array(planned.answered, pa.string())}))
+
+
+def _written(folder: str, told: Receipt) -> tuple[Entity, list[str]]:
+    entity, answered = handed_over(f"{folder}/entity"), handed_over(f"{folder}/answered")
+    if entity is None or answered is None:
+        raise Outage(
+            f"what erasure {told.erasure} is of has been removed",
+            where=folder,
+            next_step="forget the entity once more, by its name: what is left of it goes then",
+        )
+    return Entity(told.of, entity.column("value")[0].as_py(), told.at), answered.column("event").to_pylist()

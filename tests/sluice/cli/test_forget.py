@@ -1,0 +1,115 @@
+"""The commands around forgetting, as a person calls them: on a lake, with an online store beside it."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from sluice.cli.main import application
+from sluice.clock import FileClock
+from sluice.declare.durations import HOUR
+from sluice.engine.encode import encode
+from sluice.engine.fold import load_base
+from sluice.engine.places import open_store
+from sluice.errors import SluiceError
+from sluice.settings import settings
+from tests.sluice.lake.forgetting.lakes import FILE, FIRST, PIPELINE, ZEBRA, Market, mentions, order, returned, zebra
+from tests.sluice.lake.test_publish import Killed, MortalLake
+from tests.spark_jobs.deliveries import AT
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Market:
+    """Three orders of the customer and four of others, computed, and an online store that was started from them."""
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    monkeypatch.setenv("SLUICE_CLOCK", (tmp_path / "clock").as_uri())
+    FileClock(tmp_path / "clock").move_to(AT + HOUR)
+    settings.cache_clear()
+    shop = Market(tmp_path)
+    rows = [*(zebra(number) for number in range(3)), *(order(number) for number in range(1, 5))]
+    assert shop.deliver("a", orders=rows, returns=[returned(FIRST, 501), returned(1, 502)]) is None
+    shop.computed()
+    store = open_store(settings().online_uri, "market")
+    events = {one.name: encode(shop.lake.read(f"silver/{one.name}"), one) for one in PIPELINE.streams}
+    tiles = {view.name: shop.lake.read(f"tiles/{view.name}") for view in PIPELINE.windows}
+    load_base(PIPELINE, store, shop.lake.version("batches"), tiles, events)
+    store.close()
+    return shop
+
+
+def sluice(*arguments: str) -> Result:
+    named = [*arguments[:2], str(FILE), *arguments[2:]]
+    return CliRunner(env={"COLUMNS": "200"}).invoke(application(named), named)
+
+
+def doctor() -> Result:
+    named = ["doctor", str(FILE)]
+    return CliRunner(env={"COLUMNS": "200"}).invoke(application(named), named)
+
+
+def test_what_would_go_is_shown_and_goes_from_the_lake_and_the_store_with_a_receipt(shop: Market) -> None:
+    said = sluice("forget", "show", f"customer={ZEBRA}").output
+    line = next(line.split() for line in said.splitlines() if line.startswith("silver/orders"))
+    assert line[1] == "3"
+    assert not (shop.folder / "erasure.key").exists()
+    assert mentions(shop.folder / "online")
+
+    said = sluice("forget", "apply", f"customer={ZEBRA}", "--by", "Ada", "--because", "a letter").output
+    name = re.match(r"receipt (\w+): \d+ rows of \d+ tables are gone\n", said)[1]  # type: ignore[index]
+    assert said.endswith("the flow features of market computes them anew\n")
+    assert mentions(shop.folder / "lake", [FIRST, FIRST + 1, FIRST + 2]) == []
+    assert mentions(shop.folder / "online", [FIRST, FIRST + 1, FIRST + 2]) == []
+    key = shop.folder / "erasure.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+    found = doctor()
+    assert (found.exit_code, found.output.count("ok")) == (0, 9), found.output
+
+    listed = sluice("forget", "list").output
+    assert name in listed
+    assert "a letter" in listed
+    told = sluice("forget", "receipt", name).output
+    assert told.startswith(f"receipt {name}: a customer, done\nby Ada at 2026-01-01T11:40:00Z, because 'a letter'\n")
+    assert ZEBRA not in listed + told
+    assert key.read_text() not in listed + told
+
+
+def test_one_that_died_is_named_by_the_doctor_and_finished(shop: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sluice.lake.forgetting.forget import forget
+    from sluice.lake.forgetting.plan import entity_of
+    from sluice.lake.forgetting.pseudonyms import own_pseudonyms
+
+    assert sluice("forget", "finish").output == "Nothing was left to do.\n"
+    dying, names = MortalLake(shop.uri, "market", 9), own_pseudonyms(make=True)
+    entity = entity_of(PIPELINE, f"customer={ZEBRA}", AT + HOUR)
+    with pytest.raises(Killed):
+        forget(dying, PIPELINE, entity, names, lambda _: None, by="Ada", because="a letter")
+    found = doctor()
+    assert isinstance(found.exception, SluiceError)
+    assert "of a customer it was announced, and is not done" in found.output
+    assert "sluice forget finish market" in found.output
+    assert sluice("forget", "finish").output.startswith("receipt ")
+    assert mentions(shop.folder / "online", [FIRST]) == []
+    assert doctor().exit_code == 0
+
+
+def test_nobody_is_forgotten_until_somebody_is(shop: Market) -> None:
+    assert sluice("forget", "list").output == "Nobody was forgotten.\n"
+    for arguments, message in (
+        (("show", "amount=1"), "unknown key 'amount'"),
+        (("receipt", "abc"), "unknown receipt 'abc'"),
+        (("apply", f"customer={ZEBRA}", "--by", " ", "--because", "x"), "an erasure names a person and a reason"),
+    ):
+        found = sluice("forget", *arguments)
+        assert isinstance(found.exception, SluiceError)
+        assert message in str(found.exception)
+    sluice("hold", "add", f"customer={ZEBRA}", "--by", "Eve", "--because", "a case")
+    for arguments in (("show", f"customer={ZEBRA}"), ("apply", f"customer={ZEBRA}", "--by", "A", "--because", "x")):
+        assert "is under a legal hold: Eve, because 'a case'" in str(sluice("forget", *arguments).exception)
+    assert sluice("forget", "list").output == "Nobody was forgotten.\n"
