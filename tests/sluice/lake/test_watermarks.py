@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.lake.watermarks import with_watermarks
+from sluice.lake.contract import ERASED
+from sluice.lake.watermarks import with_erased, with_watermarks
 
 pytestmark = pytest.mark.unit
 
@@ -43,6 +44,20 @@ def test_partitions_and_sources_are_apart_and_go_on_where_they_were() -> None:
 def test_no_events_move_nothing() -> None:
     marked, after = with_watermarks(table([]), {"kafka:a/0": 1})
     assert (len(marked), after) == (0, {"kafka:a/0": 1})
+
+
+def test_an_event_is_as_late_as_it_was_when_one_before_it_has_been_erased() -> None:
+    events = [("kafka:t", 0, time) for time in (10, 30, 20, 40, 35)]
+    placed = table(events).append_column("_position", pa.array(range(5))).append_column("_id", pa.array(range(5)))
+    own = {"source": ["kafka:t"], "partition": pa.array([0], pa.int32()), "position": [1]}
+    bronze = pa.table({**own, "op": pa.array([ERASED], pa.int8()), "known": [30]})
+    left = placed.filter(pa.array([True, False, True, True, True]))
+    marked, after = with_erased(left, {}, bronze)
+    assert marked.column("_id").to_pylist() == [0, 2, 3, 4]
+    assert marked.column("_watermark").to_pylist() == [None, 30, 30, 40]
+    assert after == {"kafka:t/0": 40}
+    nothing = bronze.set_column(4, "known", pa.nulls(1, pa.int64()))
+    assert with_erased(left, {}, nothing)[0].column("_watermark").to_pylist() == [None, 10, 20, 40]
 
 
 @given(st.lists(EVENT, max_size=20), st.integers(0, 20))
