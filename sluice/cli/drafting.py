@@ -90,8 +90,8 @@ def _label(name: str, found: Guess) -> Iterator[str]:
 
 def _views(name: str, found: Guess) -> Iterator[str]:
     if not found.keys:
-        yield "# no column repeats, so nothing has several events that a view could count: rows are ingested, and no"
-        yield "# features computed. Where a column names a customer or a machine, declare it as Key() and add a view:"
+        yield "# no column seems to name what has several events, which a view could count: rows are ingested, and no"
+        yield '# features computed. If one does, declare it as Key() or Key("text"), and add a view of it:'
         yield f'# activity = Windows("activity", of="customer", over={name}, features=[count("1d", "7d", "30d")])'
         return
     yield "# what vectors hold of each of these; docs/features.md has every function"

@@ -73,7 +73,7 @@ def _told(name: str, path: Path, file: Path, found: Guess) -> Iterator[str]:
     yield ", ".join([*parts, f"label `{found.label}`"] if found.label else parts)
     others = {column: count for column, count in found.candidates.items() if column not in found.keys}
     if not found.keys:
-        yield "no column repeats, so that no view has a key: enough to ingest, and to compute nothing; see the comment"
-    elif others:
-        yield f"another key is --key COLUMN: {listed(others)}"
+        yield "no column seems to name what has several events: there is no view; rows are ingested, nothing computed"
+    if others:
+        yield f"another key is --key COLUMN: {listed(others)}" if found.keys else f"or --key COLUMN: {listed(others)}"
     yield f"next: sluice ingest {shlex.quote(str(path))} {name}={shlex.quote(str(file))}"

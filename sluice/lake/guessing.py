@@ -26,8 +26,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LABELS = ("label", "target", "fraud", "is_fraud", "churn", "default", "outcome", "y")
 _IDS = {"id", "no", "nr", "num", "number", "uuid", "guid", "key", "iban", "vin", "imei", "sku"}
 _NAMED = (
-    "account bike car card client customer device driver employee host household item kunde konto machine maschine"
-    " member merchant patient product rider sensor shop site station store terminal user vehicle"
+    "account bike car card client customer device driver employee host household item konto kunde kunden machine"
+    " maschine member merchant patient product rider sensor shop site station store terminal user vehicle"
 )
 _THINGS = frozenset(_NAMED.split())
 _LISTED, _SHOWN = 12, 5
@@ -102,10 +102,14 @@ def guess(path: Path, asked: Asked = _NOTHING) -> Guess:
     asked.check(values)
     moment = asked.time or next((name for name, found in values.items() if is_time(found)), None) or _no_time(values)
     identity = asked.identity or _identity(values, moment)
+    if identity == moment:
+        raise UserError(
+            f"{moment!r} is the time, and cannot be the id too", where="--id", next_step="name another column"
+        )
     told = asked.label or next((name for name in values if name.lower() in _LABELS and is_flag(values[name])), None)
     rest = {name: found for name, found in values.items() if name not in {identity, moment, told}}
     candidates = _candidates(rest)
-    keys = _asked_keys(asked.keys, rest, candidates) or _key(candidates)
+    keys = _asked_keys(asked.keys, rest, candidates) or _key(rest, candidates)
     called = {name for name in candidates if _is_id(name)}
     known = {name: as_key(found) if name in {*keys, *called} else declared(found) for name, found in rest.items()}
     columns = {name: text for name, text in known.items() if text is not None}
@@ -180,11 +184,17 @@ def _candidates(values: Values) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count < len(present(values[name]))}
 
 
-def _key(candidates: Mapping[str, int]) -> list[str]:
-    """The one that is called like a key, or the only one, or none; UserError where it could be one or another."""
-    best = sorted(candidates, key=lambda name: (not _is_id(name), not _is_thing(name)))
-    if not best or len(best) == 1 or _is_id(best[0]) or _is_thing(best[0]):
-        return best[:1]
+def _key(values: Values, candidates: Mapping[str, int]) -> list[str]:
+    """The one that is called like a key, or the only text; none where only numbers repeat, which may well be measures.
+
+    UserError where it could be one text or another.
+    """
+    best = min(candidates, key=lambda name: (not _is_id(name), not _is_thing(name)), default=None)
+    if best is not None and (_is_id(best) or _is_thing(best)):
+        return [best]
+    named = [name for name in candidates if whole(values[name]).wrong.any()]
+    if len(named) <= 1:
+        return named
     raise UserError(
         "which column names what has several events, such as a customer or a machine?",
         where="--key",
