@@ -2,85 +2,78 @@
 
 from __future__ import annotations
 
+import shlex
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sluice.cli.drafting import called, draft
 from sluice.declare.loading import load_pipeline
-from sluice.errors import UserError
-from sluice.lake.guessing import Guess, guess, plain
+from sluice.errors import DeclarationError, UserError
+from sluice.lake.guessing import Asked, Guess, guess, listed
 
-File = Annotated[Path, typer.Argument(help="Events: parquet, CSV or JSON lines.")]
+File = Annotated[Path, typer.Argument(help="Events: parquet, CSV (commas, UTF-8, with a header) or JSON lines.")]
 Out = Annotated[Path | None, typer.Option(help="The declaration; by default the file's name, as .py, in this folder.")]
 Id = Annotated[str | None, typer.Option("--id", help="The column that tells events apart; by default it is guessed.")]
 Time = Annotated[str | None, typer.Option("--time", help="The column that says when an event happened.")]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--key", help="A column that names what has several events, such as a customer; repeatable."),
+]
 Told = Annotated[str | None, typer.Option("--label", help="The column of 0 and 1 that models are to predict.")]
 
 
-def init(file: File, out: Out = None, id_column: Id = None, time: Time = None, label: Told = None) -> None:
+def init(
+    file: File, out: Out = None, id_column: Id = None, time: Time = None, key: Keys = None, label: Told = None
+) -> None:
     """Write a first declaration for a file of events: what each column seems to be, for a person to edit."""
-    found = guess(file, identity=id_column, time=time, label=label)
-    name = plain(file.stem)
+    name = called(file)
     path = out or Path(f"{name}.py")
+    _check_place(path)
+    found = guess(file, Asked(id_column, time, label, key or ()))
+    text = "\n".join(draft(name, file.name, found)) + "\n"
+    _check_loads(text, path)
+    path.write_text(text, encoding="utf-8")
+    for line in _told(name, path, file, found):
+        typer.echo(line)
+
+
+def _check_place(path: Path) -> None:
+    if path.suffix != ".py":
+        raise UserError(f"{path} is no Python file", where="--out", allowed="a name that ends in .py")
     if path.exists():
         raise UserError("there is a file of that name", where=str(path), next_step="choose another: --out NAME.py")
-    path.write_text("\n".join(declaration(name, file.name, found)) + "\n")
-    load_pipeline(str(path))
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent}", where="--out", next_step=f"mkdir -p {path.parent}")
+
+
+def _check_loads(text: str, path: Path) -> None:
+    """UserError, before anything is written, for a declaration that would not load."""
+    with tempfile.TemporaryDirectory() as folder:
+        tried = Path(folder) / path.name
+        tried.write_text(text, encoding="utf-8")
+        try:
+            load_pipeline(str(tried))
+        except DeclarationError as error:
+            raise UserError(
+                f"nothing was written, as it could not be read: {error.what}",
+                where=(error.where or "").replace(str(tried), str(path)),
+                allowed=error.allowed,
+                next_step="name the columns: --id, --time, --key, --label",
+            ) from error
+
+
+def _told(name: str, path: Path, file: Path, found: Guess) -> Iterator[str]:
     columns = f"{len(found.columns) + 2} columns, guessed from {found.rows:,} rows: look them over"
-    typer.echo(f"{path}: stream {name!r}, {columns}")
-    typer.echo(f"next: sluice ingest {path} {name}={file}")
-
-
-def declaration(name: str, source: str, found: Guess) -> Iterator[str]:
-    """The lines of a declaration."""
-    columns = {plain(column): declared for column, declared in found.columns.items()}
-    words = {declared.partition("(")[0] for declared in columns.values()}
-    told = found.label is None
-    imported = {*words, "Gates", "Label", "Pipeline", "Stream", "Windows", "count"} | (
-        {"Flag", "ForeignKey"} if told else set()
-    )
-    key = plain(found.key) if found.key else plain(found.id)
-    yield f'"""Events of {source}, as `sluice init` took them from {found.rows:,} rows: edit what you know better."""'
-    yield ""
-    yield f"from sluice import {', '.join(sorted(imported, key=lambda word: (word[0].islower(), word)))}"
-    yield ""
-    yield f"{name} = Stream("
-    yield f'    "{name}",'
-    yield f'    id="{plain(found.id)}",'
-    if found.id_type == "text":
-        yield '    id_type="text",'
-    yield f'    time="{plain(found.time)}",'
-    yield "    columns={"
-    for column, declared in columns.items():
-        yield f'        "{column}": {declared},'
-    yield "    },"
-    renamed = {plain(column): column for column in (found.id, found.time, *found.columns) if plain(column) != column}
-    if renamed:
-        yield "    sources={"
-        for column, original in renamed.items():
-            yield f'        "{column}": "{original}",'
-        yield "    },"
-    yield ")"
-    yield from _label(name, found)
-    yield "# what vectors hold of each of these; docs/features.md has every function"
-    yield f'activity = Windows("activity", of="{key}", over={name}, features=[count("1d", "7d", "30d")])'
-    yield "# a batch is published when its rows pass these; docs/ingest.md has every gate"
-    yield "gates = Gates(max_quarantined=0.05, fresh=False)"
-    yield f'pipeline = Pipeline("{name}", views=[activity], label=label, gates=gates)'
-
-
-def _label(name: str, found: Guess) -> Iterator[str]:
-    if found.label is not None:
-        yield "# what models are to predict: a column of the row, which is known some time after the event"
-        yield f'label = Label("{plain(found.label)}", of={name}, column="{found.label}", known_after="7d")'
-        return
-    yield "# what models are to predict is told later, by events of its own: rename it to what yours are"
-    yield "outcomes = Stream("
-    yield '    "outcomes",'
-    yield '    id="outcome_id",'
-    yield '    time="told_at",'
-    yield f'    columns={{"{plain(found.id)}": ForeignKey({name}), "outcome": Flag()}},'
-    yield ")"
-    yield f'label = Label("outcome", of={name}, told_by=outcomes, absent=0, after="30d")'
+    yield f"{path}: stream {name!r}, {columns}"
+    parts = [f"id `{found.id}`", f"time `{found.time}`", *(f"key `{key}`" for key in found.keys)]
+    yield ", ".join([*parts, f"label `{found.label}`"] if found.label else parts)
+    others = {column: count for column, count in found.candidates.items() if column not in found.keys}
+    if not found.keys:
+        yield "no column seems to name what has several events: there is no view; rows are ingested, nothing computed"
+    if others:
+        yield f"another key is --key COLUMN: {listed(others)}" if found.keys else f"or --key COLUMN: {listed(others)}"
+    yield f"next: sluice ingest {shlex.quote(str(path))} {name}={shlex.quote(str(file))}"

@@ -61,8 +61,8 @@ def _check_retention(pipeline: Pipeline, stream: Stream, where: str) -> None:
             where=where,
             allowed="None, which is for ever",
         )
-    horizon, training = max(view.horizon for view in pipeline.windows), pipeline.training
-    reach = max(view.reach for view in pipeline.windows)
+    horizon, training = max((view.horizon for view in pipeline.windows), default=0), pipeline.training
+    reach = max((view.reach for view in pipeline.windows), default=0)
     # twice the horizon, as the online store starts with it
     least = max(2 * horizon, reach + int(training.history) + pipeline.label.settled_after)
     if int(stream.retention or 0) < least:

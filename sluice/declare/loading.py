@@ -53,7 +53,8 @@ def load_unlocked(reference: str) -> tuple[Pipeline, Path]:
 def _from_name(name: str) -> ModuleType:
     if name not in registered():
         raised = UserError.unknown("pipeline", name, registered())
-        raise DeclarationError(raised.what, allowed=[*registered(), "path/to/file.py"], next_step=raised.next_step)
+        meant = f"did you mean {name}.py?" if Path(f"{name}.py").is_file() else raised.next_step
+        raise DeclarationError(raised.what, allowed=[*registered(), "path/to/file.py"], next_step=meant)
     [room] = importlib.import_module(_ROOM).__path__
     with _told_where(Path(room) / f"{name}.py"):
         return importlib.import_module(f"{_ROOM}.{name}")
@@ -87,8 +88,15 @@ def _told_where(file: Path) -> Iterator[None]:
         raise DeclarationError(
             f"{type(error).__name__}: {error}",
             where=_line(file, error),
-            next_step="docs/reference/declare.md shows what each word takes",
+            next_step=_next(error),
         ) from error
+
+
+def _next(error: Exception) -> str:
+    """What mends it: a word of Sluice that nobody imported is named."""
+    if isinstance(error, NameError) and error.name in importlib.import_module("sluice").__all__:
+        return f"add {error.name} to the import from sluice"
+    return "docs/reference/declare.md shows what each word takes"
 
 
 def _line(file: Path, error: Exception) -> str:

@@ -31,7 +31,10 @@ class Pipeline:
 
     name: str
     views: Sequence[Windows | AsOf | Request] = field(kw_only=True)
-    """The features of a vector: of the windows, then the looked up ones, then the request's, each in this order."""
+    """The features of a vector: of the windows, then the looked up ones, then the request's, each in this order.
+
+    None at all is a pipeline that brings events into history and computes nothing.
+    """
     label: Label = field(kw_only=True)
     """What is predicted; the stream it is about is the one that is scored."""
     segment_by: str | None = field(default=None, kw_only=True)
@@ -96,6 +99,7 @@ class Pipeline:
     @property
     def card_key(self) -> str:
         """The key that stands for the card in daily rankings."""
+        self.check_computes()
         return self.windows[0].of if self.card is None else self.card
 
     @property
@@ -108,6 +112,7 @@ class Pipeline:
     @functools.cached_property
     def features(self) -> tuple[Feature, ...]:
         """The places of a vector: of the windows, of the as-of views, of the request, each in declared order."""
+        self.check_computes()
         found = [feature for features in self._operands.views.values() for feature in features.values()]
         asked = [self._operands.feature(view.name, item) for view in self.requests for item in view.features]
         return (*found, *asked)
@@ -115,6 +120,7 @@ class Pipeline:
     @functools.cached_property
     def definition(self) -> str:
         """The hash of everything that changes a feature's value, 16 hexadecimal digits."""
+        self.check_computes()
         described = self.describe()
         return hash_of({part: described[part] for part in ("views", "events")})
 
@@ -135,6 +141,16 @@ class Pipeline:
         """The windowed view of that name."""
         by_name = {view.name: view for view in self.windows}
         return by_name[one_of(name, by_name, where=f"Pipeline({self.name!r})", kind="view")]
+
+    def check_computes(self) -> None:
+        """DeclarationError for a pipeline without views: there is nothing to compute."""
+        if not self.windows:
+            raise DeclarationError(
+                "no Windows is declared, so that there are no features",
+                where=f"Pipeline({self.name!r}).views",
+                allowed="ingest, and what looks after the lake",
+                next_step='declare a column as Key() and a view of it: Windows("activity", of=…, over=…, features=[…])',
+            )
 
     def request_columns(self) -> Mapping[str, Column]:
         """The declared columns of a request besides id and time."""
@@ -157,12 +173,13 @@ class Pipeline:
                     f"{view!r} is no view", where=f"{where}.views", allowed="Windows, AsOf and Request"
                 )
         distinct([view.name for view in self.views], where=where, kind="view")
-        if not self.windows:
+        if self.views and not self.windows:
             raise DeclarationError("no Windows is declared", where=f"{where}.views", allowed="at least one Windows")
 
     def _check_running(self, where: str) -> None:
         """Names that the other parts take from the streams and views."""
-        one_of(self.card_key, self.keys, where=f"{where}.card", kind="key")
+        if self.card is not None:
+            one_of(self.card, self.keys, where=f"{where}.card", kind="key")
         if self.segment_by is not None:
             closed = [name for name, column in self.events.columns.items() if column.categories]
             one_of(self.segment_by, closed, where=f"{where}.segment_by", kind="closed category")

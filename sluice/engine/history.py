@@ -35,6 +35,7 @@ from sluice.engine.versions import (
 
 def keep(pipeline: Pipeline) -> int:
     """How far apart in microseconds an event and what is told about it may be: the longest horizon of the views."""
+    pipeline.check_computes()
     return max(view.horizon for view in pipeline.windows)
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 
 from sluice.errors import Outage
+from sluice.lake.rowfiles import Unequal
 
 Row: TypeAlias = dict[str, Any]
 UNKNOWN = ""
@@ -58,7 +59,12 @@ def _json(payload: bytes) -> Row | Broken:
         row = orjson.loads(payload)
     except orjson.JSONDecodeError:
         row = None
-    return row if type(row) is dict else Broken("json", "a JSON object")
+    if type(row) is dict:
+        return row
+    unequal = Unequal.of(payload)
+    if unequal is not None:
+        return Broken("json", f"{len(unequal.header)} fields, as the header has, and not {len(unequal.fields)}")
+    return Broken("json", "a JSON object")
 
 
 def _registered(form: str, payload: bytes, schemas: Mapping[int, Schema]) -> Row | Broken:

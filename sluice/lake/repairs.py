@@ -25,6 +25,7 @@ from sluice.lake.control import CONTROL, operation, revision
 from sluice.lake.decoding import Broken, Schema, decode
 from sluice.lake.refused import WAITING, Place, Refused, place_of
 from sluice.lake.replays import Mended
+from sluice.lake.rowfiles import Unequal
 from sluice.lake.tables import Lake
 
 Controlled = tuple[Refused, tuple[int | None, int | None]]
@@ -68,9 +69,15 @@ def shown(
     form: str = "json",
     schemas: Mapping[int, Schema] = _NO_SCHEMAS,
 ) -> dict[str, Any]:
-    """A refused row as an object to read and to edit; `form` and `schemas` say how its payload is read."""
+    """A refused row as an object to read and to edit; `form` and `schemas` say how its payload is read.
+
+    A row of a CSV file that is longer or shorter than the header has its fields under their names, as far as they go.
+    """
     why = row.stream, row.place, row.batch, row.state, row.rule, row.column, row.value, row.allowed
-    return dict(zip(_TOLD, map(str, why), strict=True)) | _control(*control) | _columns(row.payload, form, schemas)
+    columns = _columns(row.payload, form, schemas)
+    unequal = Unequal.of(row.payload or b"") if RAW in columns and form == "json" else None
+    fields = unequal.named if unequal else {}
+    return dict(zip(_TOLD, map(str, why), strict=True)) | _control(*control) | fields | columns
 
 
 def controlled(lake: Lake, stream: str, rows: Iterable[Refused]) -> Iterator[Controlled]:
@@ -105,7 +112,7 @@ def edited(path: Path) -> Edits:
             raise UserError(
                 "the payload is still the text that nobody could read",
                 where=where,
-                next_step=f"write its columns in place of {RAW!r}, or leave the line out",
+                next_step=f"write its columns right and take {RAW!r} away, or leave the line out",
             )
         key = row["_stream"], place_of(row["_place"])
         if key in found:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 import pyarrow as pa
@@ -24,13 +24,49 @@ SUFFIXES = (".parquet", ".csv", ".json", ".jsonl")
 CHUNK = 8_192
 """Rows at a time: few enough that Python's garbage collector does not go over them again and again."""
 Row: TypeAlias = dict[str, Any] | bytes
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+class Unequal(NamedTuple):
+    """A row of a CSV file that has more fields than the header, or fewer."""
+
+    fields: list[str]
+    header: list[str]
+
+    @classmethod
+    def of(cls, payload: bytes) -> Unequal | None:
+        """The row that a payload keeps; None for one that keeps none."""
+        try:
+            found = orjson.loads(payload) if payload.startswith(b"[[") else None
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(found, list) or len(found) != len(cls._fields) or not all(map(_are_texts, found)):
+            return None
+        return cls(*found) if len(found[0]) != len(found[1]) else None
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes that are kept of it."""
+        return orjson.dumps([self.fields, self.header])
+
+    @property
+    def named(self) -> dict[str, str | None]:
+        """The fields under the names of the header, as far as both go; an empty one is null."""
+        return {name: field or None for name, field in zip(self.header, self.fields, strict=False)}
+
+
+def _are_texts(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(text, str) for text in found)
 
 
 def check_named(path: Path) -> None:
     """UserError unless there is a file of that name, and of a kind that is read."""
     if path.is_dir():
         raise UserError(
-            "it is a folder, and no Delta table", where=str(path), next_step="name the files in it, one by one"
+            "it is a folder, and no Delta table",
+            where=str(path),
+            allowed="a file of rows: parquet, CSV or JSON lines",
+            next_step="name a file in it; sluice ingest takes a Delta table as STREAM=TABLE@VERSION (docs/sources.md)",
         )
     if not path.is_file():
         raise UserError("there is no such file", where=str(path))
@@ -87,7 +123,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise DataError(
             f"not a readable {path.suffix[1:]} file ({str(error).splitlines()[0]})",
             where=str(path),
-            next_step="deliver it again",
+            next_step="write it as UTF-8" if isinstance(error, UnicodeDecodeError) else "deliver it again",
         ) from error
 
 
@@ -110,6 +146,14 @@ def _check_names(path: Path) -> None:
     names = columns_of(path) or []
     if len(set(names)) < len(names):
         raise DataError("two columns have the same name", where=str(path), allowed=sorted(set(names)))
+    for separator, called in _SEPARATORS.items() if path.suffix == ".csv" and len(names) == 1 else ():
+        if separator in names[0]:
+            raise DataError(
+                f"one column that contains {separator!r}: is it separated by {called}?",
+                where=str(path),
+                allowed="CSV that is separated by commas",
+                next_step="write it with commas, and a point in decimals",
+            )
 
 
 def _chunked(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -136,7 +180,7 @@ def _csv(path: Path) -> Iterator[Row]:
             if len(fields) == len(names):
                 yield {name: field or None for name, field in zip(names, fields, strict=True)}
             else:
-                yield orjson.dumps(fields)
+                yield Unequal(fields, names).payload
 
 
 def _parquet(path: Path, group: int | None, columns: Sequence[str] | None) -> Iterator[list[Row]]:

@@ -38,6 +38,12 @@ def test_a_name_that_is_not_there_is_refused_with_the_nearest_one() -> None:
     )
 
 
+def test_a_file_that_is_named_without_its_ending_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fruad.py").write_text("")
+    assert refusal(lambda: load_pipeline("fruad")).endswith("next: did you mean fruad.py?")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
@@ -51,6 +57,19 @@ def test_a_name_that_is_not_there_is_refused_with_the_nearest_one() -> None:
             'count("90d", wher=1)',
             (
                 "{file}:6: TypeError: count() got an unexpected keyword argument 'wher'\n"
+                "  next: docs/reference/declare.md shows what each word takes"
+            ),
+        ),
+        (
+            "Key, Label",
+            "Label",
+            "{file}:4: NameError: name 'Key' is not defined\n  next: add Key to the import from sluice",
+        ),
+        (
+            'Key("text")',
+            'Kee("text")',
+            (
+                "{file}:4: NameError: name 'Kee' is not defined\n"
                 "  next: docs/reference/declare.md shows what each word takes"
             ),
         ),

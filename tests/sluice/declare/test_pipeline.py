@@ -10,6 +10,7 @@ from sluice import (
     HybridRetraining,
     Key,
     Label,
+    Pipeline,
     Request,
     Stream,
     Training,
@@ -230,6 +231,19 @@ def test_a_vector_has_a_place_for_every_feature_in_declared_order() -> None:
         Feature("later__x", "category"),
         Feature("later__d", "number"),
     )
+
+
+def test_a_pipeline_without_views_loads_and_says_what_it_lacks_where_features_are_asked_for() -> None:
+    bare = Pipeline("fraud", views=[], label=FRAUD)
+    assert (bare.windows, bare.keys, [stream.name for stream in bare.streams]) == (
+        (),
+        (),
+        ["transactions", "chargebacks"],
+    )
+    for asked in ("definition", "features", "card_key"):
+        assert refusal(lambda part=asked: getattr(bare, part)).startswith(  # type: ignore[misc]
+            "Pipeline('fraud').views: no Windows is declared, so that there are no features"
+        )
 
 
 def test_the_definition_changes_with_what_a_value_means() -> None:

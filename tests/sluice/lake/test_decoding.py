@@ -93,6 +93,18 @@ def test_files_and_replays_of_the_same_stream_stay_json() -> None:
     assert checked.accepted.column("_hash").to_pylist() == [checked.accepted.column("_hash")[0].as_py()] * 2
 
 
+@pytest.mark.parametrize(
+    ("payload", "allowed"),
+    [
+        (b'[["1","2","3"],["a","b"]]', "2 fields, as the header has, and not 3"),
+        (b'["1","2","3"]', "a JSON object"),
+        (b"[[", "a JSON object"),
+    ],
+)
+def test_a_csv_row_of_another_length_is_refused_with_both_numbers(payload: bytes, allowed: str) -> None:
+    assert judged("json", payload) == ("json", "", allowed)
+
+
 @pytest.mark.parametrize("form", ["avro", "protobuf"])
 @pytest.mark.parametrize(
     ("message", "allowed"),

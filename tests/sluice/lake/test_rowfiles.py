@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sluice.errors import DataError, UserError
-from sluice.lake.rowfiles import Row, columns_of, groups, read
+from sluice.lake.rowfiles import Row, Unequal, columns_of, groups, read
 
 pytestmark = pytest.mark.unit
 
@@ -80,12 +80,31 @@ def test_csv_fields_are_text_and_empty_ones_are_null(tmp_path: Path) -> None:
     assert rows_of(path) == [{"id": "007", "name": 'Smith, "J"'}, {"id": "2", "name": None}]
 
 
-def test_a_csv_row_with_another_number_of_fields_is_no_object(tmp_path: Path) -> None:
+def test_a_csv_row_with_another_number_of_fields_is_no_object_and_keeps_the_header(tmp_path: Path) -> None:
     assert rows_of(text(tmp_path / "a.csv", "a,b\n1,2\n1,2,3\n4\n")) == [
         {"a": "1", "b": "2"},
-        b'["1","2","3"]',
-        b'["4"]',
+        b'[["1","2","3"],["a","b"]]',
+        b'[["4"],["a","b"]]',
     ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "named"),
+    [
+        (b'[["1","","3"],["a","b"]]', {"a": "1", "b": None}),
+        (b'[["4"],["a","b"]]', {"a": "4"}),
+        (b'[["4"],["a"]]', None),
+        (b'[["4"],[1]]', None),
+        (b'[["4"],["a"],["b"]]', None),
+        (b'["4","5"]', None),
+        (b"[[", None),
+        (b"", None),
+    ],
+)
+def test_a_row_of_another_length_has_its_fields_under_their_names(payload: bytes, named: dict[str, Any] | None) -> None:
+    found = Unequal.of(payload)
+    assert (found.named if found else None) == named
+    assert found is None or found.payload == payload
 
 
 def test_json_lines_stay_the_bytes_they_are(tmp_path: Path) -> None:
@@ -106,7 +125,9 @@ def test_columns_are_known_without_reading_the_rows(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_the_callers_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.parquet: there is no such file"):
         groups(tmp_path / "a.parquet")
-    with pytest.raises(UserError, match="it is a folder, and no Delta table"):
+    with pytest.raises(
+        UserError, match=r"it is a folder, and no Delta table\n.*\n.* as STREAM=TABLE@VERSION"
+    ):
         groups(tmp_path)
     with pytest.raises(UserError, match=r"a\.xlsx: no reader for '\.xlsx'"):
         groups(text(tmp_path / "a.xlsx", b"PK"))
@@ -121,6 +142,9 @@ def test_a_file_that_is_not_there_is_the_callers_mistake(tmp_path: Path) -> None
         ("a.csv", b"  \n", "the file is empty"),
         ("a.csv", b"a,a\n1,2\n", "two columns have the same name"),
         ("a.csv", b"\xff\xfe\n1\n", "not a readable csv file"),
+        ("a.csv", "n,Preis €\n".encode("cp1252"), "can't decode byte 0x80 .*\n  next: write it as UTF-8"),
+        ("a.csv", b"a;b\n1;2\n", "one column that contains ';': is it separated by semicolons.*\n.*\n.*with commas"),
+        ("a.csv", b"a\tb\n1\t2\n", "is it separated by tabs"),
         ("a.json", b"", "the file is empty"),
         ("a.json", b'[{"a": 1}]', "a JSON array"),
         ("a.json", b'[{"a": 1},\n {"a": 2}]\n', "a JSON array"),

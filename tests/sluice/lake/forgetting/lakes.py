@@ -21,7 +21,7 @@ from sluice.engine.encode import text_hash
 from sluice.lake.asof import newest, publish
 from sluice.lake.asof_rows import judge
 from sluice.lake.delivery import Delivery
-from sluice.lake.files import hand_over
+from sluice.lake.handing import hand_over
 from sluice.lake.keeping import holds
 from sluice.lake.plan import Plan
 from sluice.lake.publish import commit_folder
