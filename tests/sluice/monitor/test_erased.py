@@ -28,7 +28,7 @@ pytestmark = pytest.mark.integration
 SIZE, FILES = 900, 300
 
 
-@pytest.fixture(params=["first", "second"])
+@pytest.fixture
 def seed() -> int:
     found = secrets.randbits(32)
     print(f"seed {found}")  # noqa: T201 pytest shows it when the test fails
