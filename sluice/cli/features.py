@@ -96,6 +96,7 @@ def explain(pipeline: Pipeline, events: Events = 100) -> None:
     from sluice.engine.explain import explain as explained
 
     declared = load_pipeline(pipeline)
+    declared.check_computes()
     table = Table("feature", "meaning", "window", "error", "bytes", "read", Column("µs", justify="right"), box=None)
     for one in explained(declared, events):
         kept = f"{one.row_bytes} an event" if one.row_bytes else "-"

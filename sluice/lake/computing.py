@@ -78,6 +78,7 @@ class Computed:
 def request(pipeline: str, events: Path, out: Path, lake: str) -> Request:
     """The request for a file or a Delta table of the scored events, or for a folder with `<stream>.parquet` of each."""
     declared, out = load_pipeline(pipeline), out.resolve()
+    declared.check_computes()
     reference = str(Path(pipeline).resolve()) if pipeline.endswith(".py") else pipeline
     places = {name: path.resolve() for name, path in _places(declared, events).items()}
     check_output(out, list(places.values()))

@@ -72,7 +72,15 @@ def _scale(values: Sequence[Any]) -> int | None:
     """How many decimals numbers have; None where they are whole, or no numbers."""
     if not present(values) or _takes(whole(values)):
         return None
-    return next((scale for scale in range(1, _MOST_DIGITS + 1) if _takes(_decimals(values, scale))), None)
+    fitting = [scale for scale in range(1, _MOST_DIGITS + 1) if _takes(_decimals(values, scale))]
+    # 12.50 is money: more of its kind will have two decimals
+    return next((scale for scale in fitting if scale >= _written(values)), fitting[0] if fitting else None)
+
+
+def _written(values: Sequence[Any]) -> int:
+    """How many digits are written after the point, zeros too."""
+    ends = [value.partition(".")[2] for value in present(values) if isinstance(value, str)]
+    return max((len(end) for end in ends if end.isdigit()), default=0)
 
 
 def _decimals(values: Sequence[Any], scale: int) -> Typed:

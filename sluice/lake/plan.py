@@ -89,6 +89,7 @@ class Plan:
     def meaning(self) -> str:
         """What is computed, whatever from: the declaration and the code."""
         pipeline = self.declared()
+        pipeline.check_computes()
         what = {"features": pipeline.definition, "label": pipeline.label.describe(), "by": pipeline.segment_by}
         return f"{hash_of(what)}:{code_version()}"
 

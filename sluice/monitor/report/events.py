@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
+from sluice.engine.history import keep
 from sluice.lake.accounts import accounts
 from sluice.lake.contract import TOPIC
 from sluice.lake.keeping.retired import gone
@@ -24,8 +25,7 @@ def event_figures(lake: Lake, pipeline: Pipeline, stream: Stream, broker_ends: M
 
     A topic that `broker_ends` does not name has had nothing produced to it.
     """
-    horizon = max(view.horizon for view in pipeline.windows)
-    found = accounts(lake, stream.name, horizon=horizon)
+    found = accounts(lake, stream.name, horizon=keep(pipeline))
     # files, and replays of their rows; those of topics are in the topic again
     landed = lake.count(f"events/{stream.name}", where=~pc.starts_with(ds.field("source"), TOPIC))
     landed += sum(one.rows for (source, _), one in gone(lake, stream.name).items() if not source.startswith(TOPIC))

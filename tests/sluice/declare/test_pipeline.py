@@ -240,7 +240,8 @@ def test_a_pipeline_without_views_loads_and_says_what_it_lacks_where_features_ar
         (),
         ["transactions", "chargebacks"],
     )
-    for asked in ("definition", "features", "card_key"):
+    assert bare.definition != pipeline().definition
+    for asked in ("features", "card_key"):
         assert refusal(lambda part=asked: getattr(bare, part)).startswith(  # type: ignore[misc]
             "Pipeline('fraud').views: no Windows is declared, so that there are no features"
         )

@@ -49,6 +49,8 @@ def of(folder: Path, values: list[str], name: str = "x") -> str | None:
         (["12", "-7", "5"], "Integer(min=-50, max=50)"),
         (["12", "", "5"], "Integer(min=0, max=50, nullable=True)"),
         (["12.5", "7", "5.25"], "Decimal(scale=2, min=0, max=50)"),
+        (["12.50", "7.00", "5.10"], "Decimal(scale=2, min=0, max=50)"),
+        (["1.50000000", "7", "5"], "Decimal(scale=1, min=0, max=20)"),
         (["0.00001", "7", "1"], "Decimal(scale=5, min=0, max=20)"),
         (["0", "0", "0", "2"], "Integer(min=0, max=5)"),
         (["1e3", "7.5", "1"], "Decimal(scale=1, min=0, max=2_000)"),

@@ -125,9 +125,7 @@ def test_columns_are_known_without_reading_the_rows(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_the_callers_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.parquet: there is no such file"):
         groups(tmp_path / "a.parquet")
-    with pytest.raises(
-        UserError, match=r"it is a folder, and no Delta table\n.*\n.* as STREAM=TABLE@VERSION"
-    ):
+    with pytest.raises(UserError, match=r"it is a folder, and no Delta table\n.*\n.* as STREAM=TABLE@VERSION"):
         groups(tmp_path)
     with pytest.raises(UserError, match=r"a\.xlsx: no reader for '\.xlsx'"):
         groups(text(tmp_path / "a.xlsx", b"PK"))
