@@ -39,6 +39,11 @@ class Waiver:
     at: int
     until: int
 
+    def __str__(self) -> str:
+        whom = "every batch" if self.batch is None else f"batch {self.batch!r}"
+        until = rfc3339(self.until - self.until % 1_000_000)
+        return f"{self.stream}:{self.rule} waived for {whom} by {self.by} until {until}: {self.because}"
+
     def holds(self, stream: str, batch: str, at: int) -> bool:
         """Whether it is for a batch that is judged at a moment before it ends."""
         return self.stream == stream and self.batch in (None, batch) and at < self.until
