@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sluice.cli.screen import hanging, width
-from sluice.declare.loading import load_pipeline
-from sluice.declare.pipeline import Pipeline as Declared
-from sluice.engine.shards import open_online
-from sluice.engine.store import TileReader
 from sluice.errors import DataError, Outage
-from sluice.lake.attempts import waiting
-from sluice.lake.doctor import INVARIANTS, Ailment
-from sluice.lake.tables import Lake
-from sluice.settings import settings
 from sluice.wording import counted, listed
+
+if TYPE_CHECKING:
+    from sluice.declare.pipeline import Pipeline as Declared
+    from sluice.engine.store import TileReader
+    from sluice.lake.doctor import Ailment
+    from sluice.lake.tables import Lake
 
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
 Entities = Annotated[
@@ -33,6 +31,11 @@ def doctor(pipeline: Pipeline, entities: Entities = 100, seed: Seed = 0) -> None
 
     Nothing is changed. Exit code 0: all is well; 3: something is not, and is named with the next step.
     """
+    from sluice.declare.loading import load_pipeline
+    from sluice.lake.doctor import INVARIANTS
+    from sluice.lake.tables import Lake
+    from sluice.settings import settings
+
     declared = load_pipeline(pipeline)
     lake = Lake(settings().places.lake_uri, declared.name)
     found = {name: list(check(lake, declared)) for name, check in INVARIANTS.items()}
@@ -70,6 +73,8 @@ def _tell(name: str, ailments: Sequence[Ailment], about: str) -> None:
 
 def _that_wait(lake: Lake, declared: Declared) -> Iterator[str]:
     """Batches that a gate stopped are no failure, and nothing of them is seen until somebody acts."""
+    from sluice.lake.attempts import waiting
+
     stopped = waiting(lake)
     if stopped:
         told = counted(len(stopped), "batch is", "batches are")
@@ -81,6 +86,7 @@ def _that_wait(lake: Lake, declared: Declared) -> Iterator[str]:
 def chain_is_intact(lake: Lake) -> Iterator[Ailment]:
     """Every move of a model follows the one before it, and none has been changed."""
     from serve.promotions import verify
+    from sluice.lake.doctor import Ailment
 
     for told in verify(lake).broken:
         yield Ailment("promotions", told, "restore the table to the version before: rows of it are never changed")
@@ -88,6 +94,7 @@ def chain_is_intact(lake: Lake) -> Iterator[Ailment]:
 
 def tiles_equal_events(lake: Lake, declared: Declared, store: TileReader, most: int, seed: int) -> Iterator[Ailment]:
     """What the online store answers of some entities is what the events within its knowledge say, bit for bit."""
+    from sluice.lake.doctor import Ailment
     from sluice.monitor.tiles import check_tiles
 
     try:
@@ -105,6 +112,9 @@ def tiles_equal_events(lake: Lake, declared: Declared, store: TileReader, most: 
 @contextmanager
 def _store(declared: Declared) -> Iterator[TileReader | None]:
     """The online store; None where nobody has started one."""
+    from sluice.engine.shards import open_online
+    from sluice.settings import settings
+
     try:
         opened = open_online(settings().online_uri, declared.name)
     except Outage:

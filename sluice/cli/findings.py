@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sluice.cli.screen import hanging
-from sluice.clock import rfc3339
+from sluice.clock import to_second
 from sluice.decisions import Verdict
 from sluice.errors import GateStopped
 from sluice.wording import counted
@@ -19,16 +19,13 @@ if TYPE_CHECKING:
     from sluice.declare.streams import Stream
     from sluice.lake.attempts import Attempt
 
-_SECOND = 1_000_000
-
 
 def block(attempt: Attempt, columns: int | None = None, *, whole: bool = False) -> Iterator[str]:
     """Which batch, of which stream and moment, with the verdict; below it a line for each gate that did not pass.
 
     Gates that passed are a count, with `whole` a line each. With `columns` long messages go on below themselves.
     """
-    moment = rfc3339(attempt.at - attempt.at % _SECOND)
-    yield f"{attempt.stream}: batch {attempt.batch!r} at {moment}: {attempt.verdict}"
+    yield f"{attempt.stream}: batch {attempt.batch!r} at {to_second(attempt.at)}: {attempt.verdict}"
     shown = [row for row in attempt.found if whole or row["verdict"] != Verdict.PASS]
     longest = max((len(row["rule"]) for row in shown), default=0)
     for row in shown:

@@ -23,7 +23,7 @@ gates = typer.Typer(
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
 Gate = Annotated[
-    str, typer.Argument(metavar="STREAM:GATE", help="The gate of a stream, as `sluice gates show` names them.")
+    str, typer.Argument(metavar="STREAM:GATE", help="The gate of a stream, as `sluice gates show --all` names them.")
 ]
 Shown = Annotated[str | None, typer.Option("--batch", help="Only this batch.")]
 Batch = Annotated[str | None, typer.Option(help="The batch that is let pass; every one without it.")]
@@ -85,7 +85,7 @@ def waive(
 
     Without --batch it is for every batch that is judged before it ends. It may be granted before the batch comes.
     """
-    from sluice.clock import open_clock, rfc3339
+    from sluice.clock import open_clock, to_second
     from sluice.declare.durations import duration, duration_text
     from sluice.declare.loading import load_pipeline
     from sluice.lake.gates.verdict import GATES
@@ -101,7 +101,7 @@ def waive(
     lake, given = _lake(declared), Waiver(declared.stream(stream).name, rule, batch, by, because, now, until)
     grant(lake, given)
     whom = "any batch, whichever comes," if batch is None else f"batch {batch!r}"
-    typer.echo(f"{gate} does not stop {whom} for {duration_text(until - now)}, until {rfc3339(until)}.")
+    typer.echo(f"{gate} does not stop {whom} for {duration_text(until - now)}, until {to_second(until)}.")
     for line in _what_it_meets(declared, lake, given):
         typer.echo(line)
 
