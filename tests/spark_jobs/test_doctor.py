@@ -68,7 +68,7 @@ def test_a_position_that_is_not_there_or_there_twice_is_named(shop: Shop) -> Non
     shop.lake.append("events/orders", twice)
     told = [ailment[1] for ailment in found(shop)["positions are whole"]]
     assert len(told) == 2
-    assert [text.partition(":")[0] for text in told] == ["1 positions of file", "1 positions of kafka"]
+    assert [text.partition(":")[0] for text in told] == ["1 position of file", "1 positions of kafka"]
     assert told[0].endswith(" more than once")
     assert told[1] == "1 positions of kafka:shop.orders/0 between 0 and 8 are not there"
 

@@ -85,7 +85,9 @@ class Lineage:
         known = tables(self._lake)
         if table in known:
             newest = self._lake.version(table)
-            return UserError(f"there is no {name!r}", where=self._lake.root, allowed=f"{table}@0 to {table}@{newest}")
+            return UserError(
+                f"there is no table {name!r}", where=self._lake.root, allowed=f"{table}@0 to {table}@{newest}"
+            )
         silver = f"silver/{table}"
         near = [silver] if silver in known else difflib.get_close_matches(table, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else None

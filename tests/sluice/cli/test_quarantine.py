@@ -136,12 +136,12 @@ def test_a_value_is_set_in_rows_of_the_streams_that_have_some(shop: Shop) -> Non
 
 def test_of_several_streams_with_rows_one_has_to_be_named(shop: Shop) -> None:
     some = [returned(number) for number in range(1, 10)]
-    bad = [returned(10, returned="perhaps")]
+    bad = [returned(10, returned=None)]
     assert shop.deliver("a", orders=[*orders(1, 10), order(11, channel="fax")], returns=[*some, *bad]) is None
     set_ = ("quarantine", "replay", "--set", "channel=web", "--by", "Ada", "--because", "no fax")
     assert str(sluice(*set_).exception).splitlines() == [
         "returns: unknown column 'channel'; rows of orders and returns wait",
-        "  allowed: return_id, told_at, order_id, returned",
+        "  allowed: order_id, return_id, returned, told_at",
         "  next: say of which: --stream orders or --stream returns",
     ]
     assert "1 row of batch 'replay-" in said(sluice(*set_, "--stream", "orders"))
