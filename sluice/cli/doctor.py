@@ -64,11 +64,9 @@ def _tell(name: str, ailments: Sequence[Ailment], about: str) -> None:
     mark = typer.style("no", fg="red") if ailments else typer.style("ok", fg="green")
     typer.echo(f"{mark}  {name}{f': {about}' if about and not ailments else ''}")
     for one in ailments:
-        for line in [
-            *hanging("    ", f"{one.about}: {one.found}", width()),
-            *hanging("      next: ", one.next_step, width()),
-        ]:
+        for line in hanging("    ", f"{one.about}: {one.found}", width()):
             typer.echo(line)
+        typer.echo(f"      next: {one.next_step}")  # not wrapped: it may be a command
 
 
 def _that_wait(lake: Lake, declared: Declared) -> Iterator[str]:
