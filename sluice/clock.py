@@ -106,6 +106,11 @@ def from_datetime(moment: dt.datetime) -> int:
     return (aware - _EPOCH) // dt.timedelta(microseconds=1)
 
 
+def to_second(instant: int) -> str:
+    """An instant as `rfc3339`, of the second that it is in: for people."""
+    return rfc3339(instant - instant % 1_000_000)
+
+
 def rfc3339(instant: int) -> str:
     """Microseconds since the epoch as RFC 3339 text in UTC (`2026-01-31T12:00:00Z`)."""
     return to_datetime(instant).isoformat().replace("+00:00", "Z")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from sluice.declare.loading import load_pipeline
-from sluice.declare.pipeline import Pipeline as Declared
-from sluice.engine.shards import open_online
-from sluice.engine.store import TileReader
+from sluice.cli.screen import hanging, width
 from sluice.errors import DataError, Outage
-from sluice.lake.doctor import INVARIANTS, Ailment
-from sluice.lake.tables import Lake
-from sluice.settings import settings
+from sluice.wording import counted, listed
+
+if TYPE_CHECKING:
+    from sluice.declare.pipeline import Pipeline as Declared
+    from sluice.engine.store import TileReader
+    from sluice.lake.doctor import Ailment
+    from sluice.lake.tables import Lake
 
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
 Entities = Annotated[
@@ -32,35 +31,60 @@ def doctor(pipeline: Pipeline, entities: Entities = 100, seed: Seed = 0) -> None
 
     Nothing is changed. Exit code 0: all is well; 3: something is not, and is named with the next step.
     """
+    from sluice.declare.loading import load_pipeline
+    from sluice.lake.doctor import INVARIANTS
+    from sluice.lake.tables import Lake
+    from sluice.settings import settings
+
     declared = load_pipeline(pipeline)
     lake = Lake(settings().places.lake_uri, declared.name)
     found = {name: list(check(lake, declared)) for name, check in INVARIANTS.items()}
     found["chain is intact"] = list(chain_is_intact(lake))
-    shown = Table("", "invariant", "found", "next step", box=None, pad_edge=False)
     with _store(declared) as store:
         if store is None:
             told = "not asked: there is no online store yet"
         elif not entities:
             told = "not asked"
         else:
-            told = f"of {entities:,} events or fewer"
+            told = f"of {counted(entities, 'event')} or fewer"
             found[TILES] = list(tiles_equal_events(lake, declared, store, entities, seed))
     for name, ailments in found.items():
-        if not ailments:
-            shown.add_row("[green]ok[/]", name, told if name == TILES else "", "")
-        for one in ailments:
-            shown.add_row("[red]no[/]", name, f"{one.about}: {one.found}", one.next_step)
+        _tell(name, ailments, told if name == TILES else "")
     if TILES not in found:
-        shown.add_row("-", TILES, told, "")
-    Console().print(shown)
+        typer.echo(f"-   {TILES}: {told}")
+    for line in _that_wait(lake, declared):
+        typer.echo(line)
     broken = sum(map(bool, found.values()))
     if broken:
-        raise DataError(f"{broken} of the invariants do not hold", where=f"pipeline {declared.name!r}")
+        raise DataError(f"{counted(broken, 'invariant')} broken", where=f"pipeline {declared.name!r}")
+
+
+def _tell(name: str, ailments: Sequence[Ailment], about: str) -> None:
+    """Whether an invariant holds, and below it what does not, each with what mends it."""
+    mark = typer.style("no", fg="red") if ailments else typer.style("ok", fg="green")
+    typer.echo(f"{mark}  {name}{f': {about}' if about and not ailments else ''}")
+    for one in ailments:
+        for line in hanging("    ", f"{one.about}: {one.found}", width()):
+            typer.echo(line)
+        typer.echo(f"      next: {one.next_step}")  # not wrapped: it may be a command
+
+
+def _that_wait(lake: Lake, declared: Declared) -> Iterator[str]:
+    """Batches that a gate stopped are no failure, and nothing of them is seen until somebody acts."""
+    from sluice.lake.attempts import waiting
+
+    stopped = waiting(lake)
+    if stopped:
+        told = counted(len(stopped), "batch is", "batches are")
+        names = listed([f"{one.stream}:{one.batch}" for one in stopped])
+        yield from hanging("-   ", f"{told} stopped and {'waits' if len(stopped) == 1 else 'wait'}: {names}", width())
+        yield f"      next: sluice gates show {declared.reference}"
 
 
 def chain_is_intact(lake: Lake) -> Iterator[Ailment]:
     """Every move of a model follows the one before it, and none has been changed."""
     from serve.promotions import verify
+    from sluice.lake.doctor import Ailment
 
     for told in verify(lake).broken:
         yield Ailment("promotions", told, "restore the table to the version before: rows of it are never changed")
@@ -68,6 +92,7 @@ def chain_is_intact(lake: Lake) -> Iterator[Ailment]:
 
 def tiles_equal_events(lake: Lake, declared: Declared, store: TileReader, most: int, seed: int) -> Iterator[Ailment]:
     """What the online store answers of some entities is what the events within its knowledge say, bit for bit."""
+    from sluice.lake.doctor import Ailment
     from sluice.monitor.tiles import check_tiles
 
     try:
@@ -85,6 +110,9 @@ def tiles_equal_events(lake: Lake, declared: Declared, store: TileReader, most: 
 @contextmanager
 def _store(declared: Declared) -> Iterator[TileReader | None]:
     """The online store; None where nobody has started one."""
+    from sluice.engine.shards import open_online
+    from sluice.settings import settings
+
     try:
         opened = open_online(settings().online_uri, declared.name)
     except Outage:

@@ -2,94 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+import difflib
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
-import pyarrow.dataset as ds
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
-from sluice.clock import open_clock, rfc3339
-from sluice.decisions import Verdict
-from sluice.declare.durations import duration, duration_text
-from sluice.declare.loading import load_pipeline
-from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import UserError
-from sluice.lake.gates.verdict import GATES
-from sluice.lake.incidents import incidents
-from sluice.lake.tables import Lake
-from sluice.lake.waivers import Waiver, grant, waivers
-from sluice.settings import settings
+from sluice.wording import listed
+
+if TYPE_CHECKING:
+    from sluice.declare.pipeline import Pipeline as Declared
+    from sluice.lake.attempts import Attempt
+    from sluice.lake.tables import Lake
+    from sluice.lake.waivers import Waiver
 
 gates = typer.Typer(
     help="Show what the gates found of the batches; let a batch pass a gate that stops it.", no_args_is_help=True
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
-Gate = Annotated[str, typer.Argument(metavar="STREAM:GATE", help=f"The gate of a stream: {', '.join(GATES)}.")]
-Batch = Annotated[str | None, typer.Option(help="The batch; every one by default.")]
+Gate = Annotated[
+    str, typer.Argument(metavar="STREAM:GATE", help="The gate of a stream, as `sluice gates show --all` names them.")
+]
+Shown = Annotated[str | None, typer.Option("--batch", help="Only this batch.")]
+Batch = Annotated[str | None, typer.Option(help="The batch that is let pass; every one without it.")]
 By = Annotated[str, typer.Option(help="The person who decides it.")]
 Because = Annotated[str, typer.Option(help="Why, for those who ask later.")]
 Lasting = Annotated[str, typer.Option("--for", help="How long it holds, by the event clock: 2h, 3d.")]
 Last = Annotated[int, typer.Option(min=1, help="How many batches, the newest first.")]
+All = Annotated[bool, typer.Option("--all", help="Also what the gates say that simply passed.")]
 
 
 @gates.command()
-def show(pipeline: Pipeline, batch: Batch = None, last: Last = 10) -> None:
-    """Show what the gates found of the newest batches at their last attempt, and the waivers that hold."""
+def show(pipeline: Pipeline, batch: Shown = None, last: Last = 10, *, whole: All = False) -> None:
+    """Show what the gates found of the newest batches at their last attempt, and the waivers that hold.
+
+    Gates that passed are counted. Of a batch that is stopped, the commands that let it in are told.
+    """
+    import pyarrow.dataset as ds
+
+    from sluice.declare.loading import load_pipeline
+    from sluice.lake.attempts import last_attempts
+    from sluice.lake.incidents import incidents
+
     declared = load_pipeline(pipeline)
     lake = _lake(declared)
     where = None if batch is None else ds.field("batch") == batch
-    found = lake.rows("verdicts", where=where)
-    if batch is not None and not found:
+    attempts = last_attempts(lake.rows("verdicts", where=where))
+    if batch is not None and not attempts:
         raise UserError.unknown("batch", batch, {row["batch"] for row in lake.rows("verdicts")}, where="--batch")
-    shown = verdicts(found, last=None if batch else last)
-    Console().print(shown if found else f"No batch of {declared.name!r} has been judged yet.")
-    _show_waivers(lake)
-    for one in incidents(lake):
-        typer.echo(f"open incident, what is derived waits: {one}")
+    names = list(dict.fromkeys(one.batch for one in attempts))[:last]
+    tell(declared, lake, [one for one in attempts if one.batch in names], whole=whole)
+    if not attempts:
+        typer.echo(f"No batch of {declared.name!r} has been judged yet.")
+    for waiver in _holding(lake):
+        typer.echo(str(waiver))
+    for incident in incidents(lake):
+        typer.echo(f"open incident, what is derived waits: {incident}")
 
 
-def verdicts(found: Sequence[Mapping[str, Any]], *, last: int | None = None, notable: bool = False) -> Table:
-    """What the gates found at the last attempt of the newest batches; with `notable` but for what simply passed."""
-    attempts: dict[tuple[str, str], int] = {}
-    for row in found:
-        key = row["batch"], row["stream"]
-        attempts[key] = max(row["at"], attempts.get(key, row["at"]))
-    shown = Table(
-        "batch", "stream", Column("judged", no_wrap=True), "gate", "verdict", "found", box=None, pad_edge=False
-    )
-    for key in sorted(attempts, key=lambda key: -attempts[key])[:last]:
-        for row in found:
-            passed = notable and row["verdict"] == Verdict.PASS.value
-            if (row["batch"], row["stream"]) == key and row["at"] == attempts[key] and not passed:
-                shown.add_row(*key, rfc3339(row["at"]), row["rule"], row["verdict"], row["message"])
-    return shown
+def tell(
+    declared: Declared, lake: Lake, attempts: Sequence[Attempt], *, whole: bool = False, given: Sequence[str] = ()
+) -> None:
+    """Print what the gates found, a block for each batch of a stream, and what comes next of one that is stopped."""
+    from sluice.cli.findings import block, steps
+    from sluice.cli.screen import width
+
+    shown = {(row["stream"], row["batch"]) for row in lake.published()}
+    for place, one in enumerate(attempts):
+        seen = (one.stream, one.batch) in shown
+        typer.echo("\n" * bool(place), nl=False)
+        for line in [*block(one, width(), whole=whole), *steps(declared, one, shown=seen, given=given)]:
+            typer.echo(line)
 
 
 @gates.command()
 def waive(
     pipeline: Pipeline, gate: Gate, by: By, because: Because, lasting: Lasting = "1d", batch: Batch = None
 ) -> None:
-    """Let a batch pass a gate that stops it: a record with person, reason and end. Then ingest the batch again."""
+    """Let a batch pass a gate that stops it: a record with person, reason and end. Then ingest the batch again.
+
+    Without --batch it is for every batch that is judged before it ends. It may be granted before the batch comes.
+    """
+    from sluice.clock import open_clock, to_second
+    from sluice.declare.durations import duration, duration_text
+    from sluice.declare.loading import load_pipeline
+    from sluice.lake.gates.verdict import GATES
+    from sluice.lake.waivers import Waiver, grant
+    from sluice.settings import settings
+
     declared = load_pipeline(pipeline)
     stream, _, rule = gate.partition(":")
     if not rule:
         raise UserError(f"{gate!r} has no ':' between a stream and a gate", where="STREAM:GATE", allowed=GATES)
     now = open_clock(settings().places.clock).now()
     until = now + duration(lasting, where="--for")
-    grant(_lake(declared), Waiver(declared.stream(stream).name, rule, batch, by, because, now, until))
-    whom = "every batch" if batch is None else f"batch {batch!r}"
-    typer.echo(f"{gate} does not stop {whom} for {duration_text(until - now)}, until {rfc3339(until)}.")
+    lake, given = _lake(declared), Waiver(declared.stream(stream).name, rule, batch, by, because, now, until)
+    grant(lake, given)
+    whom = "any batch, whichever comes," if batch is None else f"batch {batch!r}"
+    typer.echo(f"{gate} does not stop {whom} for {duration_text(until - now)}, until {to_second(until)}.")
+    for line in _what_it_meets(declared, lake, given):
+        typer.echo(line)
 
 
-def _show_waivers(lake: Lake) -> None:
+def _what_it_meets(declared: Declared, lake: Lake, given: Waiver) -> Iterator[str]:
+    """What there is for a waiver to let pass: the batch that it names, those that its gate stopped, or none yet."""
+    from sluice.lake.attempts import last_attempts
+
+    stopped = [
+        one.batch
+        for one in last_attempts(lake.rows("verdicts"))
+        if one.stream == given.stream and any(row["rule"] == given.rule for row in one.stops)
+    ]
+    told = f"it stopped {listed(list(map(repr, stopped)))}" if stopped else "it has stopped none yet"
+    if given.batch is None:
+        yield f"That is every batch until then; for one alone give --batch ({told})."
+    elif given.batch not in stopped:
+        near = difflib.get_close_matches(given.batch, stopped, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        gate = f"{given.stream}:{given.rule}"
+        yield f"warning: {gate} has not stopped a batch {given.batch!r} yet: {told}{hint}"
+    else:
+        yield f"next: {shlex.join(['sluice', 'ingest', declared.reference, '--batch', given.batch])}"
+
+
+def _holding(lake: Lake) -> list[Waiver]:
+    from sluice.clock import open_clock
+    from sluice.lake.waivers import waivers
+    from sluice.settings import settings
+
     now = open_clock(settings().places.clock).now()
-    holding = [one for one in waivers(lake) if now < one.until]
-    for one in holding:
-        whom = "every batch" if one.batch is None else f"batch {one.batch!r}"
-        typer.echo(f"{one.stream}:{one.rule} waived for {whom} by {one.by} until {rfc3339(one.until)}: {one.because}")
+    return [one for one in waivers(lake) if now < one.until]
 
 
 def _lake(declared: Declared) -> Lake:
+    from sluice.lake.tables import Lake
+    from sluice.settings import settings
+
     return Lake(settings().places.lake_uri, declared.name)

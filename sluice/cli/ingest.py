@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import pyarrow.dataset as ds
 import typer
-from rich.console import Console
 
-from sluice.cli.gates import verdicts
+from sluice.cli.findings import in_short
+from sluice.cli.gates import tell as tell_findings
 from sluice.clock import open_clock
+from sluice.decisions import Verdict
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
-from sluice.errors import UserError
+from sluice.errors import GateStopped, UserError
+from sluice.lake.attempts import Attempt, last_attempts
 from sluice.lake.days import days
 from sluice.lake.delivered import repeated
 from sluice.lake.delivery import Delivery, named_file, renamed_in
@@ -25,6 +28,7 @@ from sluice.lake.tables import Lake
 from sluice.lake.typing import instant
 from sluice.local.spark import run_job
 from sluice.settings import settings
+from sluice.wording import counted
 
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
 Files = Annotated[
@@ -88,23 +92,38 @@ def ingest(
     arguments = ["--pipeline", pipeline, "--lake", asked.lake, "--batch", asked.batch, "--at", str(now)]
     arguments += ["--from-bronze"] * archived
     arguments += ["--restates", restates] if restates else []
+    renames = [part for text in rename or [] for part in ("--rename", text)]
     arguments += [part for stream, path in asked.files for part in ("--file", f"{stream}={path}")]
-    arguments += [part for text in rename or [] for part in ("--rename", text)]
+    arguments += renames
     if any(asked.tables().shows(name, asked.batch) for name in streams):
         typer.echo(f"batch {asked.batch!r} is history already; of what is, nothing is added again")
-    try:
+    with told(declared, asked.tables(), [asked.batch], [*([] if at is None else ["--at", at]), *renames]):
         run_job(here, "ingest", arguments)
+
+
+@contextmanager
+def told(declared: Declared, lake: Lake, batches: Sequence[str], given: Sequence[str] = ()) -> Iterator[None]:
+    """However the job in the block ends, say what became of its batches; a stop then needs no more than its heads."""
+    try:
+        yield
+    except GateStopped as stopped:
+        attempts = [one for batch in batches for one in _attempts(lake, batch)]
+        raise in_short(declared, attempts, stopped) from None
     finally:
-        tell(declared, asked.tables(), asked.batch)
+        for batch in batches:
+            tell(declared, lake, batch, given)
 
 
-def tell(declared: Declared, lake: Lake, batch: str) -> None:
+def tell(declared: Declared, lake: Lake, batch: str, given: Sequence[str] = ()) -> None:
     """Say what became of a batch: where its rows are, and what the gates found that is more than a pass."""
     for line in [*repeated(lake, batch), *lines(declared, lake, batch)]:
         typer.echo(line)
-    shown = verdicts(lake.rows("verdicts", where=ds.field("batch") == batch), notable=True)
-    if shown.row_count:
-        Console().print(shown)
+    notable = [one for one in _attempts(lake, batch) if one.verdict is not Verdict.PASS]
+    tell_findings(declared, lake, notable, given=given)
+
+
+def _attempts(lake: Lake, batch: str) -> list[Attempt]:
+    return last_attempts(lake.rows("verdicts", where=ds.field("batch") == batch))
 
 
 def lines(declared: Declared, lake: Lake, batch: str) -> Iterator[str]:
@@ -113,9 +132,10 @@ def lines(declared: Declared, lake: Lake, batch: str) -> Iterator[str]:
         for row in lake.rows("batches", where=(ds.field("batch") == batch) & (ds.field("stream") == stream.name)):
             refused = row["rows"] - row["accepted"]
             told = [f"{row['accepted']:,} accepted"]
-            told += [f"{row[name]:,} {name}" for name in ("duplicates", "conflicts", "late") if row[name]]
+            told += [counted(row[f"{name}s"], name) for name in ("duplicate", "conflict") if row[f"{name}s"]]
+            told += [f"{row['late']:,} late"] if row["late"] else []
             told += [f"{refused:,} refused (sluice quarantine list)"] if refused else []
-            yield f"{stream.name}: {row['rows']:,} rows of batch {batch!r}: {', '.join(told)}"
+            yield f"{stream.name}: {counted(row['rows'], 'row')} of batch {batch!r}: {', '.join(told)}"
             yield from _anew(lake, stream.name, batch)
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
-from serve.promotions import in_use
-from sluice.clock import open_clock, rfc3339
-from sluice.declare.loading import load_pipeline
-from sluice.declare.pipeline import Pipeline as Declared
-from sluice.lake.keeping import holds, keep
-from sluice.lake.keeping.keep import KEPT, Told
-from sluice.lake.tables import Lake
-from sluice.settings import settings
+from sluice.cli.screen import show as printed
+from sluice.cli.screen import table
+from sluice.clock import rfc3339
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sluice.declare.pipeline import Pipeline as Declared
+    from sluice.lake.keeping.keep import Told
+    from sluice.lake.tables import Lake
 
 keep_ = typer.Typer(
     help="Show what is older than the declaration keeps, and why the rest stays; drop it.", no_args_is_help=True
@@ -35,9 +35,11 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 @keep_.command()
 def show(pipeline: Pipeline) -> None:
     """Show what keeping would drop, pack and remove now, and what stays and why; nothing is changed."""
-    declared = load_pipeline(pipeline)
-    lake = _lake(declared)
-    Console().print(listed(keep.show(lake, declared, _now(), in_use(lake))))
+    from serve.promotions import in_use
+    from sluice.lake.keeping import keep
+
+    declared, lake = _opened(pipeline)
+    printed(listed(keep.show(lake, declared, _now(), in_use(lake))))
 
 
 @keep_.command()
@@ -46,17 +48,18 @@ def apply(pipeline: Pipeline) -> None:
 
     What one that died has begun is finished first. Folds, archives and jobs may run meanwhile.
     """
-    declared = load_pipeline(pipeline)
-    lake = _lake(declared)
-    Console().print(listed(keep.apply(lake, declared, _now(), in_use(lake))))
+    from serve.promotions import in_use
+    from sluice.lake.keeping import keep
+
+    declared, lake = _opened(pipeline)
+    printed(listed(keep.apply(lake, declared, _now(), in_use(lake))))
 
 
 def listed(told: Sequence[Told]) -> Table:
     """What keeping did, or would do, table by table."""
-    shown = Table(
-        "table", "", Column("count", justify="right"), Column("about", justify="right"), "because",
-        box=None, pad_edge=False,
-    )  # fmt: skip
+    from sluice.lake.keeping.keep import KEPT
+
+    shown = table("table", "", "count", "about", "because", right=("count", "about"))
     for one in told:
         count = "" if one.what == KEPT else f"{one.count:,}"
         shown.add_row(one.table, one.what, count, size(one.bytes) if one.bytes else "", one.because)
@@ -72,32 +75,48 @@ def size(count: int) -> str:
 @hold.command()
 def add(pipeline: Pipeline, what: What, by: By, because: Because) -> None:
     """Hold an entity, a table or a stream: nothing of it goes until the hold is lifted. A record that stays."""
-    declared = load_pipeline(pipeline)
-    placed = holds.place(_lake(declared), declared, what, by=by, because=because, at=_now())
+    from sluice.lake.keeping import holds
+
+    declared, lake = _opened(pipeline)
+    placed = holds.place(lake, declared, what, by=by, because=because, at=_now())
     typer.echo(f"hold {placed.hold} on {placed}: nothing of it goes until it is lifted")
 
 
 @hold.command("list")
 def list_(pipeline: Pipeline) -> None:
     """List the holds that are on."""
-    shown = Table("hold", "on", "by", Column("since", no_wrap=True), "because", box=None, pad_edge=False)
-    found = holds.holding(_lake(load_pipeline(pipeline))).holds
+    from sluice.lake.keeping import holds
+
+    shown = table("hold", "on", "by", "since", "because")
+    found = holds.holding(_opened(pipeline)[1]).holds
     for one in found:
         shown.add_row(one.hold, str(one), one.by, rfc3339(one.at), one.because)
-    Console().print(shown if found else "Nothing is held.")
+    if found:
+        printed(shown)
+    else:
+        typer.echo("Nothing is held.")
 
 
 @hold.command()
 def remove(pipeline: Pipeline, name: Name, by: By, because: Because) -> None:
     """Lift a hold: what it held may go again, as declared. The hold and who lifted it stay on record."""
-    declared = load_pipeline(pipeline)
-    lifted = holds.lift(_lake(declared), name, by=by, because=because, at=_now())
+    from sluice.lake.keeping import holds
+
+    lifted = holds.lift(_opened(pipeline)[1], name, by=by, because=because, at=_now())
     typer.echo(f"hold {lifted.hold} on {lifted} is lifted")
 
 
 def _now() -> int:
+    from sluice.clock import open_clock
+    from sluice.settings import settings
+
     return open_clock(settings().places.clock).now()
 
 
-def _lake(declared: Declared) -> Lake:
-    return Lake(settings().places.lake_uri, declared.name)
+def _opened(pipeline: str) -> tuple[Declared, Lake]:
+    from sluice.declare.loading import load_pipeline
+    from sluice.lake.tables import Lake
+    from sluice.settings import settings
+
+    declared = load_pipeline(pipeline)
+    return declared, Lake(settings().places.lake_uri, declared.name)

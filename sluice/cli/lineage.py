@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sluice.declare.loading import load_pipeline
-from sluice.lake.lineage.drawing import drawn
-from sluice.lake.lineage.graph import Lineage, Node
 from sluice.lake.lineage.words import MANY, lines
-from sluice.lake.tables import Lake
-from sluice.settings import settings
+
+if TYPE_CHECKING:
+    from sluice.lake.lineage.graph import Lineage, Node
 
 lineage = typer.Typer(
     help="Show where a prediction, a model or a table came from, down to raw files and offsets.", no_args_is_help=True
@@ -59,6 +57,11 @@ def table(
 
 
 def _lineage(pipeline: str) -> Lineage:
+    from sluice.declare.loading import load_pipeline
+    from sluice.lake.lineage.graph import Lineage
+    from sluice.lake.tables import Lake
+    from sluice.settings import settings
+
     declared = load_pipeline(pipeline)
     return Lineage(Lake(settings().places.lake_uri, declared.name))
 
@@ -67,5 +70,7 @@ def _tell(node: Node, draw: Path | None, *, whole: bool) -> None:
     for line in lines(node, most=None if whole else MANY):
         typer.echo(line)
     if draw is not None:
+        from sluice.lake.lineage.drawing import drawn
+
         draw.write_text(drawn(node))
         typer.echo(f"drawn in {draw}")

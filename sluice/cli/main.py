@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -135,9 +136,16 @@ def exit_code(error: SluiceError) -> int:
 def _add(application: typer.Typer, name: str, command: Command, *, whole: bool) -> None:
     target = command.load() if whole else _listed_only
     if isinstance(target, typer.Typer):
+        for info in target.registered_commands:
+            info.help = _paragraphs(inspect.getdoc(info.callback) or "")
         application.add_typer(target, name=name, help=command.help)
     else:
         application.command(name, help=command.help)(target)
+
+
+def _paragraphs(text: str) -> str:
+    """A docstring with each paragraph on one line: the help wraps it at the width of the terminal, and only there."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def _listed_only() -> None:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
-from sluice.cli.replaying import Again
-from sluice.clock import open_clock
-from sluice.declare.loading import load_pipeline
-from sluice.declare.pipeline import Pipeline as Declared
+from sluice.cli.screen import hanging, width
 from sluice.errors import UserError
-from sluice.lake.contract import format_of
-from sluice.lake.refused import Wanted, groups, refused
-from sluice.lake.repairs import Repair, controlled, edited, shown
-from sluice.lake.schemas import kept
-from sluice.lake.tables import Lake
-from sluice.settings import settings
+from sluice.wording import counted
+
+if TYPE_CHECKING:
+    from sluice.cli.replaying import Again
+    from sluice.declare.pipeline import Pipeline as Declared
+    from sluice.lake.refused import Group, Wanted
+    from sluice.lake.tables import Lake
 
 quarantine = typer.Typer(
     help="List the rows that were refused, show them, and put them back mended.", no_args_is_help=True
@@ -31,6 +27,10 @@ Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the pat
 Named = Annotated[str | None, typer.Option("--stream", help="Only rows of this stream.")]
 Batch = Annotated[str | None, typer.Option(help="Only rows of this batch.")]
 Rule = Annotated[str | None, typer.Option(help="Only rows that this rule refused.")]
+State = Annotated[
+    str | None,
+    typer.Option(help="Only rows in this state: waiting, held (their batch is stopped), sent (replayed), back."),
+]
 Places = Annotated[
     list[str] | None, typer.Option("--place", help="Only the row at this place, SOURCE/PARTITION/POSITION; repeatable.")
 ]
@@ -55,16 +55,19 @@ def list_(pipeline: Pipeline, stream: Named = None, batch: Batch = None, rule: R
 
     Rows that are waiting can be replayed. Held ones are of a batch that is stopped, and are mended with it.
     """
+    from sluice.declare.loading import load_pipeline
+    from sluice.lake.refused import groups
+
     declared = load_pipeline(pipeline)
-    listed = Table(
-        "stream", "batch", "rule", "column", Column("rows", justify="right"), "such as", "allowed", "state",
-        box=None, pad_edge=False,
-    )  # fmt: skip
-    found = groups(_lake(declared), _streams(declared, stream), Wanted(batch, rule))
-    for one in found:
-        states = ", ".join(f"{count:,} {state}" for state, count in one.states.items() if count)
-        listed.add_row(one.stream, one.batch, one.rule, one.column, f"{one.rows:,}", one.value, one.allowed, states)
-    Console().print(listed if found else "No row has been refused.")
+    lake = _lake(declared)
+    wanted = _wanted(lake, batch, rule)
+    found = groups(lake, _streams(declared, stream), wanted)
+    for (name, delivered), some in groupby(found, key=lambda one: (one.stream, one.batch)):
+        typer.echo(f"{name}: batch {delivered!r}")
+        for line in _reasons(list(some)):
+            typer.echo(line)
+    if not found:
+        typer.echo("No such row has been refused." if stream or batch or rule else "No row has been refused.")
 
 
 @quarantine.command()
@@ -74,13 +77,20 @@ def show(
     batch: Batch = None,
     rule: Rule = None,
     place: Places = None,
+    state: State = None,
     most: Most = 20,
     out: Out = None,
 ) -> None:
     """Show refused rows, each a JSON object: what is wrong with it, where it is from, and its columns."""
+    from sluice.declare.loading import load_pipeline
+    from sluice.lake.contract import format_of
+    from sluice.lake.refused import refused
+    from sluice.lake.repairs import controlled, shown
+    from sluice.lake.schemas import kept
+
     declared = load_pipeline(pipeline)
-    lake, wanted, streams = _lake(declared), Wanted(batch, rule, place or ()), _streams(declared, stream)
-    schemas = kept(lake)
+    lake, streams = _lake(declared), _streams(declared, stream)
+    wanted, schemas = _wanted(lake, batch, rule, place or (), state), kept(lake)
     rows = (
         shown(row, control, format_of(declared.stream(name), row.place.source), schemas)
         for name in streams
@@ -90,9 +100,12 @@ def show(
         for row in islice(rows, most):
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
+    import orjson
+
     with out.open("wb") as file:
         written = sum(1 for row in rows if file.write(orjson.dumps(row) + b"\n"))
-    typer.echo(f"{written:,} rows in {out}: mend them, then sluice quarantine replay {pipeline} --file {out}")
+    replayed = f"sluice quarantine replay {pipeline} --file {out}"
+    typer.echo(f"{counted(written, 'row')} in {out}: mend {'it' if written == 1 else 'them'}, then {replayed}")
 
 
 @quarantine.command()
@@ -114,13 +127,14 @@ def replay(
     files become a batch of their own; rows of topics are sent to their topic again, so that the online store learns
     of them too. What a replay that was killed has left is done first.
     """
-    declared = load_pipeline(pipeline)
-    again = Again(pipeline, declared, _lake(declared), open_clock(settings().places.clock).now())
+    from sluice.lake.repairs import Repair, edited
+
+    again = _again(pipeline)
     for line in again.finish_others():
         typer.echo(line)
-    wanted = Wanted(batch, rule, place or ())
+    wanted = _wanted(again.lake, batch, rule, place or ())
     repair = Repair(dict(map(_value, values or [])), dict(_pair(text, "--rename") for text in rename or []))
-    waiting = again.waiting(_streams(declared, stream), wanted, repair, None if file is None else edited(file))
+    waiting = again.waiting(_streams(again.pipeline, stream), wanted, repair, None if file is None else edited(file))
     if not waiting:
         raise UserError("no refused row waits for that", where="replay", next_step=f"sluice quarantine list {pipeline}")
     for name, rows in waiting.items():
@@ -131,11 +145,46 @@ def replay(
 @quarantine.command()
 def resume(pipeline: Pipeline) -> None:
     """Go on with replays that were begun and died before their rows were back."""
-    declared = load_pipeline(pipeline)
-    again = Again(pipeline, declared, _lake(declared), open_clock(settings().places.clock).now())
-    told = list(again.finish_others())
+    told = list(_again(pipeline).finish_others())
     for line in told or ["No replay is left unfinished."]:
         typer.echo(line)
+
+
+def _reasons(found: Sequence[Group]) -> Iterator[str]:
+    """A line for each reason that rows of one batch were refused for: the rule, the column, and what became of them."""
+    names = [f"{one.rule} {one.column}".rstrip() for one in found]
+    longest = max(map(len, names))
+    for name, one in zip(names, found, strict=True):
+        states = ", ".join(f"{count:,} {state}" for state, count in one.states.items() if count)
+        told = f"{counted(one.rows, 'row')} ({states}), such as {one.value}; allowed: {one.allowed}"
+        yield from hanging(f"  {name:{longest}}  ", told, width())
+
+
+def _wanted(
+    lake: Lake, batch: str | None, rule: str | None, places: Sequence[str] = (), state: str | None = None
+) -> Wanted:
+    """Which rows are meant; UserError for a batch, a rule or a state that there is not."""
+    from sluice.lake.refused import STATES, Wanted
+    from sluice.lake.rules import RULES
+
+    if rule is not None and rule not in RULES:
+        raise UserError.unknown("rule", rule, RULES, where="--rule")
+    if state is not None and state not in STATES:
+        raise UserError.unknown("state", state, STATES, where="--state")
+    judged = set() if batch is None else {row["batch"] for row in lake.rows("verdicts")}
+    if batch is not None and batch not in judged:
+        raise UserError.unknown("batch", batch, judged, where="--batch")
+    return Wanted(batch, rule, places, STATES if state is None else (state,))
+
+
+def _again(pipeline: str) -> Again:
+    from sluice.cli.replaying import Again
+    from sluice.clock import open_clock
+    from sluice.declare.loading import load_pipeline
+    from sluice.settings import settings
+
+    declared = load_pipeline(pipeline)
+    return Again(pipeline, declared, _lake(declared), open_clock(settings().places.clock).now())
 
 
 def _streams(declared: Declared, named: str | None) -> list[str]:
@@ -143,6 +192,8 @@ def _streams(declared: Declared, named: str | None) -> list[str]:
 
 
 def _value(text: str) -> tuple[str, Any]:
+    import orjson
+
     column, value = _pair(text, "--set")
     try:
         return column, orjson.loads(value)
@@ -158,4 +209,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 
 
 def _lake(declared: Declared) -> Lake:
+    from sluice.lake.tables import Lake
+    from sluice.settings import settings
+
     return Lake(settings().places.lake_uri, declared.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sluice.cli.ingest import lines
 from sluice.declare.pipeline import Pipeline
+from sluice.declare.streams import Stream
 from sluice.errors import UserError
 from sluice.lake.contract import TOPIC
 from sluice.lake.refused import HELD, Wanted, refused
@@ -17,6 +18,7 @@ from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 from sluice.local.spark import run_job
 from sluice.settings import settings
+from sluice.wording import counted, listed
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Again:
     def finish_others(self) -> Iterator[str]:
         """Go on with replays that were claimed and are not done."""
         for one in unfinished(self.lake):
-            yield f"replay {one.name} of {len(one.rows):,} rows of {one.stream}, begun by {one.by}, is gone on with"
+            rows = counted(len(one.rows), "row")
+            yield f"replay {one.name} of {rows} of {one.stream}, begun by {one.by}, is gone on with"
             yield from self._bring_back(one)
 
     def waiting(
@@ -43,12 +46,12 @@ class Again:
         held: set[str] = set()
         for name in streams:
             stream = self.pipeline.stream(name)
-            repair.check(stream)
             rows = list(controlled(self.lake, name, refused(self.lake, name, wanted)))
             held |= {row.batch for row, _ in rows if row.state == HELD}
             if picked := mended(stream, rows, repair, edits, renamed):
                 found[name] = picked
         _refuse_absent(edits, found)
+        _refuse_unknown(repair, [self.pipeline.stream(name) for name in found])
         if held and not found:
             raise UserError(
                 f"batch {min(held)!r} is stopped, and none of it is history yet",
@@ -90,9 +93,26 @@ class Again:
             sent = send_again(bootstrap, producer, self.pipeline, replay, self.at, kept(self.lake))
             finish(self.lake, replay, sent)
         yield (
-            f"{replay.stream}: {len(replay.rows):,} rows are in their topic again; history has them after the next "
+            f"{replay.stream}: {counted(len(replay.rows), 'row')} back in their topic; history has them after the next "
             "sluice ingest --archived"
         )
+
+
+def _refuse_unknown(repair: Repair, streams: Sequence[Stream]) -> None:
+    """UserError for a column that a stream with such rows does not have; of several streams one has to be named."""
+    for stream in streams:
+        try:
+            repair.check(stream)
+        except UserError as unknown:
+            if len(streams) == 1:
+                raise
+            names = [one.name for one in streams]
+            raise UserError(
+                f"{unknown.what}; rows of {listed(names)} wait",
+                where=stream.name,
+                allowed=unknown.allowed,
+                next_step=f"say of which: {' or '.join(f'--stream {name}' for name in names)}",
+            ) from None
 
 
 def _refuse_absent(edits: Edits | None, found: Mapping[str, Sequence[Mended]]) -> None:
@@ -101,7 +121,7 @@ def _refuse_absent(edits: Edits | None, found: Mapping[str, Sequence[Mended]]) -
     if absent:
         stream, place = min(absent)
         raise UserError(
-            f"{len(absent):,} edited rows do not wait for a replay: {place} of {stream}",
+            f"{counted(len(absent), 'edited row')} not waiting for a replay: {place} of {stream}",
             where="replay",
             next_step=f"sluice quarantine show PIPELINE --stream {stream}",
         )

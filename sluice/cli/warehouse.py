@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sluice.cli.ingest import tell
+from sluice.cli.ingest import told
 from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
@@ -61,14 +61,14 @@ def import_(
     if name in before and not left:
         typer.echo(f"batch {name!r} was imported already; nothing is read under its name again")
         return
-    try:
-        run_job(here, "warehouse", arguments, jdbc_jars())
-    finally:
-        read = [one for one in announced(lake) if one.batch in left or one.batch not in before]
-        for one in read:
-            typer.echo(_told(one))
-        for delivered in dict.fromkeys([*left, name]):
-            tell(declared, lake, delivered)
+    read: list[Import] = []
+    with told(declared, lake, list(dict.fromkeys([*left, name]))):
+        try:
+            run_job(here, "warehouse", arguments, jdbc_jars())
+        finally:
+            read = [one for one in announced(lake) if one.batch in left or one.batch not in before]
+            for one in read:
+                typer.echo(_told(one))
     for line in _quiet(declared, lake, streams, {one.stream for one in read}):
         typer.echo(line)
 

@@ -26,6 +26,7 @@ from sluice.lake.replays import REPLAY
 from sluice.lake.replays import unfinished as replaying
 from sluice.lake.seam import still_lost
 from sluice.lake.tables import Lake
+from sluice.wording import counted
 
 _PLACE = ["source", "partition"]
 _EXTENT = [("position", "min"), ("position", "max"), ("position", "count")]
@@ -50,7 +51,8 @@ def sums_close(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
             continue  # some of its tables have lost what others have not lost yet, which is told below
         missing = accounts(lake, stream.name).missing
         if missing:
-            found = f"{missing:,} rows are in bronze and nowhere else" if missing > 0 else f"{-missing:,} rows too many"
+            stray = f"{counted(missing, 'row')} in bronze and nowhere else"
+            found = stray if missing > 0 else f"{counted(-missing, 'row')} too many"
             yield Ailment(stream.name, found, "keep the lake as it is, and report it: no step of Sluice leaves this")
 
 
@@ -63,7 +65,7 @@ def positions_are_whole(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
             if row["rows"] > row["distinct"]:
                 yield Ailment(
                     stream.name,
-                    f"{row['rows'] - row['distinct']:,} positions of {place} are there more than once",
+                    f"{counted(row['rows'] - row['distinct'], 'position')} of {place} more than once",
                     "keep the lake as it is, and report it: no step of Sluice leaves this",
                 )
             for told in gaps([_place(place, row)], {}) if whole else ():
@@ -94,15 +96,14 @@ def batches_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     for stream in sorted(names):
         known = {"", *(batch for name, batch in {*shown, *announced, *stopped} if name == stream)}
         for batch, rows in sorted(_landed(lake, stream, ~of_batches(known) & PRESENT).items()):
-            yield Ailment(
-                stream, f"{rows:,} rows of batch {batch!r} are landed, and not judged", _again(pipeline, batch)
-            )
+            found = f"{counted(rows, 'row')} of batch {batch!r} landed, and not judged"
+            yield Ailment(stream, found, _again(pipeline, batch))
 
 
 def replays_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     """Every refused row that a replay took up is back."""
     for one in replaying(lake):
-        found = f"replay {one.name} of {len(one.rows):,} rows is claimed, and not done"
+        found = f"replay {one.name} of {counted(len(one.rows), 'row')} is claimed, and not done"
         yield Ailment(one.stream, found, f"sluice quarantine resume {pipeline.name}")
 
 
@@ -110,7 +111,7 @@ def retention_is_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     """What retention was announced to drop of a stream is out of all of its tables."""
     for stream in pipeline.streams:
         for row in retiring(lake, stream.name):
-            found = f"{row['rows']:,} rows from before {rfc3339(row['before'])} are to go, and not all have"
+            found = f"{counted(row['rows'], 'row')} from before {rfc3339(row['before'])} to go, and not all gone"
             yield Ailment(stream.name, found, f"sluice keep apply {pipeline.name}")
 
 

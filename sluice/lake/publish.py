@@ -20,6 +20,7 @@ import pyarrow.dataset as ds
 from sluice.decisions import Finding, Verdict, worst
 from sluice.declare.pipeline import hash_of
 from sluice.errors import Outage
+from sluice.lake.attempts import attempts_of
 from sluice.lake.files import append_files, create_table, move, remove, replace_files, staged_files
 from sluice.lake.properties import properties
 from sluice.lake.tables import Lake
@@ -35,8 +36,10 @@ VERDICTS = pa.schema(
         "evidence": pa.string(),
         "rows": pa.int64(),
         "run": pa.string(),
+        "attempt": pa.int64(),
     }
 )
+"""`attempt` counts how often a batch of a stream was judged: moments may be equal, and runs have no order."""
 BATCHES = pa.schema(
     {
         "batch": pa.string(),
@@ -119,7 +122,8 @@ def record_verdict(lake: Lake, batch: Batch, findings: Sequence[Finding]) -> Ver
     ]
     # an attempt is known by what it found: the same again is a restart, another finding another attempt
     found = hash_of({"found": rows})
-    lake.append_rows("verdicts", rows, VERDICTS, once=f"{batch.marker}:{batch.at}:{found}")
+    attempt = {"attempt": attempts_of(lake, batch.stream, batch.name) + 1}
+    lake.append_rows("verdicts", [row | attempt for row in rows], VERDICTS, once=f"{batch.marker}:{batch.at}:{found}")
     return worst(list(findings))
 
 

@@ -15,11 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from sluice.errors import UserError
+from sluice.lake.attempts import last_attempts
 from sluice.lake.tables import Lake
 
 WAITING, HELD, SENT, BACK = "waiting", "held", "sent", "back"
 """waiting: for a person; held: its batch is stopped, and is mended as a whole; sent: replayed, and not yet in history;
 back: replayed, and judged anew under the place that it has now."""
+STATES = (WAITING, HELD, SENT, BACK)
 
 _KEY = ("_batch", "rule", "column", "allowed")
 
@@ -42,6 +44,7 @@ class Wanted:
     batch: str | None = None
     rule: str | None = None
     places: Sequence[str] = ()
+    states: Sequence[str] = STATES
 
     def condition(self) -> ds.Expression | None:
         """As a filter of the tables that hold them."""
@@ -111,6 +114,12 @@ def groups(lake: Lake, streams: Sequence[str], wanted: Wanted) -> list[Group]:
 
 def refused(lake: Lake, stream: str, wanted: Wanted) -> Iterator[Refused]:
     """The refused rows of published batches, then those of batches that are stopped as their last run found them."""
+    found = _all(lake, stream, wanted)
+    return (row for row in found if row.state in wanted.states)
+
+
+def _all(lake: Lake, stream: str, wanted: Wanted) -> Iterator[Refused]:
+    """Those of a stream in whatever state."""
     brought = {one.place: one for one in _brought(lake, stream)}
     for chunk in _chunks(lake, f"quarantine/{stream}", wanted.condition()):
         for row in chunk.to_pylist():
@@ -140,11 +149,9 @@ def _chunks(lake: Lake, table: str, condition: ds.Expression | None) -> Iterator
 def _held(lake: Lake, stream: str, condition: ds.Expression | None) -> Iterator[pa.Table]:
     """The refused rows of batches that are stopped, each as its last run found it."""
     shown = {batch["batch"] for batch in lake.published(stream)}
-    last: dict[str, tuple[int, str]] = {}
-    for row in lake.rows("verdicts", where=ds.field("stream") == stream):
-        if row["batch"] not in shown and row.get("run"):
-            last[row["batch"]] = max((row["at"], row["run"]), last.get(row["batch"], (row["at"], row["run"])))
-    runs = ds.field("_run").isin(pa.array([run for _, run in last.values()], pa.string()))
+    judged = last_attempts(lake.rows("verdicts", where=ds.field("stream") == stream))
+    last = [one.run for one in judged if one.run is not None and one.batch not in shown]
+    runs = ds.field("_run").isin(pa.array(last, pa.string()))
     return _chunks(lake, f"held/{stream}", runs if condition is None else runs & condition)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
 
-from sluice.clock import rfc3339
+from sluice.clock import to_second
 from sluice.decisions import Finding, Verdict
 from sluice.errors import UserError
 from sluice.lake.gates.verdict import GATES
@@ -38,6 +38,11 @@ class Waiver:
     because: str
     at: int
     until: int
+
+    def __str__(self) -> str:
+        whom = "every batch" if self.batch is None else f"batch {self.batch!r}"
+        until = to_second(self.until)
+        return f"{self.stream}:{self.rule} waived for {whom} by {self.by} until {until}: {self.because}"
 
     def holds(self, stream: str, batch: str, at: int) -> bool:
         """Whether it is for a batch that is judged at a moment before it ends."""
@@ -75,5 +80,5 @@ def waive(findings: Sequence[Finding], held: Mapping[str, Waiver]) -> list[Findi
 
 
 def _waived(finding: Finding, waiver: Waiver) -> Finding:
-    told = f"waived by {waiver.by} until {rfc3339(waiver.until)} ({waiver.because}): {finding.message}"
+    told = f"waived by {waiver.by} until {to_second(waiver.until)} ({waiver.because}): {finding.message}"
     return replace(finding, verdict=Verdict.WARN, message=told)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.clock import FileClock, HandClock, WallClock, from_datetime, open_clock, rfc3339, to_datetime
+from sluice.clock import FileClock, HandClock, WallClock, from_datetime, open_clock, rfc3339, to_datetime, to_second
 from sluice.errors import SettingsError
 
 pytestmark = pytest.mark.unit
@@ -121,3 +121,7 @@ def test_a_naive_datetime_is_utc() -> None:
 )
 def test_times_are_told_in_rfc_3339(instant: int, text: str) -> None:
     assert rfc3339(instant) == text
+
+
+def test_people_are_told_the_second_that_an_instant_is_in() -> None:
+    assert to_second(1_767_264_000_999_999) == "2026-01-01T10:40:00Z"

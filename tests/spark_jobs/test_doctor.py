@@ -57,7 +57,7 @@ def test_a_row_that_is_lost_or_doubled_opens_the_sum(shop: Shop) -> None:
     table = shop.lake.open("silver/orders")
     assert table is not None
     table.delete("order_id = 7")
-    assert found(shop)["sums close"][0][:2] == ("orders", "1 rows are in bronze and nowhere else")
+    assert found(shop)["sums close"][0][:2] == ("orders", "1 row in bronze and nowhere else")
 
 
 def test_a_position_that_is_not_there_or_there_twice_is_named(shop: Shop) -> None:
@@ -68,8 +68,8 @@ def test_a_position_that_is_not_there_or_there_twice_is_named(shop: Shop) -> Non
     shop.lake.append("events/orders", twice)
     told = [ailment[1] for ailment in found(shop)["positions are whole"]]
     assert len(told) == 2
-    assert [text.partition(":")[0] for text in told] == ["1 positions of file", "1 positions of kafka"]
-    assert told[0].endswith("are there more than once")
+    assert [text.partition(":")[0] for text in told] == ["1 position of file", "1 positions of kafka"]
+    assert told[0].endswith(" more than once")
     assert told[1] == "1 positions of kafka:shop.orders/0 between 0 and 8 are not there"
 
 
@@ -90,7 +90,7 @@ def test_a_batch_that_died_before_its_verdict_is_named_with_what_finishes_it(sho
         shop.deliver("c", orders=path)
     ((about, told, next_step),) = found(shop)["batches are finished"]
     assert (about, next_step) == ("orders", "sluice ingest shop --batch c")
-    assert told == "11 rows of batch 'c' are landed, and not judged"
+    assert told == "11 rows of batch 'c' landed, and not judged"
     assert list(found(shop)) == ["batches are finished"]
     shop.workers = Here()
     shop.deliver("c")
@@ -102,4 +102,4 @@ def test_a_replay_that_died_is_named_with_what_finishes_it(shop: Shop) -> None:
     claim(shop.lake, "orders", mended(declared, rows, Repair({"channel": "web"}), None, {}), by="A", because="b", at=AT)
     ((about, told, next_step),) = found(shop)["replays are finished"]
     assert (about, next_step) == ("orders", "sluice quarantine resume shop")
-    assert told.endswith("of 1 rows is claimed, and not done")
+    assert told.endswith("of 1 row is claimed, and not done")

@@ -138,6 +138,7 @@ def test_what_is_not_there_is_named(shop: Shop, kind: str, name: str, message: s
 
 def test_of_very_many_things_the_last_are_told_and_the_others_counted() -> None:
     node = Node("base", "1", "", tuple(Node("batch", f"b{number}") for number in range(20)))
+    assert len(list(lines(node, most=19))) == 21  # one alone is not left out
     assert list(lines(node, most=2)) == ["base 1", "├─ … and 18 more before (--all)", "├─ batch b18", "└─ batch b19"]
     assert len(list(lines(node, most=None))) == 21
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from sluice.clock import rfc3339
 from sluice.errors import UserError
 from sluice.lake.backfills import named_in
 from sluice.lake.contract import TOPIC
+from sluice.lake.keeping.present import tables
 from sluice.lake.plan import published_batches
 from sluice.lake.restating import RESTATED
 from sluice.lake.snapshots import SOURCE
@@ -75,8 +77,21 @@ class Lineage:
         newest = self._lake.version(table)
         version = int(number) if number else newest
         if newest < 0 or version > newest:
-            raise UserError(f"there is no table {name!r}", where=self._lake.root)
+            raise self._no_table(name, table)
         return self._table(table, version)
+
+    def _no_table(self, name: str, table: str) -> UserError:
+        """What is said of a table, or a version of one, that there is not, with the nearest of those that there are."""
+        known = tables(self._lake)
+        if table in known:
+            newest = self._lake.version(table)
+            return UserError(
+                f"there is no table {name!r}", where=self._lake.root, allowed=f"{table}@0 to {table}@{newest}"
+            )
+        silver = f"silver/{table}"
+        near = [silver] if silver in known else difflib.get_close_matches(table, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else None
+        return UserError(f"there is no table {name!r}", where=self._lake.root, allowed=known, next_step=hint)
 
     def _table(self, table: str, version: int) -> Node:
         kind, _, stream = table.partition("/")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from sluice.lake.lineage.graph import Node
+if TYPE_CHECKING:
+    from sluice.lake.lineage.graph import Node
 
 MANY = 12
-"""Of so many things of one kind that something is made of, the last ones are listed."""
+"""Of more things than so many that something is made of, the last ones are listed; never is only one left out."""
 
 
 def lines(node: Node, *, most: int | None = MANY) -> Iterator[str]:
@@ -22,6 +24,7 @@ def _lines(node: Node, first: str, rest: str, told: set[Node], most: int | None)
         return
     told.add(node)
     left_out = max(0, len(node.made_of) - most) if most else 0
+    left_out = 0 if left_out == 1 else left_out  # the line that says so would take its place
     shown = node.made_of[left_out:]
     if left_out:
         yield f"{rest}├─ … and {left_out:,} more before (--all)"

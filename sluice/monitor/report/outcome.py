@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.monitor.report.events import accounted, closes
-from sluice.monitor.report.wording import counted, listed, of_all
+from sluice.monitor.report.wording import of_all
+from sluice.wording import counted, listed
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from sluice.monitor.report.markup import Markup, joined, tag
 from sluice.monitor.report.outcome import outcome
 from sluice.monitor.report.sections import answers, arrival, making, watching
 from sluice.monitor.report.sections.section import Run, Section
-from sluice.monitor.report.wording import NONE, counted, elapsed, memory, milliseconds
+from sluice.monitor.report.wording import NONE, elapsed, memory, milliseconds
+from sluice.wording import counted
 
 _SECTIONS = (
     arrival.events,

@@ -1,15 +1,8 @@
-"""Numbers, times and lists as a reader wants them."""
+"""Numbers and times as a reader wants them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sluice.clock import to_datetime
-
-NONE = "\u2013"
-"""What stands where there is nothing: a dash."""
-TIMES = "\u00d7"
-"""The sign of a multiple."""
 
 NONE = "\u2013"
 """What stands where there is nothing: a dash."""
@@ -25,19 +18,9 @@ MEASURES = {
 """The measures of quality: what people call them, and the columns that hold them."""
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """A count with its noun: `1 event`, `12,034 events`, `2 batches`."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
-
-
 def of_all(good: int, whole: int, noun: str) -> str:
     """How many of a whole: `11 of 12 events`."""
     return f"{good:,} of {whole:,} {noun}s"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Parts of a sentence: `a`, `a and b`, `a, b and c`."""
-    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
 def milliseconds(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -35,23 +36,84 @@ def gates(*arguments: str) -> Result:
 
 
 def test_what_the_gates_found_is_shown_for_each_batch(shop: Shop) -> None:
-    said = gates("show").output
-    stopped = next(line for line in said.splitlines() if "stop" in line)
-    assert stopped.split()[:5] == ["b", "orders", "2026-01-01T10:40:00Z", "quarantined", "stop"]
-    assert 'channel is "phone"' in said
-    assert "b " not in gates("show", "--batch", "a").output
+    said = gates("show").output.splitlines()
+    refused = "50.00% of the rows refused (category 1), at most 25.00% allowed"
+    assert said[:6] == [
+        "orders: batch 'a' at 2026-01-01T10:40:00Z: pass",
+        "  11 gates passed",
+        "",
+        "orders: batch 'b' at 2026-01-01T10:40:00Z: stop",
+        f'  quarantined  stop  {refused}; channel is "phone", not web, shop',
+        "  10 gates passed",
+    ]
+    assert gates("show", "--batch", "a").output.splitlines() == said[:2]
+    assert gates("show", "--last", "1").output.splitlines() == said[:2]
+
+
+def test_a_gate_that_passed_is_shown_when_all_are_asked_for(shop: Shop) -> None:
+    said = gates("show", "--batch", "a", "--all").output.splitlines()
+    assert len(said) == 12
+    assert "  columns       pass  those that are declared" in said
+
+
+def test_the_commands_that_let_a_stopped_batch_in_are_told_and_do(shop: Shop) -> None:
+    said = gates("show", "--batch", "b").output.splitlines()
+    assert said[3:] == [
+        "  the rows that are refused:",
+        f"    sluice quarantine show {FILE} --stream orders --batch b --state held",
+        "  next, if a person decides that it is right as it is:",
+        f"    sluice gates waive {FILE} orders:quarantined --batch b --by WHO --because WHY",
+        f"    sluice ingest {FILE} --batch b",
+        "  else deliver it mended, as another batch",
+    ]
+    look, waive = (shlex.split(line)[1:] for line in (said[4], said[6]))
+    assert '"phone"' in CliRunner().invoke(application(look), look).output
+    assert CliRunner().invoke(application(waive), waive).exit_code == 0
+    assert shop.deliver("b") is None
+
+
+def test_of_two_attempts_at_one_moment_the_last_is_shown(shop: Shop) -> None:
+    shop.waive("orders:quarantined", "b")
+    assert shop.deliver("b") is None
+    said = gates("show", "--batch", "b").output.splitlines()
+    assert said[0] == "orders: batch 'b' at 2026-01-01T10:40:00Z: warn"
+    assert said[1].startswith("  quarantined  warn  waived by Ada until 2026-01-01T11:40:00Z (a holiday): 50.00% of ")
+    assert said[2].split() == ["10", "gates", "passed"]
 
 
 def test_a_waiver_lets_the_batch_in_and_is_shown_until_it_ends(shop: Shop) -> None:
     given = ("orders:quarantined", "--batch", "b", "--by", "Ada", "--because", "phones are new", "--for", "2h")
     assert gates("waive", *given).output == (
         "orders:quarantined does not stop batch 'b' for 2h, until 2026-01-01T12:40:00Z.\n"
+        f"next: sluice ingest {FILE} --batch b\n"
     )
     assert "orders:quarantined waived for batch 'b' by Ada until 2026-01-01T12:40:00Z: phones are new" in (
         gates("show").output
     )
     assert shop.deliver("b") is None
     assert shop.accounts().silver == 5
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        (
+            ("--batch", "bb"),
+            "warning: orders:quarantined has not stopped a batch 'bb' yet: it stopped 'b'; did you mean 'b'?",
+        ),
+        ((), "That is every batch until then; for one alone give --batch (it stopped 'b')."),
+    ],
+)
+def test_a_waiver_of_another_or_of_every_batch_says_which_were_stopped(
+    shop: Shop, named: tuple[str, ...], told: str
+) -> None:
+    said = gates("waive", "orders:quarantined", "--by", "Ada", "--because", "so", *named)
+    assert (said.exit_code, said.output.splitlines()[1]) == (0, told)
+
+
+def test_a_gate_that_stopped_no_batch_says_so(shop: Shop) -> None:
+    said = gates("waive", "orders:count", "--by", "Ada", "--because", "so", "--batch", "b").output
+    assert "warning: orders:count has not stopped a batch 'b' yet: it has stopped none yet\n" in said
 
 
 @pytest.mark.parametrize(

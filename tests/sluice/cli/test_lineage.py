@@ -14,6 +14,21 @@ from tests.spark_jobs.deliveries import FILE, Shop, orders
 pytestmark = pytest.mark.integration
 
 
+def test_a_table_that_there_is_not_is_answered_with_those_that_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    settings.cache_clear()
+    Shop(tmp_path).deliver("a", orders=orders(1, 10))
+    for name, told in (
+        ("orders", "next: did you mean 'silver/orders'?"),
+        ("silvr/orders", "next: did you mean 'silver/orders'?"),
+        ("silver/orders@7", "allowed: silver/orders@0 to silver/orders@0"),
+    ):
+        called = ["lineage", "table", str(FILE), name]
+        assert told in str(CliRunner().invoke(application(called), called).exception)
+
+
 def test_a_table_is_told_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
     settings.cache_clear()

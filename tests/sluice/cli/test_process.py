@@ -36,6 +36,24 @@ def test_help_imports_no_engine() -> None:
     assert set(done.stdout.split()) & ENGINES == set()
 
 
+@pytest.mark.parametrize("command", ["gates", "quarantine", "lineage", "keep", "hold", "doctor"])
+def test_the_help_of_what_reads_a_lake_imports_none_of_what_reads_it(command: str) -> None:
+    program = "import sys, sluice.cli.main as m; m.application(sys.argv[1:]); print(*sys.modules, sep='\\n')"
+
+    called = [sys.executable, "-c", program, command, "--help"]
+    done = subprocess.run(called, check=True, capture_output=True, text=True)
+
+    assert set(done.stdout.split()) & {*ENGINES, "pyarrow", "numba", "numpy"} == set()
+
+
+def test_paragraphs_of_help_are_as_wide_as_the_terminal() -> None:
+    called = [*SLUICE, "quarantine", "replay", "--help"]
+    done = subprocess.run(called, env={**os.environ, "COLUMNS": "80"}, check=True, capture_output=True, text=True)
+
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert "is in quarantine once more. Rows of files become a batch of their own; rows of" in lines
+
+
 def test_a_mistake_of_the_caller_is_a_message_and_never_a_traceback(tmp_path: Path) -> None:
     environment = {**os.environ, "SLUICE_KAFKA_PROT": "1", "SLUICE_HOME": str(tmp_path)}
 

@@ -15,7 +15,7 @@ from sluice.clock import FileClock
 from sluice.errors import DataError, GateStopped, SluiceError, UserError
 from sluice.lake.doctor import INVARIANTS
 from sluice.settings import settings
-from tests.spark_jobs.deliveries import AT, FILE, Shop, order, orders
+from tests.spark_jobs.deliveries import AT, FILE, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
 
@@ -55,14 +55,15 @@ def test_a_delta_table_is_a_batch_that_is_called_after_its_version(shop: Shop, t
 def test_a_delivery_is_told_and_what_was_refused_is_listed_shown_and_put_back(shop: Shop, tmp_path: Path) -> None:
     path = shop.file("week", [*orders(1, 10), order(3), order(11, channel="phone")])
     told = said(sluice("ingest", f"orders={path}"))
-    assert "orders: 12 rows of batch 'week': 11 accepted, 1 duplicates, 1 refused (sluice quarantine list)" in told
+    assert "orders: 12 rows of batch 'week': 11 accepted, 1 duplicate, 1 refused (sluice quarantine list)" in told
 
     again = said(sluice("ingest", f"orders={path}", "--batch", "other"))
     assert f"{path}: landed already, with batch 'week'; nothing of it is added" in again
 
     listed = said(sluice("quarantine", "list"))
-    assert listed.splitlines()[1].split() == [
-        *("orders", "week", "category", "channel", "1", '"phone"', "web,", "shop", "1", "waiting")
+    assert listed.splitlines() == [
+        "orders: batch 'week'",
+        '  category channel  1 row (1 waiting), such as "phone"; allowed: web, shop',
     ]
     shown = json.loads(said(sluice("quarantine", "show")))
     assert (shown["_rule"], shown["_value"], shown["order_id"], shown["channel"]) == (
@@ -73,10 +74,12 @@ def test_a_delivery_is_told_and_what_was_refused_is_listed_shown_and_put_back(sh
     )
 
     out = tmp_path / "rows.jsonl"
-    assert f"1 rows in {out}" in said(sluice("quarantine", "show", "--out", str(out)))
+    assert f"1 row in {out}: mend it, then sluice quarantine replay" in said(
+        sluice("quarantine", "show", "--out", str(out))
+    )
     out.write_text(out.read_text().replace('"channel":"phone"', '"channel":"web"'))
     mended = sluice("quarantine", "replay", "--file", str(out), "--by", "Ada", "--because", "phones are web")
-    assert "1 rows of batch 'replay-" in said(mended)
+    assert "1 row of batch 'replay-" in said(mended)
     assert "1 accepted, 1 late" not in said(mended)
     assert "1 back" in said(sluice("quarantine", "list"))
     assert shop.accounts().silver == 11
@@ -86,7 +89,7 @@ def test_a_delivery_is_told_and_what_was_refused_is_listed_shown_and_put_back(sh
 
     told = said(sluice("doctor"))
     assert told.count("ok ") == len(INVARIANTS) + 1  # and the chain
-    assert "tiles equal events not asked: there is no online store yet" in " ".join(told.split())
+    assert "tiles equal events: not asked: there is no online store yet" in " ".join(told.split())
 
 
 def test_a_stopped_delivery_shows_why_and_is_refused_under_another_name(shop: Shop) -> None:
@@ -102,6 +105,60 @@ def test_a_stopped_delivery_shows_why_and_is_refused_under_another_name(shop: Sh
     assert "batch 'bad' is stopped, and none of it is history yet" in str(held.exception)
 
 
+def test_a_stop_is_told_once_and_its_heads_are_the_error(shop: Shop) -> None:
+    path = shop.file("bad", [order(1, channel="fax"), order(2)])
+    stopped = sluice("ingest", f"orders={path}", "--at", "2026-01-01T10:40:00Z")
+    assert stopped.output.count("50.00% of the rows refused") == 1
+    assert f"    sluice ingest {FILE} --batch bad --at 2026-01-01T10:40:00Z\n" in stopped.output
+    assert str(stopped.exception) == (
+        "batch 'bad': orders:quarantined: 50.00% of the rows refused (category 1), at most 25.00% allowed\n"
+        f"  next: as the findings say; again: sluice gates show {FILE} --batch bad"
+    )
+
+
+def test_rows_are_shown_by_what_became_of_them(shop: Shop) -> None:
+    assert shop.deliver("a", orders=[*orders(1, 10), order(11, channel="fax")]) is None
+    assert shop.deliver("b", orders=[order(12, channel="phone"), order(13)]) is not None
+    by_state = {state: said(sluice("quarantine", "show", "--state", state)) for state in ("waiting", "held", "back")}
+    assert {state: [json.loads(line)["channel"] for line in text.splitlines()] for state, text in by_state.items()} == {
+        "waiting": ["fax"],
+        "held": ["phone"],
+        "back": [],
+    }
+    assert said(sluice("quarantine", "list", "--rule", "range")) == "No such row has been refused.\n"
+
+
+def test_a_value_is_set_in_rows_of_the_streams_that_have_some(shop: Shop) -> None:
+    assert shop.deliver("a", orders=[*orders(1, 10), order(11, channel="fax")], returns=[returned(1)] * 2) is None
+    again = sluice("quarantine", "replay", "--set", "channel=web", "--by", "Ada", "--because", "no fax")
+    assert "1 row of batch 'replay-" in said(again)
+
+
+def test_of_several_streams_with_rows_one_has_to_be_named(shop: Shop) -> None:
+    some = [returned(number) for number in range(1, 10)]
+    bad = [returned(10, returned=None)]
+    assert shop.deliver("a", orders=[*orders(1, 10), order(11, channel="fax")], returns=[*some, *bad]) is None
+    set_ = ("quarantine", "replay", "--set", "channel=web", "--by", "Ada", "--because", "no fax")
+    assert str(sluice(*set_).exception).splitlines() == [
+        "returns: unknown column 'channel'; rows of orders and returns wait",
+        "  allowed: order_id, return_id, returned, told_at",
+        "  next: say of which: --stream orders or --stream returns",
+    ]
+    assert "1 row of batch 'replay-" in said(sluice(*set_, "--stream", "orders"))
+
+
+def test_the_doctor_tells_what_waits_and_is_content(shop: Shop) -> None:
+    assert shop.deliver("a", orders=orders(1, 10)) is None
+    for name, first in (("b", 11), ("c", 13)):
+        assert shop.deliver(name, orders=[order(first, channel="fax"), order(first + 1)]) is not None
+    found = sluice("doctor")
+    assert found.exit_code == 0
+    assert found.output.splitlines()[-2:] == [
+        "-   2 batches are stopped and wait: orders:b and orders:c",
+        f"      next: sluice gates show {FILE}",
+    ]
+
+
 def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None:
     shop.deliver("a", orders=orders(1, 10))
     table = shop.lake.open("silver/orders")
@@ -109,7 +166,7 @@ def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None
     table.delete("order_id = 7")
     found = sluice("doctor", "--entities", "0")
     assert isinstance(found.exception, DataError)
-    assert "orders: 1 rows are in bronze and nowhere else" in found.output
+    assert "orders: 1 row in bronze and nowhere else" in found.output
 
 
 @pytest.mark.parametrize(
@@ -128,6 +185,9 @@ def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None
         (("ingest", "orders=nowhere.csv", "--restates", "30.10.2026"), "'30.10.2026' is no day"),
         (("ingest", "--batch", "a", "--rename", "orders"), "'orders' is no renamed column"),
         (("quarantine", "list", "--stream", "order"), "unknown stream 'order'"),
+        (("quarantine", "list", "--rule", "categry"), "did you mean 'category'?"),
+        (("quarantine", "list", "--batch", "b"), "unknown batch 'b'"),
+        (("quarantine", "show", "--state", "hold"), "did you mean 'held'?"),
         (("quarantine", "replay", "--by", "A", "--because", "b", "--set", "amount"), "'amount' has no '='"),
         (("quarantine", "show", "--place", "x"), "'x' is no place of a row"),
     ],

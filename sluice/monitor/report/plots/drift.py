@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sluice.monitor.report.plots.canvas import BAD, INK, SERIES, Plot, dated, day_of, plot
-from sluice.monitor.report.wording import TIMES, counted, segment_name
+from sluice.monitor.report.wording import TIMES, segment_name
+from sluice.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

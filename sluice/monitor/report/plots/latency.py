@@ -8,7 +8,8 @@ import numpy as np
 
 from sluice.monitor.report.percentiles import nearest_rank
 from sluice.monitor.report.plots.canvas import SERIES, Plot, mark, plot
-from sluice.monitor.report.wording import counted, milliseconds
+from sluice.monitor.report.wording import milliseconds
+from sluice.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

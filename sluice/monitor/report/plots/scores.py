@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sluice.monitor.report.plots.canvas import SERIES, Plot, plot
-from sluice.monitor.report.wording import counted, segment_name
+from sluice.monitor.report.wording import segment_name
+from sluice.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sluice.declare.durations import DAY
 from sluice.monitor.report.plots.canvas import BAD, GOOD, INK, MUTED, SERIES, WARN, Plot, dated, day_at, plot
 from sluice.monitor.report.rollout import CHALLENGER, CHAMPION, Span
-from sluice.monitor.report.wording import counted, segment_name, version_name
+from sluice.monitor.report.wording import segment_name, version_name
+from sluice.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,8 +16,9 @@ from sluice.monitor.report.plots.scores import score_plot
 from sluice.monitor.report.readings import numbers, refused_requests
 from sluice.monitor.report.sections.section import Run, Section
 from sluice.monitor.report.sections.stale import staleness_shown
-from sluice.monitor.report.wording import counted, milliseconds, minute, segment_name, share
+from sluice.monitor.report.wording import milliseconds, minute, segment_name, share
 from sluice.monitor.staleness import staleness_in
+from sluice.wording import counted
 
 
 def freshness(run: Run) -> Section:

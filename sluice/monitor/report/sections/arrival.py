@@ -9,7 +9,8 @@ from sluice.monitor.report.events import PLACES, accounted, closes
 from sluice.monitor.report.markup import Markup, joined, table, tag
 from sluice.monitor.report.sections.section import Run, Section
 from sluice.monitor.report.stops import Refusal, Stop, refusals, stops
-from sluice.monitor.report.wording import NONE, counted, listed, minute
+from sluice.monitor.report.wording import NONE, minute
+from sluice.wording import counted, listed
 
 Event = Mapping[str, Any]
 

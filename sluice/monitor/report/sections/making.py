@@ -9,7 +9,8 @@ from sluice.lake.moved import COUNTS, Move, most_moved
 from sluice.monitor.report.markup import Markup, table, tag
 from sluice.monitor.report.rollout import CHAMPION, Span, spans
 from sluice.monitor.report.sections.section import Run, Section
-from sluice.monitor.report.wording import MEASURES, counted, elapsed, measure, memory, segment_name, version_name
+from sluice.monitor.report.wording import MEASURES, elapsed, measure, memory, segment_name, version_name
+from sluice.wording import counted
 
 
 def models(run: Run) -> Section:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluice.monitor.report.markup import Markup, folded, table, tag
-from sluice.monitor.report.wording import NONE, counted, share
+from sluice.monitor.report.wording import NONE, share
 from sluice.monitor.staleness import CAUSES, SEVERAL, Change, Staleness
+from sluice.wording import counted
 
 NOTHING = "nothing"
 MEANINGS = {

@@ -13,7 +13,8 @@ from sluice.monitor.report.plots.quality import quality_plot, spoken
 from sluice.monitor.report.plots.timeline import timeline_plot
 from sluice.monitor.report.rollout import spans
 from sluice.monitor.report.sections.section import Run, Section
-from sluice.monitor.report.wording import MEASURES, NONE, TIMES, counted, measure, minute, segment_name, share
+from sluice.monitor.report.wording import MEASURES, NONE, TIMES, measure, minute, segment_name, share
+from sluice.wording import counted
 
 Row = Mapping[str, Any]
 
