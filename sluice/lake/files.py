@@ -21,7 +21,7 @@ from sluice.errors import DataError, Outage, UserError
 from sluice.lake.storage import options, place
 
 _ROW_GROUP = 65_536
-_LONGEST = 128
+_LONGEST, _LAST = 128, "\U0010ffff"
 """Longer texts are left out of the statistics."""
 
 
@@ -251,28 +251,34 @@ def _action(path: str, info: Any, metadata: pq.FileMetaData) -> AddAction:
 
 
 def _statistics(metadata: pq.FileMetaData) -> dict[str, Any]:
-    """Delta's statistics of a file: its rows; bounds and nulls of the whole-number and text columns that have both."""
+    """Delta's statistics of a file: its rows; nulls of every column, and bounds of whole numbers and texts.
+
+    A reader may take a file that lacks them, beside others that have some, to have no such row.
+    """
     groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
     columns = {metadata.schema.column(index).path: index for index in range(metadata.num_columns)}
-    found = {
-        name: _summary([group.column(index).statistics for group in groups])
-        for name, index in columns.items()
-        if "." not in name
+    every = {
+        name: [group.column(index).statistics for group in groups] for name, index in columns.items() if "." not in name
     }
-    known = {name: summary for name, summary in found.items() if summary is not None}
+    counted = {name: found for name, found in every.items() if all(one and one.has_null_count for one in found)}
+    bounds = {name: ends for name, found in counted.items() if (ends := _ends(found)) is not None}
     return {
         "numRecords": metadata.num_rows,
-        "minValues": {name: summary[0] for name, summary in known.items()},
-        "maxValues": {name: summary[1] for name, summary in known.items()},
+        "minValues": {name: low for name, (low, _) in bounds.items()},
+        "maxValues": {name: high for name, (_, high) in bounds.items()},
         # without it a reader takes the bounds to hold for every row, and skips the nulls
-        "nullCount": {name: summary[2] for name, summary in known.items()},
+        "nullCount": {name: sum(one.null_count for one in found) for name, found in counted.items()},
     }
 
 
-def _summary(statistics: Sequence[Any]) -> tuple[Any, Any, int] | None:
-    if not all(one is not None and one.has_min_max and one.has_null_count for one in statistics):
+def _ends(statistics: Sequence[Any]) -> tuple[Any, Any] | None:
+    """The bounds of a column in all row groups; those of long texts are cut, and still bounds."""
+    known = [one for one in statistics if one.has_min_max]
+    if not known or any(one.num_values and not one.has_min_max for one in statistics):
         return None
-    low, high = min(one.min for one in statistics), max(one.max for one in statistics)
-    number = type(low) is int and statistics[0].logical_type.type in {"NONE", "INT"}
-    short = type(low) is str and max(len(low), len(high)) <= _LONGEST
-    return (low, high, sum(one.null_count for one in statistics)) if number or short else None
+    low, high = min(one.min for one in known), max(one.max for one in known)
+    if type(low) is int and known[0].logical_type.type in {"NONE", "INT"}:
+        return low, high
+    if type(low) is str:
+        return low[:_LONGEST], high if len(high) <= _LONGEST else high[:_LONGEST] + _LAST
+    return None

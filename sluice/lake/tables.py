@@ -40,7 +40,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from sluice.errors import DataError, Outage
 from sluice.lake.opened import Opened, open_table
 from sluice.lake.properties import properties
-from sluice.lake.storage import below, options
+from sluice.lake.scanning import dataset_of
+from sluice.lake.storage import options
 from sluice.lake.within import Within
 
 BATCHED = ("silver/", "quarantine/", "conflicts/", "late/", "baselines/")
@@ -227,7 +228,7 @@ class Lake:
         Of files that have none `within` by their statistics nothing is there.
         """
         files = None if within is None else within.of([field.name for field in found.schema().fields])
-        return found.to_pyarrow_dataset(filesystem=below(found.table_uri), schema=schema, file_pruning_predicate=files)
+        return dataset_of(found, schema=schema, pruned=files)
 
     def published(self, stream: str | None = None) -> list[dict[str, Any]]:
         """The batches that readers may see, oldest first."""

@@ -19,7 +19,8 @@ from feast.data_format import DeltaFormat
 from feast.feature_view import DUMMY_ENTITY_ID
 
 from sluice.errors import DataError, UserError
-from sluice.lake.storage import below, options
+from sluice.lake.scanning import dataset_of
+from sluice.lake.storage import options
 
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
@@ -145,7 +146,7 @@ def _between(field: pa.Field, first: int | None, last: int | None) -> ds.Express
 def _delta(place: str) -> ds.Dataset:
     table = deltalake.DeltaTable(place, storage_options=options(place))
     try:
-        dataset = table.to_pyarrow_dataset(filesystem=below(table.table_uri))
+        dataset = dataset_of(table)
     except DeltaError as error:
         raise DataError(
             f"the table uses what Arrow does not read: {error}",

@@ -103,17 +103,24 @@ def test_bounds_are_told_of_whole_numbers_and_short_texts_only(lake: Lake) -> No
     ((action,), _) = staged_files(lake.uri("t"), "one")
     assert json.loads(action.stats) == {
         "numRecords": 2,
-        "minValues": {"n": 1, "s": "b"},
-        "maxValues": {"n": 2, "s": "b"},
-        "nullCount": {"n": 0, "s": 1},
+        "minValues": {"n": 1, "s": "b", "long": "x" * 128},
+        "maxValues": {"n": 2, "s": "b", "long": "y"},
+        "nullCount": {"n": 0, "s": 1, "long": 0, "real": 0, "money": 1, "when": 0, "raw": 0, "flag": 0, "void": 2},
     }
 
 
-def test_a_column_with_a_row_group_of_nulls_has_no_bounds(lake: Lake) -> None:
+def test_the_greatest_of_long_texts_is_cut_to_one_that_is_greater(lake: Lake) -> None:
+    stage(lake, "one", pa.table({"s": ["y" * 200, "a"]}))
+    ((action,), _) = staged_files(lake.uri("t"), "one")
+    assert json.loads(action.stats)["maxValues"] == {"s": "y" * 128 + "\U0010ffff"}
+
+
+def test_a_column_with_a_row_group_of_nulls_has_the_bounds_of_the_others(lake: Lake) -> None:
     groups = [pa.table({"n": pa.array([1] * 65_536)}), pa.table({"n": pa.nulls(3, pa.int64())})]
     write_parquet(lake.uri("t/one/0.parquet"), groups, groups[0].schema)
     ((action,), _) = staged_files(lake.uri("t"), "one")
-    assert json.loads(action.stats)["minValues"] == {}
+    found = json.loads(action.stats)
+    assert (found["minValues"], found["maxValues"], found["nullCount"]) == ({"n": 1}, {"n": 1}, {"n": 3})
 
 
 def test_what_is_handed_over_is_read_as_one_table_and_removed_as_a_whole(lake: Lake) -> None:
