@@ -10,6 +10,7 @@ from flows.events import STOPPED, tell
 from flows.place import Place, moment, place
 from flows.submit import submit
 from sluice.errors import GateStopped
+from sluice.lake.attempts import last_attempts
 from sluice.stream.archive import wait_until_archived
 
 
@@ -72,7 +73,8 @@ def land_and_judge(
 
 def show_verdict(here: Place, batch: str, at: int) -> None:
     """Put what the gates found on the run's page."""
-    rows = here.lake.rows("verdicts", where=(ds.field("batch") == batch) & (ds.field("at") == at))
-    shown = [{name: row[name] for name in ("stream", "rule", "verdict", "message")} for row in rows]
+    judged = last_attempts(here.lake.rows("verdicts", where=ds.field("batch") == batch))
+    columns = ("stream", "rule", "verdict", "message")
+    shown = [{name: row[name] for name in columns} for one in judged if one.at == at for row in one.found]
     if shown:
         create_table_artifact(table=shown, key="verdict", description=f"What the gates found of batch {batch}")

@@ -141,10 +141,10 @@ def lines(declared: Declared, lake: Lake, batch: str) -> Iterator[str]:
 
 def _anew(lake: Lake, stream: str, batch: str) -> Iterator[str]:
     """What restated days say otherwise than before."""
-    mine = (ds.field("stream") == stream) & (ds.field("batch") == batch) & (ds.field("rule") == "restatement")
-    rows = [row for row in lake.rows("verdicts", where=mine) if json.loads(row["evidence"])]
-    if rows:
-        yield f"{stream}: told anew, {max(rows, key=lambda row: int(row['at']))['message']}"
+    for one in _attempts(lake, batch):
+        for row in one.found:
+            if (one.stream, row["rule"]) == (stream, "restatement") and json.loads(row["evidence"]):
+                yield f"{stream}: told anew, {row['message']}"
 
 
 def _name(files: Sequence[str], now: int, *, archived: bool) -> str:

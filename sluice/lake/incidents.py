@@ -13,6 +13,7 @@ from typing import Any
 from sluice.clock import rfc3339
 from sluice.decisions import Verdict
 from sluice.errors import GateStopped
+from sluice.lake.attempts import last_attempts
 from sluice.lake.contract import TOPIC
 from sluice.lake.tables import Lake
 from sluice.lake.waivers import Waiver, waivers
@@ -62,9 +63,10 @@ def refuse_incidents(lake: Lake, what: str) -> None:
 
 def _last(lake: Lake) -> list[Mapping[str, Any]]:
     """What the gates found of every batch of topics, at the last attempt; one of files is not seen unless it passed."""
-    archived = [row for row in lake.published() if TOPIC in (row["sources"] or "")]
-    shown = {(row["stream"], row["batch"]): row["at"] for row in archived}
-    return [row for row in lake.rows("verdicts") if shown.get((row["stream"], row["batch"])) == row["at"]]
+    shown = {(row["stream"], row["batch"]) for row in lake.published() if TOPIC in (row["sources"] or "")}
+    return [
+        row for one in last_attempts(lake.rows("verdicts")) if (one.stream, one.batch) in shown for row in one.found
+    ]
 
 
 def _waived(incident: Incident, granted: Sequence[Waiver]) -> bool:

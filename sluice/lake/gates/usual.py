@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
+from sluice.lake.attempts import last_attempts
 from sluice.lake.replays import REPLAY
 from sluice.lake.tables import Lake
 
@@ -64,6 +65,5 @@ def usual(lake: Lake, stream: str) -> Usual:
 
 
 def _newest(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of each batch the last verdict, of the newest batches."""
-    last = {row["batch"]: row for row in sorted(verdicts, key=lambda row: int(row["at"]))}
-    return sorted(last.values(), key=lambda row: int(row["at"]))[-BATCHES:]
+    """Of each batch what one gate found last, of the newest batches, oldest first."""
+    return [one.found[0] for one in last_attempts(verdicts)[:BATCHES]][::-1]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sluice.decisions import Verdict
 from sluice.declare.streams import Stream
+from sluice.lake.attempts import last_attempts
 from sluice.lake.tables import Lake
 
 
@@ -42,12 +43,9 @@ class Refusal:
 def stops(lake: Lake) -> list[Stop]:
     """Every stopped delivery, oldest first; one that was stopped again is told with its last reasons."""
     published = {(batch["stream"], batch["batch"]): batch for batch in lake.rows("batches")}
-    last: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in sorted(lake.rows("verdicts"), key=lambda row: (row["at"], row["rule"])):
-        if row["verdict"] == Verdict.STOP:
-            rows = last.setdefault((row["stream"], row["batch"]), [])
-            last[row["stream"], row["batch"]] = [each for each in rows if each["at"] == row["at"]] + [row]
-    return [_stop(rows, published.get(key)) for key, rows in last.items()]
+    stopped = [row for row in lake.rows("verdicts") if row["verdict"] == Verdict.STOP]
+    last = reversed(last_attempts(stopped))
+    return [_stop(one.stops, published.get((one.stream, one.batch))) for one in last]
 
 
 def refusals(lake: Lake, streams: Iterable[Stream]) -> list[Refusal]:
@@ -55,14 +53,14 @@ def refusals(lake: Lake, streams: Iterable[Stream]) -> list[Refusal]:
     return [refusal for stream in streams for refusal in _refusals(lake, stream.name)]
 
 
-def _stop(rows: list[dict[str, Any]], batch: Mapping[str, Any] | None) -> Stop:
+def _stop(rows: Sequence[Mapping[str, Any]], batch: Mapping[str, Any] | None) -> Stop:
     first = rows[0]
     return Stop(
         batch=first["batch"],
         stream=first["stream"],
         at=first["at"],
         rows=first["rows"],
-        reasons=tuple(row["message"] for row in rows),
+        reasons=tuple(row["message"] for row in sorted(rows, key=lambda row: str(row["rule"]))),
         published=batch["at"] if batch else None,
         renamed=json.loads(batch["renamed"]) if batch else {},
     )
