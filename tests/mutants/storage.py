@@ -200,9 +200,16 @@ MUTANTS = [
     Mutant(
         "an offset that is not expected is taken",
         "engine/store",
-        "if self.offset(partition) != offset:",
-        "if self.offset(partition) == -1:",
+        "if partition != FENCE and self.offset(partition) != offset:",
+        "if partition != FENCE and self.offset(partition) == -1:",
         "sluice/engine/test_store.py::test_a_partition_that_stands_elsewhere_is_lost_and_nothing_of_the_batch_is_stored",
+    ),
+    Mutant(
+        "who has not seen that somebody was forgotten may write",
+        "engine/store",
+        "if FENCE in expected and self.offset(FENCE) != expected[FENCE]:",
+        "if FENCE in expected and self.offset(FENCE) == -1:",
+        "sluice/engine/test_erase.py::test_a_batch_that_was_computed_before_is_not_written_after",
     ),
     Mutant(
         "SQLite does not ask where a partition stands",
