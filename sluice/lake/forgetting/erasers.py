@@ -147,6 +147,11 @@ class Answers:
         return self.what.in_row(stream, told, since=time) or bool(event and self.what.has(stream.name, event))
 
 
+def _by_any_word(pipeline: Pipeline, what: Forgotten, texts: Sequence[bytes]) -> Mask:
+    """Which texts name what is forgotten of any stream."""
+    return np.array([any(what.in_words(one, text) for one in pipeline.streams) for text in texts], bool)
+
+
 @dataclass(frozen=True)
 class Words:
     """Rows of which a text names what is forgotten."""
@@ -164,7 +169,7 @@ class Words:
         """By any word of it."""
         texts = rows.column(self.column).to_pylist()
         raw = [text.encode() if isinstance(text, str) else text or b"" for text in texts]
-        return np.array([any(self.what.in_words(one, text) for one in self.pipeline.streams) for text in raw], bool)
+        return _by_any_word(self.pipeline, self.what, raw)
 
 
 @dataclass(frozen=True)
@@ -182,7 +187,7 @@ class Examples:
     def mask(self, rows: pa.Table) -> Mask:
         """By any word of the examples."""
         texts = [(text or "").partition(";")[2].encode() for text in rows.column("message").to_pylist()]
-        return np.array([any(self.what.in_words(one, text) for one in self.pipeline.streams) for text in texts], bool)
+        return _by_any_word(self.pipeline, self.what, texts)
 
 
 @dataclass(frozen=True)

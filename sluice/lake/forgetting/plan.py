@@ -17,7 +17,7 @@ from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.forgetting.found import Found, find
 from sluice.lake.forgetting.pseudonyms import Pseudonyms
 from sluice.lake.keeping.holds import Hold, holding
-from sluice.lake.keeping.present import tables
+from sluice.lake.keeping.present import files, tables
 from sluice.lake.keeping.rewriting import Share, Which, share
 from sluice.lake.tables import Lake
 from sluice.lake.training_sets import training_sets
@@ -114,7 +114,7 @@ def _models(lake: Lake, gone: Mapping[str, set[str]]) -> list[str]:
     found = []
     for (model, version), made in training_sets(lake).items():
         held = lake.open(made.vectors, made.vectors_version)
-        named = set() if held is None else set(pa.table(held.get_add_actions()).column("path").to_pylist())
+        named = set() if held is None else {file.path for file in files(held)}
         if named & gone.get(made.vectors, set()):
             found.append(f"{model}/{version}")
     return sorted(found)
