@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
+from sluice.cli import screen
 from sluice.cli.keeping import size
 from sluice.clock import open_clock, rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
-from sluice.engine.places import open_store
-from sluice.engine.shards import open_online
-from sluice.engine.store import StoreDown
 from sluice.errors import Outage
-from sluice.lake.forgetting import erasures
-from sluice.lake.forgetting import forget as forgetting
-from sluice.lake.forgetting.erasures import Receipt
-from sluice.lake.forgetting.forget import Online, Stores
-from sluice.lake.forgetting.plan import Plan, entity_of, plan, refuse_held
-from sluice.lake.forgetting.pseudonyms import own_pseudonyms, passing_pseudonyms
-from sluice.lake.tables import Lake
 from sluice.settings import settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sluice.lake.forgetting.erasures import Receipt
+    from sluice.lake.forgetting.forget import Online, Stores
+    from sluice.lake.forgetting.plan import Plan
+    from sluice.lake.tables import Lake
 
 forget = typer.Typer(
     help="Forget an entity: show what would go, take it away everywhere, keep a receipt.", no_args_is_help=True
@@ -40,12 +37,16 @@ Because = Annotated[str, typer.Option(help="Why, for those who ask later. It sta
 @forget.command()
 def show(pipeline: Pipeline, what: What) -> None:
     """Show what would go of each table, and which models could not be trained again; nothing is changed."""
+    from sluice.lake.forgetting.erasures import receipts
+    from sluice.lake.forgetting.plan import entity_of, plan, refuse_held
+    from sluice.lake.forgetting.pseudonyms import own_pseudonyms, passing_pseudonyms
+
     declared = load_pipeline(pipeline)
     lake = _lake(declared)
-    names = own_pseudonyms() if erasures.receipts(lake) else passing_pseudonyms()
+    names = own_pseudonyms() if receipts(lake) else passing_pseudonyms()
     planned = plan(lake, declared, entity_of(declared, what, _now()), names)
     refuse_held(lake, declared, planned)
-    Console().print(_shares(planned))
+    screen.show(_shares(planned))
     _tell_models(planned.models, "could not be trained again on the rows that they learned from")
     for table in planned.strange:
         typer.echo(f"{table} is no table of Sluice's: look yourself whether it is about anybody")
@@ -58,6 +59,10 @@ def apply(pipeline: Pipeline, what: What, by: By, because: Because) -> None:
     What is read again of it, from topics or files, stays away; what happens from now on is taken in. What one that
     died has begun is finished first. Folds, archives and the service may run meanwhile.
     """
+    from sluice.lake.forgetting import forget as forgetting
+    from sluice.lake.forgetting.plan import entity_of
+    from sluice.lake.forgetting.pseudonyms import own_pseudonyms
+
     declared = load_pipeline(pipeline)
     entity, names = entity_of(declared, what, _now()), own_pseudonyms(make=True)
     done = forgetting.forget(_lake(declared), declared, entity, names, _stores(declared), by=by, because=because)
@@ -67,9 +72,13 @@ def apply(pipeline: Pipeline, what: What, by: By, because: Because) -> None:
 @forget.command()
 def finish(pipeline: Pipeline) -> None:
     """Finish erasures that died half way."""
+    from sluice.lake.forgetting import forget as forgetting
+    from sluice.lake.forgetting.erasures import unfinished
+    from sluice.lake.forgetting.pseudonyms import own_pseudonyms, passing_pseudonyms
+
     declared = load_pipeline(pipeline)
     lake = _lake(declared)
-    begun = erasures.unfinished(lake)
+    begun = unfinished(lake)
     done = forgetting.finish(lake, declared, own_pseudonyms() if begun else passing_pseudonyms(), _stores(declared))
     for one in done:
         _tell(declared, one)
@@ -80,35 +89,41 @@ def finish(pipeline: Pipeline) -> None:
 @forget.command("list")
 def list_(pipeline: Pipeline) -> None:
     """List the receipts, oldest first. None of them says who was forgotten."""
-    found = erasures.receipts(_lake(load_pipeline(pipeline)))
-    names = ("receipt", "of", "state", "by", Column("at", no_wrap=True), "because", Column("rows", justify="right"))
-    shown = Table(*names, box=None, pad_edge=False)
+    from sluice.lake.forgetting.erasures import receipts
+
+    found = receipts(_lake(load_pipeline(pipeline)))
+    if not found:
+        typer.echo("Nobody was forgotten.")
+        return
+    shown = screen.table(
+        "receipt", "of", "state", "by", "at", "because", "rows", right=["rows"], whole=["receipt", "at", "rows"]
+    )
     for one in found:
         rows = f"{sum(one.rows.values()):,}"
         shown.add_row(one.erasure, f"a {one.of}", one.state, one.by, rfc3339(one.at), one.because, rows)
-    Console().print(shown if found else "Nobody was forgotten.")
+    screen.show(shown)
 
 
 @forget.command()
 def receipt(pipeline: Pipeline, name: Name) -> None:
     """Show a receipt: who asked, why, what went of each table, and which models cannot be trained again."""
+    from sluice.lake.forgetting import erasures
+
     one = erasures.receipt(_lake(load_pipeline(pipeline)), name)
     typer.echo(f"receipt {one.erasure}: a {one.of}, {one.state}")
     typer.echo(f"by {one.by} at {rfc3339(one.at)}, because {one.because!r}")
     typer.echo(f"pseudonym {one.entity}, under key {one.key}")
-    shown = Table(
-        "table", Column("rows", justify="right"), Column("first version without", justify="right"), box=None,
-        pad_edge=False,
-    )  # fmt: skip
+    numbers = ["rows", "first version without"]
+    shown = screen.table("table", *numbers, right=numbers)
     for table in sorted({*one.rows, *one.versions}):
         version = one.versions.get(table)
         shown.add_row(table, f"{one.rows.get(table, 0):,}", "" if version is None else str(version))
-    Console().print(shown)
+    screen.show(shown)
     _tell_models(one.models, "cannot be trained again on the rows that they learned from")
 
 
 def _shares(planned: Plan) -> Table:
-    shown = Table("table", Column("rows", justify="right"), Column("about", justify="right"), box=None, pad_edge=False)
+    shown = screen.table("table", "rows", "about", right=["rows", "about"])
     for table, share in planned.shares.items():
         shown.add_row(table, f"{share.rows:,}", size(share.bytes))
     return shown
@@ -129,6 +144,9 @@ def _stores(declared: Declared) -> Stores:
     """Has the online store forget, where there is one."""
 
     def forget_there(online: Online) -> None:
+        from sluice.engine.places import open_store
+        from sluice.engine.shards import open_online
+        from sluice.engine.store import StoreDown
         from sluice.stream.forgetting import forget_online
 
         uri = settings().online_uri
@@ -148,4 +166,6 @@ def _now() -> int:
 
 
 def _lake(declared: Declared) -> Lake:
+    from sluice.lake.tables import Lake
+
     return Lake(settings().places.lake_uri, declared.name)

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow.dataset as ds
 import typer
 
-from sluice.cli.findings import in_short
-from sluice.cli.gates import tell as tell_findings
 from sluice.clock import open_clock
-from sluice.decisions import Verdict
 from sluice.declare.loading import load_pipeline
-from sluice.declare.pipeline import Pipeline as Declared
-from sluice.errors import GateStopped, UserError
-from sluice.lake.attempts import Attempt, last_attempts
-from sluice.lake.days import days
-from sluice.lake.delivered import repeated
-from sluice.lake.delivery import Delivery, named_file, renamed_in
-from sluice.lake.rowfiles import SUFFIXES
-from sluice.lake.snapshots import pinned
-from sluice.lake.tables import Lake
-from sluice.lake.typing import instant
+from sluice.errors import UserError
 from sluice.local.spark import run_job
 from sluice.settings import settings
-from sluice.wording import counted
 
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
 Files = Annotated[
@@ -73,6 +57,12 @@ def ingest(
     Every row is in history, or in quarantine with its reason; a gate that stops the batch lets nothing of it be seen.
     The same delivery again adds nothing.
     """
+    from sluice.cli.landed import told
+    from sluice.lake.days import days
+    from sluice.lake.delivery import Delivery, named_file, renamed_in
+    from sluice.lake.snapshots import pinned
+    from sluice.lake.typing import instant
+
     declared = load_pipeline(pipeline)
     here = settings()
     now = open_clock(here.places.clock).now() if at is None else instant(at, "--at")
@@ -101,53 +91,9 @@ def ingest(
         run_job(here, "ingest", arguments)
 
 
-@contextmanager
-def told(declared: Declared, lake: Lake, batches: Sequence[str], given: Sequence[str] = ()) -> Iterator[None]:
-    """However the job in the block ends, say what became of its batches; a stop then needs no more than its heads."""
-    try:
-        yield
-    except GateStopped as stopped:
-        attempts = [one for batch in batches for one in _attempts(lake, batch)]
-        raise in_short(declared, attempts, stopped) from None
-    finally:
-        for batch in batches:
-            tell(declared, lake, batch, given)
-
-
-def tell(declared: Declared, lake: Lake, batch: str, given: Sequence[str] = ()) -> None:
-    """Say what became of a batch: where its rows are, and what the gates found that is more than a pass."""
-    for line in [*repeated(lake, batch), *lines(declared, lake, batch)]:
-        typer.echo(line)
-    notable = [one for one in _attempts(lake, batch) if one.verdict is not Verdict.PASS]
-    tell_findings(declared, lake, notable, given=given)
-
-
-def _attempts(lake: Lake, batch: str) -> list[Attempt]:
-    return last_attempts(lake.rows("verdicts", where=ds.field("batch") == batch))
-
-
-def lines(declared: Declared, lake: Lake, batch: str) -> Iterator[str]:
-    """Where the rows of a batch are, stream by stream."""
-    for stream in declared.streams:
-        for row in lake.rows("batches", where=(ds.field("batch") == batch) & (ds.field("stream") == stream.name)):
-            refused = row["rows"] - row["accepted"]
-            told = [f"{row['accepted']:,} accepted"]
-            told += [counted(row[f"{name}s"], name) for name in ("duplicate", "conflict") if row[f"{name}s"]]
-            told += [f"{row['late']:,} late"] if row["late"] else []
-            told += [f"{refused:,} refused (sluice quarantine list)"] if refused else []
-            yield f"{stream.name}: {counted(row['rows'], 'row')} of batch {batch!r}: {', '.join(told)}"
-            yield from _anew(lake, stream.name, batch)
-
-
-def _anew(lake: Lake, stream: str, batch: str) -> Iterator[str]:
-    """What restated days say otherwise than before."""
-    for one in _attempts(lake, batch):
-        for row in one.found:
-            if (one.stream, row["rule"]) == (stream, "restatement") and json.loads(row["evidence"]):
-                yield f"{stream}: told anew, {row['message']}"
-
-
 def _name(files: Sequence[str], now: int, *, archived: bool) -> str:
+    from sluice.lake.rowfiles import SUFFIXES
+
     if archived:
         return f"archived-{now}"
     if not files:

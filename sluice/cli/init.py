@@ -6,14 +6,15 @@ import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sluice.cli.drafting import called, draft
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DeclarationError, UserError
-from sluice.lake.guessing import Asked, Guess, guess, listed
+
+if TYPE_CHECKING:
+    from sluice.lake.guessing import Guess
 
 File = Annotated[Path, typer.Argument(help="Events: parquet, CSV (commas, UTF-8, with a header) or JSON lines.")]
 Out = Annotated[Path | None, typer.Option(help="The declaration; by default the file's name, as .py, in this folder.")]
@@ -30,6 +31,9 @@ def init(
     file: File, out: Out = None, id_column: Id = None, time: Time = None, key: Keys = None, label: Told = None
 ) -> None:
     """Write a first declaration for a file of events: what each column seems to be, for a person to edit."""
+    from sluice.cli.drafting import called, draft
+    from sluice.lake.guessing import Asked, guess
+
     name = called(file)
     path = out or Path(f"{name}.py")
     _check_place(path)
@@ -67,6 +71,8 @@ def _check_loads(text: str, path: Path) -> None:
 
 
 def _told(name: str, path: Path, file: Path, found: Guess) -> Iterator[str]:
+    from sluice.lake.guessing import listed
+
     columns = f"{len(found.columns) + 2} columns, guessed from {found.rows:,} rows: look them over"
     yield f"{path}: stream {name!r}, {columns}"
     parts = [f"id `{found.id}`", f"time `{found.time}`", *(f"key `{key}`" for key in found.keys)]

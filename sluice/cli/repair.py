@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
+from sluice.cli import screen
 from sluice.clock import open_clock, rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED
-from sluice.lake.incidents import refuse_incidents
-from sluice.lake.moved import COUNTS, most_moved
-from sluice.lake.tables import Lake
-from sluice.lake.touched import VECTORS, arrived_of, columns_of, record, touched
 from sluice.local.spark import run_job
 from sluice.settings import settings
+
+if TYPE_CHECKING:
+    from sluice.lake.tables import Lake
 
 repair = typer.Typer(
     help="Bring late and corrected events into the days they belong to; show which models they touched.",
@@ -34,6 +32,10 @@ def run(pipeline: Pipeline) -> None:
     The flow `repair` does the same on a schedule. The online store hears of events by their topics; what only files
     have brought reaches it when the flow `features` starts it again from history.
     """
+    from sluice.lake.incidents import refuse_incidents
+    from sluice.lake.tables import Lake
+    from sluice.lake.touched import VECTORS, record, touched
+
     declared, here = load_pipeline(pipeline), settings()
     lake = Lake(here.places.lake_uri, declared.name)
     refuse_incidents(lake, "what is computed from history")
@@ -51,6 +53,9 @@ def run(pipeline: Pipeline) -> None:
 @repair.command()
 def show(pipeline: Pipeline) -> None:
     """Show what every repair has touched, the newest first."""
+    from sluice.lake.tables import Lake
+    from sluice.lake.touched import VECTORS
+
     declared = load_pipeline(pipeline)
     lake = Lake(settings().places.lake_uri, declared.name)
     versions = {row["after"] for row in lake.rows("touched") if not row["model"]}
@@ -74,17 +79,22 @@ def _of(lake: Lake, version: int) -> list[dict[str, Any]]:
 
 
 def _tell(rows: Sequence[Mapping[str, Any]]) -> None:
+    from sluice.lake.moved import COUNTS, most_moved
+    from sluice.lake.touched import VECTORS, columns_of
+
     for line in _lines(rows[0]):
         typer.echo(line)
-    shown = Table("what", "segment", *COUNTS, Column("most moved"), box=None, pad_edge=False)
+    shown = screen.table("what", "segment", *COUNTS, "most moved", right=COUNTS, whole=COUNTS)
     for row in rows:
         name = f"{row['model']}/{row['version']}" if row["model"] else f"{VECTORS}@{row['before']}"
         counts = [f"{row[column]:,}" for column in COUNTS]
         shown.add_row(name, row["segment"], *counts, most_moved(columns_of(row)))
-    Console().print(shown)
+    screen.show(shown)
 
 
 def _lines(row: Mapping[str, Any]) -> Iterator[str]:
+    from sluice.lake.touched import VECTORS, arrived_of
+
     yield f"{rfc3339(row['at'])}: {VECTORS}@{row['before']} became {VECTORS}@{row['after']}"
     for batch in arrived_of(row):
         late = f", {batch['late']:,} late" if batch["late"] else ""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sluice.cli.ingest import lines
+from sluice.cli.landed import lines
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.errors import UserError

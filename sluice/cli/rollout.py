@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
-from serve import promotions
+from sluice.cli import screen
 from sluice.clock import rfc3339
 from sluice.declare.loading import load_pipeline
-from sluice.lake.tables import Lake
 from sluice.local.environment import apply_environment
 from sluice.settings import settings
 
@@ -28,13 +25,19 @@ Variant = Annotated[str, typer.Option(help="Which models wait to be let in: cand
 @rollout.command()
 def status(pipeline: Pipeline) -> None:
     """Show every segment's champion, and the challenger beside it, as the promotion log tells them."""
+    from serve import promotions
+    from sluice.lake.tables import Lake
+
     declared = load_pipeline(pipeline)
     states = promotions.state(Lake(settings().places.lake_uri, declared.name))
-    table = Table("segment", "champion", "challenger", "step", Column("since", no_wrap=True), box=None, pad_edge=False)
+    if not states:
+        typer.echo("Nothing has been rolled out yet.")
+        return
+    table = screen.table("segment", "champion", "challenger", "step", "since", whole=["since"])
     for segment, state in states.items():
         names = [str(model) if model else "-" for model in (state.champion, state.challenger)]
         table.add_row(segment, *names, state.step, rfc3339(state.since))
-    Console().print(table if states else "Nothing has been rolled out yet.")
+    screen.show(table)
 
 
 @rollout.command()

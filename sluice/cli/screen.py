@@ -32,11 +32,14 @@ def hanging(head: str, text: str, columns: int | None) -> Iterator[str]:
         yield f"{head if not place else ' ' * len(head)}{line}".rstrip()
 
 
-def table(*headers: str, right: Sequence[str] = ()) -> Table:
-    """A plain table, of which nothing is cut: what is too long for its column goes on below."""
+def table(*headers: str, right: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+    """A plain table, of which nothing is cut: what is too long for its column, unless it is `whole`, goes on below."""
     from rich.table import Column, Table
 
-    columns = [Column(name, overflow="fold", justify="right" if name in right else "left") for name in headers]
+    columns = [
+        Column(name, overflow="fold", justify="right" if name in right else "left", no_wrap=name in whole)
+        for name in headers
+    ]
     return Table(*columns, box=None, pad_edge=False)
 
 

@@ -6,25 +6,18 @@ import functools
 import signal
 import threading
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sluice.declare import pipeline as declare
 from sluice.declare.loading import load_pipeline
-from sluice.engine.places import open_store
-from sluice.lake.forgetting.erasures import Remembered
-from sluice.lake.lineage.datasets import Dataset, Run, store_of, tables_of, topic_of
-from sluice.lake.lineage.runs import told_run
-from sluice.lake.registry import registry_at
-from sluice.lake.schemas import Schemas
-from sluice.lake.tables import Lake
 from sluice.local.spark import run_job
 from sluice.settings import settings
-from sluice.stream.archive import Archive
-from sluice.stream.division import Division
-from sluice.stream.standing import standings
-from sluice.stream.topics import create_topics, entity_topic, spread_of_topics, stream_topic
+
+if TYPE_CHECKING:
+    from sluice.lake.lineage.datasets import Dataset
+    from sluice.stream.division import Division
 
 stream = typer.Typer(
     help="Create a pipeline's topics; fold them into the online store, by one process or several; archive them, or "
@@ -65,6 +58,8 @@ def topics(pipeline: Pipeline, partitions: Partitions = None) -> None:
     shards from history; as many `sluice stream route` and `sluice stream fold` as there are cores to spare; and one
     `sluice stream archive`.
     """
+    from sluice.stream.topics import create_topics
+
     declared = load_pipeline(pipeline)
     names = create_topics(settings().kafka, declared, partitions)
     division = _division(declared)
@@ -82,6 +77,10 @@ def route(pipeline: Pipeline, partition: Owned = None) -> None:
     terminal in two shards: the router of that partition reads it, keeps what may still be corrected, and passes it on
     to both. At its end it says what it did.
     """
+    from sluice.lake.lineage.datasets import Run, topic_of
+    from sluice.lake.lineage.runs import told_run
+    from sluice.stream.topics import entity_topic
+
     declared, broker = load_pipeline(pipeline), settings().kafka
     written = topic_of(broker, entity_topic(declared.name))
     with told_run(declared.name, "route", lambda: Run(_streams(declared), [written]), endless=True):
@@ -99,6 +98,9 @@ def fold(pipeline: Pipeline, partition: Owned = None) -> None:
     any number of processes share the shards, each of which has one writer at a time; they need a router
     (`sluice stream route`).
     """
+    from sluice.lake.lineage.datasets import Run, store_of
+    from sluice.lake.lineage.runs import told_run
+
     declared = load_pipeline(pipeline)
     written = store_of(settings().online_uri, declared.name)
     with told_run(declared.name, "fold", lambda: Run(_streams(declared), [written]), endless=True):
@@ -111,6 +113,10 @@ def status(pipeline: Pipeline) -> None:
 
     A shard that stays behind while the others do not has no fold, or a partition of the topics has no router.
     """
+    from sluice.engine.places import open_store
+    from sluice.stream.standing import standings
+    from sluice.stream.topics import spread_of_topics
+
     declared, here = load_pipeline(pipeline), settings()
     spread = spread_of_topics(here.kafka, declared)
     typer.echo(f"{declared.name}: {spread.partitions} partitions, {spread.shards} shards")
@@ -122,6 +128,12 @@ def status(pipeline: Pipeline) -> None:
 @stream.command()
 def archive(pipeline: Pipeline) -> None:
     """Archive the pipeline's topics into the lake, until SIGTERM or Ctrl-C: one process for all partitions."""
+    from sluice.lake.forgetting.erasures import Remembered
+    from sluice.lake.lineage.datasets import Run, tables_of, topic_of
+    from sluice.lake.lineage.runs import told_run
+    from sluice.lake.tables import Lake
+    from sluice.stream.archive import Archive
+
     declared, broker = load_pipeline(pipeline), settings().kafka
     lake = Lake(settings().places.lake_uri, declared.name)
     copied = Archive(declared, lake, broker, remembers=Remembered(lake))
@@ -135,6 +147,9 @@ def archive(pipeline: Pipeline) -> None:
 
 def _streams(declared: declare.Pipeline) -> list[Dataset]:
     """The topics of a pipeline's streams."""
+    from sluice.lake.lineage.datasets import topic_of
+    from sluice.stream.topics import stream_topic
+
     return [topic_of(settings().kafka, stream_topic(declared.name, stream.name)) for stream in declared.streams]
 
 
@@ -155,6 +170,14 @@ def bring(pipeline: Pipeline, stream: Stream, since: Since = None, until: Until 
 
 def _division(pipeline: declare.Pipeline) -> Division:
     """A pipeline as its topics say that it is divided."""
+    from sluice.engine.places import open_store
+    from sluice.lake.forgetting.erasures import Remembered
+    from sluice.lake.registry import registry_at
+    from sluice.lake.schemas import Schemas
+    from sluice.lake.tables import Lake
+    from sluice.stream.division import Division
+    from sluice.stream.topics import spread_of_topics
+
     here = settings()
     opened = functools.partial(open_store, here.online_uri)
     lake = Lake(here.places.lake_uri, pipeline.name)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
+from sluice.cli import screen
 from sluice.clock import open_clock, rfc3339
 from sluice.declare.asof import AsOfTable
 from sluice.declare.checks import one_of
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import DataError, UserError
-from sluice.lake.asof import loads, place, publish
-from sluice.lake.asof_rows import Judged, judge, rows_of
-from sluice.lake.holidays import holiday_rows, source
-from sluice.lake.landing import source_of
-from sluice.lake.tables import Lake
 from sluice.settings import settings
+
+if TYPE_CHECKING:
+    from sluice.lake.asof_rows import Judged
 
 SHOWN = 20
 """Refused rows that are named; the others are counted."""
@@ -42,6 +39,9 @@ Into = Annotated[str, typer.Option(help="The table to load.")]
 @tables.command()
 def load(pipeline: Pipeline, table: Name, file: File) -> None:
     """Load a file as the newest version of a table; with one bad row nothing is loaded, and the rows are named."""
+    from sluice.lake.asof_rows import judge, rows_of
+    from sluice.lake.landing import source_of
+
     declared = load_pipeline(pipeline)
     wanted = _wanted(declared, table)
     _publish(declared, wanted, judge(wanted, rows_of(wanted, file)), f"{file.name} ({source_of(file)})")
@@ -50,6 +50,9 @@ def load(pipeline: Pipeline, table: Name, file: File) -> None:
 @tables.command()
 def holidays(pipeline: Pipeline, countries: Countries, years: Years, table: Into = "holidays") -> None:
     """Load the public holidays of some countries, a row for each day, as the newest version of a table."""
+    from sluice.lake.asof_rows import judge
+    from sluice.lake.holidays import holiday_rows, source
+
     declared = load_pipeline(pipeline)
     wanted, named, spanned = _wanted(declared, table), _listed(countries), _years(years)
     _publish(declared, wanted, judge(wanted, holiday_rows(wanted, named, spanned)), source(named, spanned))
@@ -58,15 +61,21 @@ def holidays(pipeline: Pipeline, countries: Countries, years: Years, table: Into
 @tables.command()
 def show(pipeline: Pipeline) -> None:
     """Show every table that a pipeline looks things up in, with all its versions and where they are from."""
+    from sluice.lake.asof import loads
+    from sluice.lake.tables import Lake
+
     declared = load_pipeline(pipeline)
     lake = Lake(settings().places.lake_uri, declared.name)
-    shown = Table("table", "version", "rows", Column("loaded", no_wrap=True), "from", box=None, pad_edge=False)
+    if not declared.tables:
+        typer.echo(f"Pipeline {declared.name!r} looks nothing up.")
+        return
+    shown = screen.table("table", "version", "rows", "loaded", "from", right=["version", "rows"], whole=["loaded"])
     for name in declared.tables:
         for one in loads(lake, name):
             shown.add_row(name, str(one.version), f"{one.rows:,}", rfc3339(one.at), one.source)
         if not loads(lake, name):
             shown.add_row(name, "-", "-", "-", f"missing: sluice tables load {pipeline} {name} FILE")
-    Console().print(shown if declared.tables else f"Pipeline {declared.name!r} looks nothing up.")
+    screen.show(shown)
 
 
 def _wanted(declared: Declared, table: str) -> AsOfTable:
@@ -79,6 +88,9 @@ def _wanted(declared: Declared, table: str) -> AsOfTable:
 
 
 def _publish(declared: Declared, table: AsOfTable, judged: Judged, told: str) -> None:
+    from sluice.lake.asof import place, publish
+    from sluice.lake.tables import Lake
+
     for refused in judged.refused[:SHOWN]:
         typer.echo(str(refused))
     if judged.refused:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sluice.cli.ingest import told
 from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
-from sluice.lake.exports import TABLES
-from sluice.lake.imports import Import, announced, reached, unfinished
-from sluice.lake.tables import Lake
-from sluice.lake.typing import instant
 from sluice.local.jars import jdbc_jars
 from sluice.local.spark import run_job
 from sluice.settings import settings
+
+if TYPE_CHECKING:
+    from sluice.lake.imports import Import
+    from sluice.lake.tables import Lake
 
 warehouse = typer.Typer(
     help="Import streams from a warehouse, from where it was left; export features and predictions into it.",
@@ -33,7 +32,7 @@ At = Annotated[
     typer.Option(help="The moment that freshness is measured from, RFC 3339; by default now, by the event clock."),
 ]
 Whole = Annotated[bool, typer.Option("--whole", help="Read everything again; what is there already is a duplicate.")]
-Exported = Annotated[str, typer.Argument(metavar="TABLE", help=f"One of {', '.join(TABLES)}.")]
+Exported = Annotated[str, typer.Argument(metavar="TABLE", help="One of vectors, vectors_as_served, predictions.")]
 Into = Annotated[str | None, typer.Option(help="The table in the warehouse; by default PIPELINE_TABLE.")]
 Version = Annotated[int | None, typer.Option(help="The version of the table; by default the newest.")]
 
@@ -47,6 +46,11 @@ def import_(
     Each stream that declares a warehouse is read from the watermark that it has reached, less the overlap; what is read
     twice is a duplicate. An import that died is finished first, and nothing is lost or doubled.
     """
+    from sluice.cli.landed import told
+    from sluice.lake.imports import announced, unfinished
+    from sluice.lake.tables import Lake
+    from sluice.lake.typing import instant
+
     here = settings()
     here.warehouse.address()  # that none is named is told before anything is started
     declared = load_pipeline(pipeline)
@@ -80,6 +84,8 @@ def export(pipeline: Pipeline, table: Exported, into: Into = None, version: Vers
     A staging table is filled beside it, and one transaction takes the rows over. What has only grown since the last
     export is sent in part, anything else as a whole.
     """
+    from sluice.lake.tables import Lake
+
     here = settings()
     here.warehouse.address()  # that none is named is told before anything is started
     declared = load_pipeline(pipeline)
@@ -99,6 +105,8 @@ def _told(one: Import) -> str:
 
 def _quiet(declared: Declared, lake: Lake, streams: Collection[str] | None, read: Collection[str]) -> Iterator[str]:
     """The streams that had no news."""
+    from sluice.lake.imports import reached
+
     for stream in declared.streams:
         asked = stream.name in (streams or [stream.name]) and stream.name not in read
         if asked and stream.warehouse is not None:

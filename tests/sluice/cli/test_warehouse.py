@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from sluice.cli.main import application
 from sluice.clock import FileClock
 from sluice.errors import SettingsError
+from sluice.lake import exports
 from sluice.lake.lineage.runs import FILE as OPENLINEAGE
 from sluice.lake.tables import Lake
 from sluice.settings import settings
@@ -74,3 +75,11 @@ def test_a_warehouse_is_named_before_anything_is_started(home: Path, called: tup
     error = sluice(*called).exception
     assert isinstance(error, SettingsError)
     assert str(error).startswith("SLUICE_WAREHOUSE_URL: no warehouse is named")
+
+
+def test_the_help_names_every_table_that_goes_out() -> None:
+    called = ["warehouse", "export", "--help"]
+
+    shown = CliRunner(env={"COLUMNS": "220"}).invoke(application(called), called).output
+
+    assert f"One of {', '.join(exports.TABLES)}." in shown
