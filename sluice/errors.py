@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 _ROOM = "make room, and run it again: what was published is whole, and the rest is done anew"
@@ -83,6 +83,26 @@ class Outage(SluiceError):
 
 class ServiceDown(Outage):
     """A service that the work needs does not answer."""
+
+
+KINDS: Mapping[str, type[SluiceError]] = {
+    kind.__name__: kind
+    for kind in (UserError, DeclarationError, SettingsError, DataError, GateStopped, Outage, ServiceDown)
+}
+"""The tree above by name: what every process knows."""
+
+EXIT_CODES: Mapping[type[SluiceError], int] = {UserError: 2, DataError: 3, Outage: 4}
+"""What the shell learns: mend the call, mend the data, or try again."""
+
+
+def kind_of(error: SluiceError) -> str:
+    """The name of an error's nearest class in the tree above, by which another process knows it."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == __name__)
+
+
+def exit_code(error: SluiceError) -> int:
+    """The exit code of an error's family."""
+    return next((code for family, code in EXIT_CODES.items() if isinstance(error, family)), 1)
 
 
 def known(error: Exception) -> SluiceError | None:

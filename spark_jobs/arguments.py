@@ -7,9 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from sluice.errors import DataError, SluiceError, UserError, known
-
-EXIT_USER, EXIT_STOPPED, EXIT_OUTAGE = 2, 3, 4
+from sluice.errors import SluiceError, UserError, exit_code, kind_of, known
 
 
 def pipeline(text: str) -> str:
@@ -46,13 +44,8 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _end(error: SluiceError) -> NoReturn:
-    print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 a job's last word goes to its caller
-    code = EXIT_OUTAGE
-    if isinstance(error, UserError):
-        code = EXIT_USER
-    elif isinstance(error, DataError):
-        code = EXIT_STOPPED
-    sys.exit(code)
+    print(f"{kind_of(error)}: {error}", file=sys.stderr)  # noqa: T201 a job's last word goes to its caller
+    sys.exit(exit_code(error))
 
 
 def _absolute(path: str) -> str:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from sluice.errors import DataError, Outage, SluiceError, UserError, known
+from sluice.errors import SluiceError, exit_code, known
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,6 @@ COMMANDS = {
 }
 """A new command is a line here; its help is the first sentence of its function."""
 
-EXIT_CODES = {UserError: 2, DataError: 3, Outage: 4}
-"""What the shell learns: mend the call, mend the data, or try again."""
-
 
 def main() -> None:
     """Run the command line; an error of ours is a message and an exit code, never a traceback."""
@@ -126,11 +123,6 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     for name, command in COMMANDS.items():
         _add(application, name, command, whole=name == called)
     return application
-
-
-def exit_code(error: SluiceError) -> int:
-    """The exit code of an error's family."""
-    return next((code for family, code in EXIT_CODES.items() if isinstance(error, family)), 1)
 
 
 def _add(application: typer.Typer, name: str, command: Command, *, whole: bool) -> None:

@@ -11,16 +11,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sluice.errors import DataError, DeclarationError, GateStopped, Outage, SluiceError, UserError
+from sluice.errors import EXIT_CODES, KINDS, DataError, SluiceError, UserError
 from sluice.local.code import write_archive
 from sluice.local.environment import engine_environment
 from sluice.local.jars import delta_jars
 from sluice.settings import Settings
 
-_ERRORS: dict[str, type[SluiceError]] = {
-    error.__name__: error for error in (GateStopped, DataError, UserError, DeclarationError, Outage)
-}
-"""What a job's last message begins with."""
+_FAMILIES = {code: family for family, code in EXIT_CODES.items()}
 _LAST_LINES = 5_000
 """Lines of a job that are kept, in which its last message is looked for."""
 
@@ -70,10 +67,10 @@ def run_job(
         except BaseException:
             process.kill()
             raise
-        if process.wait():
+        if code := process.wait():
             errors.seek(0)
             # spark-submit hands a Python job's stderr on to its own stdout
-            raise failure(job, "".join(written), errors.read())
+            raise failure(job, code, "".join(written), errors.read())
 
 
 def _told_on(line: str, job: str, tell: Callable[[str], None]) -> str:
@@ -82,17 +79,22 @@ def _told_on(line: str, job: str, tell: Callable[[str], None]) -> str:
     return line
 
 
-def failure(job: str, *told: str) -> SluiceError:
-    """What a job ended with, from what it wrote: its own error; else the end of a traceback, or of all of it."""
+def failure(job: str, code: int, *told: str) -> SluiceError:
+    """What a job ended with, from what it wrote: its own error; else the end of a traceback, or of all of it.
+
+    Without a message of its own its exit code says whose turn it is.
+    """
     where = f"spark_jobs/{job}.py"
     for text in told:
         lines = text.strip().splitlines()
         for index in range(len(lines) - 1, -1, -1):
-            error = _ERRORS.get(lines[index].split(":")[0])
-            if error is not None:
-                return error("\n".join(lines[index:]).partition(": ")[2], where=where)
-    traced = next((text for text in told if "Traceback" in text), told[-1])
-    return DataError("\n".join(traced.strip().splitlines()[-15:]) or "it ended without a word", where=where)
+            kind = KINDS.get(lines[index].split(":")[0])
+            if kind is not None:
+                return kind("\n".join(lines[index:]).partition(": ")[2], where=where)
+    traced = next((text for text in told if "Traceback" in text), None)
+    end = traced or next((text for text in reversed(told) if text.strip()), "")
+    family = _FAMILIES.get(code, DataError)
+    return family("\n".join(end.strip().splitlines()[-15:]) or "it ended without a word", where=where)
 
 
 def _script(job: str) -> Path:

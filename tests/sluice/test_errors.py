@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from sluice.errors import (
+    KINDS,
     DataError,
     DeclarationError,
     GateStopped,
@@ -17,6 +18,7 @@ from sluice.errors import (
     SluiceError,
     UserError,
     full_disk,
+    kind_of,
 )
 
 pytestmark = pytest.mark.unit
@@ -36,6 +38,15 @@ TREE = {
 def test_an_error_belongs_to_one_family(error: type[SluiceError], family: type[SluiceError]) -> None:
     assert error.__bases__ == (family,)
     assert sum(issubclass(error, one) for one in (UserError, DataError, Outage)) == 1
+
+
+def test_another_process_knows_an_error_by_the_nearest_class_of_the_tree() -> None:
+    class Strange(ServiceDown):
+        pass
+
+    assert KINDS == {kind.__name__: kind for kind in TREE}
+    assert [kind_of(kind("x")) for kind in TREE] == [kind.__name__ for kind in TREE]
+    assert kind_of(Strange("x")) == "ServiceDown"
 
 
 def test_the_message_has_every_part() -> None:

@@ -6,8 +6,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from sluice.cli.main import COMMANDS, application, exit_code
-from sluice.errors import DataError, GateStopped, Outage, ServiceDown, SettingsError, SluiceError, UserError
+from sluice.cli.main import COMMANDS, application
+from sluice.errors import DataError, GateStopped, Outage, ServiceDown, SettingsError, SluiceError, UserError, exit_code
 
 pytestmark = pytest.mark.unit
 

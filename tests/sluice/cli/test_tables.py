@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from sluice.cli.main import application, exit_code
-from sluice.errors import DataError, SluiceError
+from sluice.cli.main import application
+from sluice.errors import DataError, SluiceError, exit_code
 from sluice.lake.asof import load, loads
 from sluice.lake.tables import Lake
 from sluice.settings import settings
