@@ -61,11 +61,11 @@ def about(here: Place) -> Run:
 
 
 @flow(name="take back")
-def take_back(pipeline: str, segment: str, reason: str, at: int | None = None) -> str:
+def take_back(pipeline: str, segment: str, by: str, because: str, at: int | None = None) -> str:
     """Take a segment's newest step back by hand, and serve by the routing that follows; the move in words."""
     here, now = place(pipeline), moment(at)
     one_of(segment, (*here.pipeline.segments, ALL), where="take back", kind="segment")
-    move = roll_back(here.lake, segment, reason, now=now)
+    move = roll_back(here.lake, segment, by=by, because=because, now=now)
     swap(pipeline)
     mark_aliases(here)
     return in_words(move)

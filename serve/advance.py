@@ -14,6 +14,7 @@ from serve.rollout import next_move
 from serve.rollout_evidence import COLUMNS, gather
 from serve.rollout_state import Gain, Hold, Kind, Move, SegmentState
 from serve.routing import Model, Routing
+from sluice.decisions import signed
 from sluice.declare.pipeline import ALL, Pipeline
 from sluice.errors import SluiceError, UserError
 from sluice.lake.incidents import incidents
@@ -75,11 +76,13 @@ def advance(
     )
 
 
-def roll_back(lake: Lake, segment: str, reason: str, *, now: int) -> Move:
+def roll_back(lake: Lake, segment: str, *, by: str, because: str, now: int) -> Move:
     """Take back a segment's newest step by hand: its challenger, else its champion for the one before it.
 
-    A segment whose only model is taken back is answered by the fallback. UserError when there is nothing to take back.
+    A segment whose only model is taken back is answered by the fallback. UserError when there is nothing to take back,
+    and without a person and a reason, which stay with the move.
     """
+    signed("a rollback by hand", by=by, because=because)
     states = promotions.state(lake)
     state = states.get(segment, SegmentState(segment))
     leaving = state.challenger or state.champion
@@ -90,7 +93,7 @@ def roll_back(lake: Lake, segment: str, reason: str, *, now: int) -> Move:
         raise UserError(
             f"{leaving} is the only model of all traffic", where=f"segment {segment}", next_step="promote another first"
         )
-    move = Move(segment, Kind.ROLLBACK, leaving, restored, 0.0, reason, now, {"by": "hand"})
+    move = Move(segment, Kind.ROLLBACK, leaving, restored, 0.0, because, now, {"by": by})
     promotions.append(lake, move)
     return move
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sluice.errors import UserError
+
 
 class Action(StrEnum):
     """What a policy can ask for."""
@@ -51,3 +53,10 @@ def worst(findings: tuple[Finding, ...] | list[Finding]) -> Verdict:
     """The gravest verdict among the findings; pass when there are none."""
     order = [Verdict.PASS, Verdict.WARN, Verdict.STOP]
     return max((finding.verdict for finding in findings), key=order.index, default=Verdict.PASS)
+
+
+def signed(what: str, *, by: str, because: str) -> None:
+    """UserError unless what a person decides names that person and a reason."""
+    for option, given in (("by", by), ("because", because)):
+        if not given.strip():
+            raise UserError(f"{what} names a person and a reason", where=f"--{option}")

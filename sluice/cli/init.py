@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sluice.cli.places import check_written
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DeclarationError, UserError
 
@@ -36,22 +37,15 @@ def init(
 
     name = called(file)
     path = out or Path(f"{name}.py")
-    _check_place(path)
+    check_written(path, "--out", ".py")
+    if path.exists():
+        raise UserError("there is a file of that name", where=str(path), next_step="choose another: --out NAME.py")
     found = guess(file, Asked(id_column, time, label, key or ()))
     text = "\n".join(draft(name, file.name, found)) + "\n"
     _check_loads(text, path)
     path.write_text(text, encoding="utf-8")
     for line in _told(name, path, file, found):
         typer.echo(line)
-
-
-def _check_place(path: Path) -> None:
-    if path.suffix != ".py":
-        raise UserError(f"{path} is no Python file", where="--out", allowed="a name that ends in .py")
-    if path.exists():
-        raise UserError("there is a file of that name", where=str(path), next_step="choose another: --out NAME.py")
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent}", where="--out", next_step=f"mkdir -p {path.parent}")
 
 
 def _check_loads(text: str, path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sluice.cli.places import check_written
 from sluice.lake.lineage.words import MANY, lines
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ lineage = typer.Typer(
     help="Show where a prediction, a model or a table came from, down to raw files and offsets.", no_args_is_help=True
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
-Draw = Annotated[Path | None, typer.Option(help="Draw it into this file, SVG.")]
+Draw = Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw it into this file, SVG.")]
 All = Annotated[bool, typer.Option("--all", help=f"List all that a thing was made of, not the last {MANY}.")]
 
 
@@ -29,7 +30,7 @@ def prediction(
     whole: All = False,
 ) -> None:
     """Show what an answer was made of: its vector with all that this knew, and its model."""
-    _tell(_lineage(pipeline).prediction(name), draw, whole=whole)
+    _tell(_lineage(pipeline, draw).prediction(name), draw, whole=whole)
 
 
 @lineage.command()
@@ -41,7 +42,7 @@ def model(
     whole: All = False,
 ) -> None:
     """Show what a model was made of: its training set, the vectors in it, and what those were computed from."""
-    _tell(_lineage(pipeline).model(name), draw, whole=whole)
+    _tell(_lineage(pipeline, draw).model(name), draw, whole=whole)
 
 
 @lineage.command()
@@ -53,15 +54,17 @@ def table(
     whole: All = False,
 ) -> None:
     """Show what a version of a table was made of; the newest one by default."""
-    _tell(_lineage(pipeline).table(name), draw, whole=whole)
+    _tell(_lineage(pipeline, draw).table(name), draw, whole=whole)
 
 
-def _lineage(pipeline: str) -> Lineage:
+def _lineage(pipeline: str, draw: Path | None) -> Lineage:
     from sluice.declare.loading import load_pipeline
     from sluice.lake.lineage.graph import Lineage
     from sluice.lake.tables import Lake
     from sluice.settings import settings
 
+    if draw is not None:
+        check_written(draw, "--draw", ".svg")
     declared = load_pipeline(pipeline)
     return Lineage(Lake(settings().places.lake_uri, declared.name))
 
@@ -72,5 +75,5 @@ def _tell(node: Node, draw: Path | None, *, whole: bool) -> None:
     if draw is not None:
         from sluice.lake.lineage.drawing import drawn
 
-        draw.write_text(drawn(node))
+        draw.write_text(drawn(node), encoding="utf-8")
         typer.echo(f"drawn in {draw}")

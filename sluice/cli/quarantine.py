@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sluice.cli.places import check_written
 from sluice.cli.screen import hanging, width
 from sluice.errors import UserError
 from sluice.wording import counted
@@ -88,6 +89,8 @@ def show(
     from sluice.lake.repairs import controlled, shown
     from sluice.lake.schemas import kept
 
+    if out is not None:
+        check_written(out, "--out")
     declared = load_pipeline(pipeline)
     lake, streams = _lake(declared), _streams(declared, stream)
     wanted, schemas = _wanted(lake, batch, rule, place or (), state), kept(lake)
@@ -130,11 +133,12 @@ def replay(
     from sluice.lake.repairs import Repair, edited
 
     again = _again(pipeline)
+    repair = Repair(dict(map(_value, values or [])), dict(_pair(text, "--rename") for text in rename or []))
+    edits = None if file is None else edited(file)
     for line in again.finish_others():
         typer.echo(line)
     wanted = _wanted(again.lake, batch, rule, place or ())
-    repair = Repair(dict(map(_value, values or [])), dict(_pair(text, "--rename") for text in rename or []))
-    waiting = again.waiting(_streams(again.pipeline, stream), wanted, repair, None if file is None else edited(file))
+    waiting = again.waiting(_streams(again.pipeline, stream), wanted, repair, edits)
     if not waiting:
         raise UserError("no refused row waits for that", where="replay", next_step=f"sluice quarantine list {pipeline}")
     for name, rows in waiting.items():

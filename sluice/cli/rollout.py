@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Annotated
 
 import typer
 
 from sluice.cli import screen
 from sluice.clock import rfc3339
+from sluice.decisions import signed
+from sluice.declare.checks import one_of
 from sluice.declare.loading import load_pipeline
+from sluice.declare.pipeline import ALL
 from sluice.local.environment import apply_environment
 from sluice.settings import settings
 
@@ -18,7 +22,8 @@ rollout = typer.Typer(
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
 Segment = Annotated[str, typer.Argument(help="A segment of the pipeline, or `*` for the fallback.")]
-Reason = Annotated[str, typer.Option(help="Why; it is kept with the move for ever.")]
+By = Annotated[str, typer.Option(help="The person who decides it.")]
+Because = Annotated[str, typer.Option(help="Why, for those who ask later.")]
 Variant = Annotated[str, typer.Option(help="Which models wait to be let in: candidate, or shuffled for the controls.")]
 
 
@@ -43,17 +48,33 @@ def status(pipeline: Pipeline) -> None:
 @rollout.command()
 def step(pipeline: Pipeline, variant: Variant = "candidate") -> None:
     """Move every segment by at most one step, where its evidence allows one, and serve by what follows."""
-    apply_environment(settings())
-    from flows import rollout as flows
+    from models.request import SHUFFLED
+    from models.request import Variant as Trained
 
+    load_pipeline(pipeline)
+    one_of(variant, (Trained().name, SHUFFLED.name), where="--variant", kind="variant")
+    flows = _flows()
     for line in flows.rollout(pipeline, variant=variant) or ["Nothing moved, and nothing is on trial."]:
         typer.echo(line)
 
 
 @rollout.command()
-def back(pipeline: Pipeline, segment: Segment, reason: Reason) -> None:
-    """Take a segment's newest step back: its challenger, else its champion for the one before; no request fails."""
+def back(pipeline: Pipeline, segment: Segment, by: By, because: Because) -> None:
+    """Take a segment's newest step back: its challenger, else its champion for the one before; no request fails.
+
+    Who did it and why stays with the move.
+    """
+    one_of(segment, (*load_pipeline(pipeline).segments, ALL), where="rollout back", kind="segment")
+    signed("a rollback by hand", by=by, because=because)
+    typer.echo(_flows().take_back(pipeline, segment, by, because))
+
+
+def _flows() -> ModuleType:
+    """The flows of a rollout, which are runs in Prefect; ServiceDown while its server is away."""
+    from sluice.local.prefect_services import check_prefect
+
+    check_prefect(settings())
     apply_environment(settings())
     from flows import rollout as flows
 
-    typer.echo(flows.take_back(pipeline, segment, reason))
+    return flows

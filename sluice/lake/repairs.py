@@ -94,9 +94,9 @@ def controlled(lake: Lake, stream: str, rows: Iterable[Refused]) -> Iterator[Con
 
 
 def edited(path: Path) -> Edits:
-    """The rows of a file that a person has edited, JSON lines; UserError for a line that is none."""
+    """The rows of a file that a person has edited, JSON lines; UserError for what is no such file or line."""
     found: dict[tuple[str, Place], dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(_lines(path), 1):
         where = f"{path.name}, line {number}"
         if not line.strip():
             continue
@@ -119,6 +119,17 @@ def edited(path: Path) -> Edits:
             raise UserError(f"{row['_place']} of {row['_stream']} is there twice", where=where)
         found[key] = row
     return found
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().splitlines()  # of text, what is a line end in Unicode alone would cut values in two
+    except OSError as error:
+        raise UserError(
+            f"it cannot be read: {error.strerror}",
+            where=str(path),
+            allowed="a file as `sluice quarantine show --out` writes it",
+        ) from error
 
 
 def mended(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 import pyarrow as pa
 
 from sluice.clock import to_second
-from sluice.decisions import Finding, Verdict
+from sluice.decisions import Finding, Verdict, signed
 from sluice.errors import UserError
 from sluice.lake.gates.verdict import GATES
 from sluice.lake.tables import Lake
@@ -53,9 +53,7 @@ def grant(lake: Lake, waiver: Waiver) -> None:
     """Keep a waiver; UserError without a gate that there is, a person, a reason and an end."""
     if waiver.rule not in GATES:
         raise UserError.unknown("gate", waiver.rule, GATES, where="waiver")
-    for name, given in (("by", waiver.by), ("because", waiver.because)):
-        if not given.strip():
-            raise UserError("a waiver names a person and a reason", where=f"--{name}")
+    signed("a waiver", by=waiver.by, because=waiver.because)
     if waiver.until <= waiver.at:
         raise UserError("a waiver holds for some time", where="--for", allowed="1min or more")
     lake.append_rows("waivers", [asdict(waiver)], WAIVERS)

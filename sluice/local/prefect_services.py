@@ -6,6 +6,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from sluice.errors import ServiceDown
 from sluice.local.environment import embedded_prefect_api, engine_environment, is_embedded
 from sluice.local.health import http, reachable
 from sluice.local.service import Service
@@ -43,6 +44,17 @@ def prefect_worker(settings: Settings) -> Service:
         after=("prefect",),
         external=_is_external(settings),
     )
+
+
+def check_prefect(settings: Settings) -> None:
+    """ServiceDown unless the Prefect server answers: a flow that is called would end in its client's traceback."""
+    server = prefect_server(settings)
+    if not server.healthy(0.0):
+        raise ServiceDown(
+            "Prefect does not answer",
+            where=server.address,
+            next_step="sluice up prefect; one of your own: see that it runs and can be reached",
+        )
 
 
 def _is_external(settings: Settings) -> bool:

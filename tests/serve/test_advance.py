@@ -155,19 +155,26 @@ def test_a_challenger_is_taken_back_by_hand_first_then_the_champion(lake: Lake, 
     one, two = model("pos", 1), model("pos", 2)
     step(lake, candidates={"pos": Candidate(one)})
     step(lake, 1, candidates={"pos": Candidate(two, BETTER)})
-    move = roll_back(lake, "pos", "a complaint", now=NOW + DAY)
+    move = roll_back(lake, "pos", by="Ada", because="a complaint", now=NOW + DAY)
     assert (move.leaving, move.to, routing(lake)) == (two, one, Routing({"pos": Route(one)}))
-    assert orjson.loads(promotions.moves(lake)[-1]["evidence"]) == {"by": "hand"}
-    move = roll_back(lake, "pos", "another", now=NOW + DAY)
+    row = promotions.moves(lake)[-1]
+    assert (row["reason"], orjson.loads(row["evidence"])) == ("a complaint", {"by": "Ada"})
+    move = roll_back(lake, "pos", by="Ada", because="another", now=NOW + DAY)
     assert (move.leaving, move.to, routing(lake)) == (one, None, Routing())
+
+
+@pytest.mark.parametrize(("by", "because"), [(" ", "no"), ("Ada", "")])
+def test_a_rollback_by_hand_names_a_person_and_a_reason(lake: Lake, by: str, because: str) -> None:
+    with pytest.raises(UserError, match="a rollback by hand names a person and a reason"):
+        roll_back(lake, "pos", by=by, because=because, now=NOW)
 
 
 def test_the_only_model_of_all_traffic_cannot_be_taken_back(lake: Lake, model: Callable[..., Model]) -> None:
     step(lake, candidates={"*": Candidate(model())})
     with pytest.raises(UserError, match="only model of all traffic"):
-        roll_back(lake, "*", "no", now=NOW)
+        roll_back(lake, "*", by="Ada", because="no", now=NOW)
     with pytest.raises(UserError, match="nothing has been rolled out"):
-        roll_back(lake, "pos", "no", now=NOW)
+        roll_back(lake, "pos", by="Ada", because="no", now=NOW)
 
 
 def test_a_model_trained_again_after_a_rollback_may_come_back_as_another_version(
