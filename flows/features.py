@@ -27,7 +27,7 @@ def features(pipeline: str, at: int | None = None, online: bool = True) -> str:
     It waits while an incident is open. Returns the vectors' version, `vectors@3`.
     """
     here, now = place(pipeline), moment(at)
-    refuse_incidents(here.lake, "what is computed from history")
+    refuse_incidents(here.lake, here.pipeline, "what is computed from history")
     base = here.lake.version("batches")
     version = backfill(pipeline, base, now, newest(here.lake, here.pipeline))
     if online:

@@ -37,7 +37,7 @@ def train(pipeline: str, segments: list[str] | None = None, control: bool = Fals
     `candidate:fraud-pos/3`; nothing serves until the rollout says so. It waits while an incident is open.
     """
     here, now = place(pipeline), moment(at)
-    refuse_incidents(here.lake, "training")
+    refuse_incidents(here.lake, here.pipeline, "training")
     wanted = segments or [*(name for name in here.pipeline.segments if name != ALL), ALL]
     return fit_candidates(pipeline, wanted, control, now)
 

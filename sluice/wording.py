@@ -1,7 +1,8 @@
-"""Counts and lists in words, for every room: it stands on nothing."""
+"""Counts, lists and commands in words, for every room: it stands on nothing."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 
@@ -13,3 +14,8 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def listed(parts: Sequence[str]) -> str:
     """Parts of a sentence: `a`, `a and b`, `a, b and c`."""
     return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def command(*words: str) -> str:
+    """A command as a person can paste it into a shell: `sluice ingest 'my file.py' --batch b`."""
+    return shlex.join(["sluice", *words])

@@ -10,7 +10,7 @@ import typer
 
 from sluice.cli.screen import hanging, width
 from sluice.errors import DataError, Outage
-from sluice.wording import counted, listed
+from sluice.wording import command, counted, listed
 
 if TYPE_CHECKING:
     from sluice.declare.pipeline import Pipeline as Declared
@@ -78,7 +78,7 @@ def _that_wait(lake: Lake, declared: Declared) -> Iterator[str]:
         told = counted(len(stopped), "batch is", "batches are")
         names = listed([f"{one.stream}:{one.batch}" for one in stopped])
         yield from hanging("-   ", f"{told} stopped and {'waits' if len(stopped) == 1 else 'wait'}: {names}", width())
-        yield f"      next: sluice gates show {declared.reference}"
+        yield f"      next: {command('gates', 'show', declared.reference)}"
 
 
 def chain_is_intact(lake: Lake) -> Iterator[Ailment]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from sluice.cli.screen import hanging
 from sluice.clock import to_second
 from sluice.decisions import Verdict
 from sluice.errors import GateStopped
-from sluice.wording import counted
+from sluice.wording import command, counted
 
 if TYPE_CHECKING:
     from sluice.declare.pipeline import Pipeline
@@ -34,10 +33,10 @@ def block(attempt: Attempt, columns: int | None = None, *, whole: bool = False) 
         yield f"  {counted(passed, 'gate')} passed"
 
 
-def steps(declared: Pipeline, attempt: Attempt, *, shown: bool, given: Sequence[str] = ()) -> Iterator[str]:
+def steps(declared: Pipeline, attempt: Attempt, of_batch: Sequence[Attempt], *, shown: bool) -> Iterator[str]:
     """The commands that come next for an attempt that was stopped, ready to be called; none for another.
 
-    `shown` is one of events that are history already. `given` are options that the batch is ingested again with.
+    `of_batch` are the attempts at all streams of its batch. `shown` is one of events that are history already.
     """
     if not attempt.stops:
         return
@@ -45,19 +44,30 @@ def steps(declared: Pipeline, attempt: Attempt, *, shown: bool, given: Sequence[
         yield "  next, once a person has seen to the source:"
         yield from _waivers(declared, attempt)
         return
-    again = ["sluice", "ingest", declared.reference, "--batch", attempt.batch, *given]
+    again = ingested_again(declared, of_batch)
     if any(row["rule"] == "quarantined" for row in attempt.stops):
         yield "  the rows that are refused:"
         held = ["--stream", attempt.stream, "--batch", attempt.batch, "--state", "held"]
-        yield _command(["sluice", "quarantine", "show", declared.reference, *held])
+        yield _line("quarantine", "show", declared.reference, *held)
     for column, name in renames(declared.stream(attempt.stream), attempt):
         yield f"  next, if {name!r} is what {column!r} is called in it:"
-        yield _command([*again, "--rename", f"{attempt.stream}:{column}={name}"])
+        yield _line(*again, "--rename", f"{attempt.stream}:{column}={name}")
     waivers = list(_waivers(declared, attempt))
     if len(waivers) == len(attempt.stops):
         yield "  next, if a person decides that it is right as it is:"
-        yield from [*waivers, _command(again)]
+        yield from [*waivers, _line(*again)]
     yield "  else deliver it mended, as another batch"
+
+
+def ingested_again(declared: Pipeline, of_batch: Sequence[Attempt]) -> list[str]:
+    """The words that ingest a stopped batch once more as it was: for the same moment, under the same names.
+
+    Of another moment its freshness would be another.
+    """
+    first = of_batch[0]
+    renamed = [f"{one.stream}:{column}={name}" for one in of_batch for column, name in one.renamed.items()]
+    given = [word for text in renamed for word in ("--rename", text)]
+    return ["ingest", declared.reference, "--batch", first.batch, "--at", to_second(first.at), *given]
 
 
 def renames(stream: Stream, attempt: Attempt) -> list[tuple[str, str]]:
@@ -84,7 +94,7 @@ def in_short(declared: Pipeline, attempts: Sequence[Attempt], stopped: GateStopp
         return stopped
     batch = stops[0][0].batch
     told = [f"{one.stream}:{row['rule']}: {row['message'].partition('; ')[0]}" for one, row in stops]
-    look = shlex.join(["sluice", "gates", "show", declared.reference, "--batch", batch])
+    look = command("gates", "show", declared.reference, "--batch", batch)
     return GateStopped("; ".join(told), where=f"batch {batch!r}", next_step=f"as the findings say; again: {look}")
 
 
@@ -95,12 +105,12 @@ def _waivers(declared: Pipeline, attempt: Attempt) -> Iterator[str]:
     for row in attempt.stops:
         if row["rule"] in GATES:
             gate = f"{attempt.stream}:{row['rule']}"
-            called = ["sluice", "gates", "waive", declared.reference, gate, "--batch", attempt.batch]
-            yield f"{_command(called)} --by WHO --because WHY"
+            called = _line("gates", "waive", declared.reference, gate, "--batch", attempt.batch)
+            yield f"{called} --by WHO --because WHY"
 
 
-def _command(words: Sequence[str]) -> str:
-    return f"    {shlex.join(words)}"
+def _line(*words: str) -> str:
+    return f"    {command(*words)}"
 
 
 def _names(text: str | None) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sluice.errors import UserError
-from sluice.wording import listed
+from sluice.wording import command, listed
 
 if TYPE_CHECKING:
     from sluice.declare.pipeline import Pipeline as Declared
@@ -62,9 +61,7 @@ def show(pipeline: Pipeline, batch: Shown = None, last: Last = 10, *, whole: All
         typer.echo(f"open incident, what is derived waits: {incident}")
 
 
-def tell(
-    declared: Declared, lake: Lake, attempts: Sequence[Attempt], *, whole: bool = False, given: Sequence[str] = ()
-) -> None:
+def tell(declared: Declared, lake: Lake, attempts: Sequence[Attempt], *, whole: bool = False) -> None:
     """Print what the gates found, a block for each batch of a stream, and what comes next of one that is stopped."""
     from sluice.cli.findings import block, steps
     from sluice.cli.screen import width
@@ -73,7 +70,8 @@ def tell(
     for place, one in enumerate(attempts):
         seen = (one.stream, one.batch) in shown
         typer.echo("\n" * bool(place), nl=False)
-        for line in [*block(one, width(), whole=whole), *steps(declared, one, shown=seen, given=given)]:
+        of_batch = [each for each in attempts if each.batch == one.batch]
+        for line in [*block(one, width(), whole=whole), *steps(declared, one, of_batch, shown=seen)]:
             typer.echo(line)
 
 
@@ -108,11 +106,13 @@ def waive(
 
 def _what_it_meets(declared: Declared, lake: Lake, given: Waiver) -> Iterator[str]:
     """What there is for a waiver to let pass: the batch that it names, those that its gate stopped, or none yet."""
+    from sluice.cli.findings import ingested_again
     from sluice.lake.attempts import last_attempts
 
+    attempts = last_attempts(lake.rows("verdicts"))
     stopped = [
         one.batch
-        for one in last_attempts(lake.rows("verdicts"))
+        for one in attempts
         if one.stream == given.stream and any(row["rule"] == given.rule for row in one.stops)
     ]
     told = f"it stopped {listed(list(map(repr, stopped)))}" if stopped else "it has stopped none yet"
@@ -123,8 +123,9 @@ def _what_it_meets(declared: Declared, lake: Lake, given: Waiver) -> Iterator[st
         hint = f"; did you mean {near[0]!r}?" if near else ""
         gate = f"{given.stream}:{given.rule}"
         yield f"warning: {gate} has not stopped a batch {given.batch!r} yet: {told}{hint}"
-    else:
-        yield f"next: {shlex.join(['sluice', 'ingest', declared.reference, '--batch', given.batch])}"
+    elif not lake.shows(given.stream, given.batch):
+        again = ingested_again(declared, [one for one in attempts if one.batch == given.batch])
+        yield f"next: {command(*again)}"
 
 
 def _holding(lake: Lake) -> list[Waiver]:

@@ -82,12 +82,11 @@ def ingest(
     arguments = ["--pipeline", pipeline, "--lake", asked.lake, "--batch", asked.batch, "--at", str(now)]
     arguments += ["--from-bronze"] * archived
     arguments += ["--restates", restates] if restates else []
-    renames = [part for text in rename or [] for part in ("--rename", text)]
     arguments += [part for stream, path in asked.files for part in ("--file", f"{stream}={path}")]
-    arguments += renames
+    arguments += [part for text in rename or [] for part in ("--rename", text)]
     if any(asked.tables().shows(name, asked.batch) for name in streams):
         typer.echo(f"batch {asked.batch!r} is history already; of what is, nothing is added again")
-    with told(declared, asked.tables(), [asked.batch], [*([] if at is None else ["--at", at]), *renames]):
+    with told(declared, asked.tables(), [asked.batch]):
         run_job(here, "ingest", arguments)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from sluice.cli.places import check_written
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DeclarationError, UserError
+from sluice.wording import command
 
 if TYPE_CHECKING:
     from sluice.lake.guessing import Guess
@@ -76,4 +76,4 @@ def _told(name: str, path: Path, file: Path, found: Guess) -> Iterator[str]:
         yield "no column seems to name what has several events: there is no view; rows are ingested, nothing computed"
     if others:
         yield f"another key is --key COLUMN: {listed(others)}" if found.keys else f"or --key COLUMN: {listed(others)}"
-    yield f"next: sluice ingest {shlex.quote(str(path))} {name}={shlex.quote(str(file))}"
+    yield f"next: {command('ingest', str(path), f'{name}={file}')}"

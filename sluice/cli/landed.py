@@ -17,11 +17,11 @@ from sluice.errors import GateStopped
 from sluice.lake.attempts import Attempt, last_attempts
 from sluice.lake.delivered import repeated
 from sluice.lake.tables import Lake
-from sluice.wording import counted
+from sluice.wording import command, counted
 
 
 @contextmanager
-def told(declared: Pipeline, lake: Lake, batches: Sequence[str], given: Sequence[str] = ()) -> Iterator[None]:
+def told(declared: Pipeline, lake: Lake, batches: Sequence[str]) -> Iterator[None]:
     """However the job in the block ends, say what became of its batches; a stop then needs no more than its heads."""
     try:
         yield
@@ -30,15 +30,15 @@ def told(declared: Pipeline, lake: Lake, batches: Sequence[str], given: Sequence
         raise in_short(declared, attempts, stopped) from None
     finally:
         for batch in batches:
-            tell(declared, lake, batch, given)
+            tell(declared, lake, batch)
 
 
-def tell(declared: Pipeline, lake: Lake, batch: str, given: Sequence[str] = ()) -> None:
+def tell(declared: Pipeline, lake: Lake, batch: str) -> None:
     """Say what became of a batch: where its rows are, and what the gates found that is more than a pass."""
     for line in [*repeated(lake, batch), *lines(declared, lake, batch)]:
         typer.echo(line)
     notable = [one for one in _attempts(lake, batch) if one.verdict is not Verdict.PASS]
-    tell_findings(declared, lake, notable, given=given)
+    tell_findings(declared, lake, notable)
 
 
 def _attempts(lake: Lake, batch: str) -> list[Attempt]:
@@ -53,7 +53,7 @@ def lines(declared: Pipeline, lake: Lake, batch: str) -> Iterator[str]:
             told = [f"{row['accepted']:,} accepted"]
             told += [counted(row[f"{name}s"], name) for name in ("duplicate", "conflict") if row[f"{name}s"]]
             told += [f"{row['late']:,} late"] if row["late"] else []
-            told += [f"{refused:,} refused (sluice quarantine list)"] if refused else []
+            told += [f"{refused:,} refused ({command('quarantine', 'list', declared.reference)})"] if refused else []
             yield f"{stream.name}: {counted(row['rows'], 'row')} of batch {batch!r}: {', '.join(told)}"
             yield from _anew(lake, stream.name, batch)
 

@@ -13,7 +13,7 @@ import typer
 from sluice.cli.places import check_written
 from sluice.cli.screen import hanging, width
 from sluice.errors import UserError
-from sluice.wording import counted
+from sluice.wording import command, counted
 
 if TYPE_CHECKING:
     from sluice.cli.replaying import Again
@@ -107,7 +107,7 @@ def show(
 
     with out.open("wb") as file:
         written = sum(1 for row in rows if file.write(orjson.dumps(row) + b"\n"))
-    replayed = f"sluice quarantine replay {pipeline} --file {out}"
+    replayed = f"{command('quarantine', 'replay', pipeline, '--file', str(out))} --by WHO --because WHY"
     typer.echo(f"{counted(written, 'row')} in {out}: mend {'it' if written == 1 else 'them'}, then {replayed}")
 
 
@@ -140,7 +140,9 @@ def replay(
     wanted = _wanted(again.lake, batch, rule, place or ())
     waiting = again.waiting(_streams(again.pipeline, stream), wanted, repair, edits)
     if not waiting:
-        raise UserError("no refused row waits for that", where="replay", next_step=f"sluice quarantine list {pipeline}")
+        raise UserError(
+            "no refused row waits for that", where="replay", next_step=command("quarantine", "list", pipeline)
+        )
     for name, rows in waiting.items():
         for line in again.bring(name, rows, by=by, because=because):
             typer.echo(line)

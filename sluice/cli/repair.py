@@ -13,6 +13,7 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED
 from sluice.local.spark import run_job
 from sluice.settings import settings
+from sluice.wording import command
 
 if TYPE_CHECKING:
     from sluice.lake.tables import Lake
@@ -38,7 +39,7 @@ def run(pipeline: Pipeline) -> None:
 
     declared, here = load_pipeline(pipeline), settings()
     lake = Lake(here.places.lake_uri, declared.name)
-    refuse_incidents(lake, "what is computed from history")
+    refuse_incidents(lake, declared, "what is computed from history")
     now, before = open_clock(here.places.clock).now(), lake.version(VECTORS)
     arguments = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--at", str(now)]
     arguments += ["--as-served"] if declared.training.knowledge == AS_SERVED else []
@@ -61,7 +62,8 @@ def show(pipeline: Pipeline) -> None:
     versions = {row["after"] for row in lake.rows("touched") if not row["model"]}
     if not versions and lake.version(VECTORS) < 0:
         typer.echo(
-            f"There are no vectors of {declared.name!r} yet. The first ones are made by: sluice repair run {pipeline}"
+            f"There are no vectors of {declared.name!r} yet. The first ones are made by: "
+            f"{command('repair', 'run', pipeline)}"
         )
     elif not versions:
         typer.echo(

@@ -18,7 +18,7 @@ from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 from sluice.local.spark import run_job
 from sluice.settings import settings
-from sluice.wording import counted, listed
+from sluice.wording import command, counted, listed
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,16 @@ class Again:
             stream = self.pipeline.stream(name)
             rows = list(controlled(self.lake, name, refused(self.lake, name, wanted)))
             held |= {row.batch for row, _ in rows if row.state == HELD}
-            if picked := mended(stream, rows, repair, edits, renamed):
+            if picked := mended(stream, rows, repair, edits, renamed, reference=self.reference):
                 found[name] = picked
-        _refuse_absent(edits, found)
+        self._refuse_absent(edits, found)
         _refuse_unknown(repair, [self.pipeline.stream(name) for name in found])
         if held and not found:
+            look = command("gates", "show", self.reference, "--batch", min(held))
             raise UserError(
                 f"batch {min(held)!r} is stopped, and none of it is history yet",
                 where="replay",
-                next_step="mend it as a whole: sluice ingest with --batch and --rename, or sluice gates waive",
+                next_step=f"mend it as a whole; {look} says how",
             )
         return found
 
@@ -94,7 +95,7 @@ class Again:
             finish(self.lake, replay, sent)
         yield (
             f"{replay.stream}: {counted(len(replay.rows), 'row')} back in their topic; history has them after the next "
-            "sluice ingest --archived"
+            f"{command('ingest', self.reference, '--archived')}"
         )
 
 

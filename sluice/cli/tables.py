@@ -15,6 +15,7 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import DataError, UserError
 from sluice.settings import settings
+from sluice.wording import command
 
 if TYPE_CHECKING:
     from sluice.lake.asof_rows import Judged
@@ -74,7 +75,7 @@ def show(pipeline: Pipeline) -> None:
         for one in loads(lake, name):
             shown.add_row(name, str(one.version), f"{one.rows:,}", rfc3339(one.at), one.source)
         if not loads(lake, name):
-            shown.add_row(name, "-", "-", "-", f"missing: sluice tables load {pipeline} {name} FILE")
+            shown.add_row(name, "-", "-", "-", f"missing: {command('tables', 'load', pipeline, name)} FILE")
     screen.show(shown)
 
 

@@ -23,6 +23,7 @@ from sluice.engine.asof import Lookup, Lookups, encode_table
 from sluice.errors import DataError
 from sluice.lake.tables import Lake
 from sluice.lake.typing import silver_type
+from sluice.wording import command
 
 _LOAD = "sluice.load"
 """The entry of a commit that tells where its rows are from."""
@@ -56,7 +57,7 @@ def newest(lake: Lake, pipeline: Pipeline) -> dict[str, int]:
             raise DataError(
                 f"there is no table {place(name)!r}, which pipeline {pipeline.name!r} looks things up in",
                 where=lake.root,
-                next_step=f"load one: sluice tables load {pipeline.reference} {name} FILE",
+                next_step=f"load one: {command('tables', 'load', pipeline.reference, name)} FILE",
             )
     return found
 
@@ -131,7 +132,7 @@ def _read(lake: Lake, pipeline: Pipeline, table: AsOfTable, version: int | None)
         raise DataError(
             f"version {version} of {name!r} was loaded under another declaration of {', '.join(map(repr, other))}",
             where=lake.root,
-            next_step=f"load it anew: sluice tables load {pipeline.reference} {table.name} FILE",
+            next_step=f"load it anew: {command('tables', 'load', pipeline.reference, table.name)} FILE",
         )
     return encode_table(table, rows)
 

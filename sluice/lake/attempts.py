@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,11 @@ class Attempt:
     def verdict(self) -> Verdict:
         """The gravest of what was found."""
         return Verdict(self.found[0]["verdict"])
+
+    @property
+    def renamed(self) -> Mapping[str, str]:
+        """Declared columns that it called otherwise."""
+        return dict(json.loads(self.found[0].get("renamed") or "{}"))
 
     @property
     def stops(self) -> Sequence[Mapping[str, Any]]:

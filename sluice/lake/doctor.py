@@ -26,7 +26,7 @@ from sluice.lake.replays import REPLAY
 from sluice.lake.replays import unfinished as replaying
 from sluice.lake.seam import still_lost
 from sluice.lake.tables import Lake
-from sluice.wording import counted
+from sluice.wording import command, counted
 
 _PLACE = ["source", "partition"]
 _EXTENT = [("position", "min"), ("position", "max"), ("position", "count")]
@@ -104,7 +104,7 @@ def replays_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     """Every refused row that a replay took up is back."""
     for one in replaying(lake):
         found = f"replay {one.name} of {counted(len(one.rows), 'row')} is claimed, and not done"
-        yield Ailment(one.stream, found, f"sluice quarantine resume {pipeline.name}")
+        yield Ailment(one.stream, found, command("quarantine", "resume", pipeline.reference))
 
 
 def retention_is_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
@@ -112,12 +112,12 @@ def retention_is_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     for stream in pipeline.streams:
         for row in retiring(lake, stream.name):
             found = f"{counted(row['rows'], 'row')} from before {rfc3339(row['before'])} to go, and not all gone"
-            yield Ailment(stream.name, found, f"sluice keep apply {pipeline.name}")
+            yield Ailment(stream.name, found, command("keep", "apply", pipeline.reference))
 
 
 def erasures_are_finished(lake: Lake, pipeline: Pipeline) -> Iterator[Ailment]:
     """What an erasure was announced to take away is gone from everywhere, and so is what it had written down of it."""
-    next_step = f"sluice forget finish {pipeline.name}"
+    next_step = command("forget", "finish", pipeline.reference)
     for one in erasing(lake):
         yield Ailment(f"erasure {one.erasure}", f"of a {one.of} it was announced, and is not done", next_step)
     announced = {one.erasure for one in receipts(lake)}
@@ -140,10 +140,10 @@ INVARIANTS: Mapping[str, Invariant] = {
 
 def _again(pipeline: Pipeline, batch: str) -> str:
     if batch.startswith("archived-"):
-        return f"sluice ingest {pipeline.name} --archived"
+        return command("ingest", pipeline.reference, "--archived")
     if batch.startswith(REPLAY):
-        return f"sluice quarantine resume {pipeline.name}"
-    return f"sluice ingest {pipeline.name} --batch {batch}"
+        return command("quarantine", "resume", pipeline.reference)
+    return command("ingest", pipeline.reference, "--batch", batch)
 
 
 def _landed(lake: Lake, stream: str, where: ds.Expression) -> dict[str, int]:

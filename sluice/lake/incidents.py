@@ -12,11 +12,13 @@ from typing import Any
 
 from sluice.clock import rfc3339
 from sluice.decisions import Verdict
+from sluice.declare.pipeline import Pipeline
 from sluice.errors import GateStopped
 from sluice.lake.attempts import last_attempts
 from sluice.lake.contract import TOPIC
 from sluice.lake.tables import Lake
 from sluice.lake.waivers import Waiver, waivers
+from sluice.wording import command
 
 ARRIVAL = ("count", "freshness", "lateness")
 """Gates about when events came, and how many: a later batch that passes shows that it is over."""
@@ -48,16 +50,18 @@ def incidents(lake: Lake) -> list[Incident]:
     return sorted(found, key=lambda one: (one.at, one.stream, one.rule))
 
 
-def refuse_incidents(lake: Lake, what: str) -> None:
+def refuse_incidents(lake: Lake, pipeline: Pipeline, what: str) -> None:
     """GateStopped while an incident is open: what would be derived from such events waits."""
     found = incidents(lake)
     if found:
+        first = found[0]
+        gate = f"{first.stream}:{first.rule}"
+        waive = command("gates", "waive", pipeline.reference, gate, "--batch", first.batch)
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise GateStopped(
-            f"{what} waits for {found[0]}{more}",
+            f"{what} waits for {first}{more}",
             where=lake.uri("verdicts"),
-            next_step=f"see to the source, and close it: sluice gates waive {lake.pipeline} "
-            f"{found[0].stream}:{found[0].rule} --batch {found[0].batch} --by … --because …",
+            next_step=f"see to the source, and close it: {waive} --by WHO --because WHY",
         )
 
 

@@ -37,9 +37,13 @@ VERDICTS = pa.schema(
         "rows": pa.int64(),
         "run": pa.string(),
         "attempt": pa.int64(),
+        "renamed": pa.string(),
     }
 )
-"""`attempt` counts how often a batch of a stream was judged: moments may be equal, and runs have no order."""
+"""`attempt` counts how often a batch of a stream was judged: moments may be equal, and runs have no order.
+
+`renamed` is JSON of what columns were called in it, with which it has to be ingested again.
+"""
 BATCHES = pa.schema(
     {
         "batch": pa.string(),
@@ -117,6 +121,7 @@ def record_verdict(lake: Lake, batch: Batch, findings: Sequence[Finding]) -> Ver
             "evidence": _json(finding.evidence),
             "rows": batch.rows,
             "run": batch.run,
+            "renamed": _json(batch.renamed),
         }
         for finding in findings
     ]

@@ -27,6 +27,7 @@ from sluice.lake.refused import WAITING, Place, Refused, place_of
 from sluice.lake.replays import Mended
 from sluice.lake.rowfiles import Unequal
 from sluice.lake.tables import Lake
+from sluice.wording import command
 
 Controlled = tuple[Refused, tuple[int | None, int | None]]
 """A refused row with the revision and the operation that bronze has of it; null is what nobody could read."""
@@ -138,10 +139,12 @@ def mended(
     repair: Repair,
     edits: Edits | None,
     renamed: Mapping[str, Mapping[str, str]],
+    *,
+    reference: str = "PIPELINE",
 ) -> list[Mended]:
     """Rows of a stream that wait, as they go back: with `edits` those that it has, as it has them.
 
-    `renamed` is by batch what its delivery called the columns.
+    `renamed` is by batch what its delivery called the columns; `reference` how the pipeline was named.
     """
     found = []
     for row, control in rows:
@@ -150,7 +153,7 @@ def mended(
             continue
         if format_of(stream, row.place.source) != "json":
             if edits is not None or repair != Repair() or renamed.get(row.batch):
-                raise _bytes_stay(stream, row)
+                raise _bytes_stay(reference, stream, row)
             found.append(_as_it_is(row, control))
         else:
             names = Repair(renamed=renamed.get(row.batch, {}))
@@ -160,11 +163,14 @@ def mended(
     return found
 
 
-def _bytes_stay(stream: Stream, row: Refused) -> UserError:
+def _bytes_stay(pipeline: str, stream: Stream, row: Refused) -> UserError:
+    place = ["--stream", stream.name, "--place", str(row.place)]
+    show = command("quarantine", "show", pipeline, *place, "--out", "rows.jsonl")
+    ingest = command("ingest", pipeline, f"{stream.name}=rows.jsonl")
     return UserError(
         f"{row.place} is {stream.format}, and goes back into its topic as it is or not at all",
         where=stream.name,
-        next_step=f"sluice quarantine show --out rows.jsonl, mend it there, and sluice ingest {stream.name}=rows.jsonl",
+        next_step=f"{show}, mend it there, and {ingest}",
     )
 
 

@@ -28,6 +28,7 @@ from sluice.stream.predictions import prediction_rows
 from sluice.stream.records import Record, bronze_rows, by_partition
 from sluice.stream.subscription import Subscription
 from sluice.stream.topics import prediction_topic, stream_topic
+from sluice.wording import command
 
 REFUSED = "predictions_refused"
 """The table of what came in the topic of answers and is none."""
@@ -140,10 +141,11 @@ def wait_until_archived(pipeline: Pipeline, lake: Lake, bootstrap: str, *, patie
     deadline = time.monotonic() + patience_s
     while missing := [place for place, end in ends.items() if end > 0 and not _holds(archive, place, end - 1)]:
         if time.monotonic() > deadline:
+            run = command("stream", "archive", pipeline.reference)
             raise Outage(
                 f"the archive has not come to the end of {missing[0][0]} in {patience_s:.0f} s",
                 where=lake.root,
-                next_step="see that the archive runs (sluice stream archive PIPELINE) and read its log",
+                next_step=f"see that the archive runs ({run}) and read its log",
             )
         time.sleep(0.2)
 

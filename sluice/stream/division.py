@@ -20,6 +20,7 @@ from sluice.stream.members import Member, Named, Ownership
 from sluice.stream.producer import Producer
 from sluice.stream.router import Routed, Router
 from sluice.stream.topics import LARGEST, entity_topic, stream_topic
+from sluice.wording import command
 
 Stopped = Callable[[], bool]
 
@@ -64,7 +65,7 @@ class Division:
             raise UserError(
                 f"the topics of {self.pipeline.name} have one partition, of which nothing is routed",
                 where=self.bootstrap,
-                next_step=f"sluice stream fold {self.pipeline.reference} reads them as they are",
+                next_step=f"{command('stream', 'fold', self.pipeline.reference)} reads them as they are",
             )
         _check(numbers, self.spread.partitions, self.pipeline.name)
         self.remember()

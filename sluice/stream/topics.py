@@ -18,6 +18,7 @@ from sluice.engine.shards import Spread
 from sluice.errors import ServiceDown, UserError
 from sluice.lake.contract import TOPIC
 from sluice.stream.outage import PATIENCE, answering
+from sluice.wording import command
 
 KEEP_ALL = {"retention.ms": "-1", "retention.bytes": "-1", "message.timestamp.type": "CreateTime"}
 """Records stay for ever, and keep the event clock's timestamp that our producers give them."""
@@ -81,7 +82,11 @@ def spread_of_topics(bootstrap: str, pipeline: Pipeline) -> Spread:
     _check(pipeline, held, count)
     missing = [name for name in _wanted(pipeline, count) if name not in {*held, prediction_topic(pipeline.name)}]
     if missing:
-        raise UserError(f"there is no topic {missing[0]!r}", where=bootstrap, next_step="sluice stream topics PIPELINE")
+        raise UserError(
+            f"there is no topic {missing[0]!r}",
+            where=bootstrap,
+            next_step=command("stream", "topics", pipeline.reference),
+        )
     return Spread(count, count)
 
 

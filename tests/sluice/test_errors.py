@@ -44,7 +44,7 @@ def test_another_process_knows_an_error_by_the_nearest_class_of_the_tree() -> No
     class Strange(ServiceDown):
         pass
 
-    assert KINDS == {kind.__name__: kind for kind in TREE}
+    assert {kind.__name__: kind for kind in TREE} == KINDS
     assert [kind_of(kind("x")) for kind in TREE] == [kind.__name__ for kind in TREE]
     assert kind_of(Strange("x")) == "ServiceDown"
 

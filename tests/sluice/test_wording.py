@@ -1,4 +1,4 @@
-"""Counts and lists in words."""
+"""Counts, lists and commands in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.unit
         (wording.listed(["a"]), "a"),
         (wording.listed(["a", "b"]), "a and b"),
         (wording.listed(["a", "b", "c"]), "a, b and c"),
+        (wording.command("ingest", "my file.py", "--batch", "b"), "sluice ingest 'my file.py' --batch b"),
     ],
 )
-def test_counts_and_lists_read_as_people_say_them(shown: str, words: str) -> None:
+def test_counts_lists_and_commands_read_as_people_say_them(shown: str, words: str) -> None:
     assert shown == words

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pytest
 
+from sluice.declare.loading import load_pipeline
 from sluice.lake.doctor import INVARIANTS
 from sluice.lake.publish import publish
 from sluice.lake.refused import Wanted, refused
@@ -14,9 +15,8 @@ from sluice.lake.repairs import Repair, controlled, mended
 from sluice.lake.replays import claim
 from sluice.lake.workers import Here
 from tests.sluice.lake.shop import orders as declared
-from tests.sluice.lake.shop import pipeline
 from tests.sluice.lake.test_publish import Killed, batch, mortal
-from tests.spark_jobs.deliveries import AT, Shop, order, orders, returned
+from tests.spark_jobs.deliveries import AT, FILE, Shop, order, orders, returned
 from tests.spark_jobs.test_ingest_jobs import Killed as Dead
 from tests.spark_jobs.test_ingest_jobs import Mortal
 
@@ -38,7 +38,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def found(shop: Shop) -> dict[str, list[tuple[str, str, str]]]:
     told = {
-        name: [(one.about, one.found, one.next_step) for one in check(shop.lake, pipeline)]
+        name: [(one.about, one.found, one.next_step) for one in check(shop.lake, load_pipeline(str(FILE)))]
         for name, check in INVARIANTS.items()
     }
     return {name: ailments for name, ailments in told.items() if ailments}
@@ -75,11 +75,11 @@ def test_a_position_that_is_not_there_or_there_twice_is_named(shop: Shop) -> Non
 
 def test_a_batch_that_was_announced_and_is_not_shown_is_named(shop: Shop) -> None:
     with pytest.raises(Killed):
-        publish(mortal(shop.lake, 1), batch("d", rows=0, accepted=0, conflicts=0, late=0, quarantined={}), {})
+        publish(mortal(shop.lake, 1), batch("d e", rows=0, accepted=0, conflicts=0, late=0, quarantined={}), {})
     assert found(shop)["batches are finished"] == [
-        ("orders", "batch 'd' was announced and is not shown", "sluice ingest shop --batch d")
+        ("orders", "batch 'd e' was announced and is not shown", f"sluice ingest {FILE} --batch 'd e'")
     ]
-    shop.deliver("d")
+    shop.deliver("d e")
     assert found(shop) == {}
 
 
@@ -89,7 +89,7 @@ def test_a_batch_that_died_before_its_verdict_is_named_with_what_finishes_it(sho
     with pytest.raises(Dead):
         shop.deliver("c", orders=path)
     ((about, told, next_step),) = found(shop)["batches are finished"]
-    assert (about, next_step) == ("orders", "sluice ingest shop --batch c")
+    assert (about, next_step) == ("orders", f"sluice ingest {FILE} --batch c")
     assert told == "11 rows of batch 'c' landed, and not judged"
     assert list(found(shop)) == ["batches are finished"]
     shop.workers = Here()
@@ -101,5 +101,5 @@ def test_a_replay_that_died_is_named_with_what_finishes_it(shop: Shop) -> None:
     rows = controlled(shop.lake, "orders", refused(shop.lake, "orders", Wanted(batch="a")))
     claim(shop.lake, "orders", mended(declared, rows, Repair({"channel": "web"}), None, {}), by="A", because="b", at=AT)
     ((about, told, next_step),) = found(shop)["replays are finished"]
-    assert (about, next_step) == ("orders", "sluice quarantine resume shop")
+    assert (about, next_step) == ("orders", f"sluice quarantine resume {FILE}")
     assert told.endswith("of 1 row is claimed, and not done")

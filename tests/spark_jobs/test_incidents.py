@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sluice.declare.loading import load_pipeline
 from sluice.errors import GateStopped
 from sluice.lake.incidents import incidents, refuse_incidents
-from tests.spark_jobs.deliveries import AT, HOUR, Shop, order, orders
+from tests.spark_jobs.deliveries import AT, FILE, HOUR, Shop, order, orders
 
 pytestmark = pytest.mark.integration
 
@@ -28,16 +29,17 @@ def test_what_is_derived_waits_for_an_incident_until_a_person_closes_it(shop: Sh
     (found,) = incidents(shop.lake)
     assert (found.stream, found.batch, found.rule, found.at) == ("orders", "archived-1", "quarantined", AT)
     assert len(shop.silver("order_id")) == 4
+    declared = load_pipeline(str(FILE))
     with pytest.raises(GateStopped, match="training waits for orders:quarantined of batch 'archived-1'") as stopped:
-        refuse_incidents(shop.lake, "training")
-    assert "sluice gates waive shop orders:quarantined --batch archived-1" in str(stopped.value)
+        refuse_incidents(shop.lake, declared, "training")
+    assert f"sluice gates waive {FILE} orders:quarantined --batch archived-1 --by WHO" in str(stopped.value)
     # the next events are fine, but those are in history all the same
     shop.archive("orders", orders(7, 12))
     assert shop.deliver("archived-2", LATER, from_bronze=True) is None
     assert incidents(shop.lake) == [found]
     shop.waive("orders:quarantined", "archived-1", LATER)
     assert incidents(shop.lake) == []
-    refuse_incidents(shop.lake, "training")
+    refuse_incidents(shop.lake, declared, "training")
 
 
 @pytest.mark.parametrize(

@@ -149,8 +149,12 @@ def test_a_refused_message_is_shown_as_its_row_and_goes_back_as_its_bytes_or_not
     assert (back.payload, back.revision, back.op) == (dear, 0, 0)
     with pytest.raises(UserError, match="is avro, and goes back into its topic as it is or not at all"):
         mended(stream, [(row, control)], Repair({"amount": 5}), None, {})
-    with pytest.raises(UserError, match=r"mend it there, and sluice ingest orders=rows\.jsonl"):
-        mended(stream, [(row, control)], Repair(), {("orders", row.place): seen}, {})
+    with pytest.raises(UserError) as stays:
+        mended(stream, [(row, control)], Repair(), {("orders", row.place): seen}, {}, reference="my shop.py")
+    assert stays.value.next_step == (
+        f"sluice quarantine show 'my shop.py' --stream orders --place {row.place} --out rows.jsonl, mend it there, "
+        "and sluice ingest 'my shop.py' orders=rows.jsonl"
+    )
 
 
 def test_what_is_shown_of_refused_messages_can_be_mended_and_delivered_as_a_file(tmp_path: Path) -> None:

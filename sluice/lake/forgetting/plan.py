@@ -22,6 +22,7 @@ from sluice.lake.keeping.rewriting import Share, Which, share
 from sluice.lake.tables import Lake
 from sluice.lake.training_sets import training_sets
 from sluice.lake.typing import integer
+from sluice.wording import command
 
 _VECTORS = ("vectors", "vectors_as_served")
 
@@ -80,10 +81,11 @@ def refuse_held(lake: Lake, pipeline: Pipeline, planned: Plan) -> None:
     """UserError when a legal hold is on the entity, on one that shares events with it, or on a table that has some."""
     held = next(_holds(lake, pipeline, planned), None)
     if held is not None:
+        lift = command("hold", "remove", pipeline.reference, held.hold)
         raise UserError(
             f"{held} is under a legal hold: {held.by}, because {held.because!r}",
             where="forget",
-            next_step=f"when it may go: sluice hold remove {pipeline.name} {held.hold} --by WHO --because WHY",
+            next_step=f"when it may go: {lift} --by WHO --because WHY",
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from feature_repo.fraud import pipeline, transactions
-from sluice.cli.findings import block, in_short, renames, steps
+from sluice.cli.findings import block, in_short, ingested_again, renames, steps
 from sluice.errors import GateStopped
 from sluice.lake.attempts import Attempt
 
@@ -80,25 +80,36 @@ def test_a_rename_is_ready_to_be_called_again_as_it_was() -> None:
         row("columns", "warn", "", absent="amount", undeclared="Preis (EUR)"),
         batch="d4-renamed",
     )
-    assert list(steps(pipeline, told, shown=False, given=["--at", "2026-01-01"])) == [
+    assert list(steps(pipeline, told, [told], shown=False)) == [
         "  the rows that are refused:",
         "    sluice quarantine show fraud --stream transactions --batch d4-renamed --state held",
         "  next, if 'Preis (EUR)' is what 'amount' is called in it:",
-        "    sluice ingest fraud --batch d4-renamed --at 2026-01-01 --rename 'transactions:amount=Preis (EUR)'",
+        "    sluice ingest fraud --batch d4-renamed --at 2026-01-01T10:40:00Z --rename 'transactions:amount=Preis (EUR)'",
         "  next, if a person decides that it is right as it is:",
         "    sluice gates waive fraud transactions:quarantined --batch d4-renamed --by WHO --because WHY",
-        "    sluice ingest fraud --batch d4-renamed --at 2026-01-01",
+        "    sluice ingest fraud --batch d4-renamed --at 2026-01-01T10:40:00Z",
         "  else deliver it mended, as another batch",
+    ]
+
+
+def test_a_batch_is_ingested_again_under_the_names_that_all_its_streams_had() -> None:
+    found = {**row("quarantined", "stop", "all"), "renamed": '{"amount": "Preis (EUR)"}'}
+    other = {**row("count", "stop", "none"), "renamed": '{"is_fraud": "fraud"}'}
+    two = [attempt(found, batch="d4"), Attempt("chargebacks", "d4", AT, "run", [other])]
+    assert ingested_again(pipeline, two) == [
+        *("ingest", "fraud", "--batch", "d4", "--at", "2026-01-01T10:40:00Z"),
+        *("--rename", "transactions:amount=Preis (EUR)", "--rename", "chargebacks:is_fraud=fraud"),
     ]
 
 
 def test_what_nobody_can_waive_is_delivered_again() -> None:
     told = attempt(row("history", "stop", "history has moved on"))
-    assert list(steps(pipeline, told, shown=False)) == ["  else deliver it mended, as another batch"]
+    assert list(steps(pipeline, told, [told], shown=False)) == ["  else deliver it mended, as another batch"]
 
 
 def test_an_incident_is_closed_by_a_waiver_and_nothing_is_ingested_again() -> None:
-    assert list(steps(pipeline, attempt(row("count", "stop", "none"), batch="archived-1"), shown=True)) == [
+    told = attempt(row("count", "stop", "none"), batch="archived-1")
+    assert list(steps(pipeline, told, [told], shown=True)) == [
         "  next, once a person has seen to the source:",
         "    sluice gates waive fraud transactions:count --batch archived-1 --by WHO --because WHY",
     ]

@@ -93,7 +93,7 @@ def test_one_that_died_is_named_by_the_doctor_and_finished(shop: Market, monkeyp
     found = doctor()
     assert isinstance(found.exception, SluiceError)
     assert "of a customer it was announced, and is not done" in found.output
-    assert "sluice forget finish market" in found.output
+    assert f"sluice forget finish {FILE}" in found.output
     assert sluice("forget", "finish").output.startswith("receipt ")
     assert mentions(shop.folder / "online", [FIRST]) == []
     assert doctor().exit_code == 0

@@ -12,7 +12,7 @@ from sluice.cli.main import application
 from sluice.clock import FileClock
 from sluice.errors import SluiceError
 from sluice.settings import settings
-from tests.spark_jobs.deliveries import AT, FILE, Shop, order, orders
+from tests.spark_jobs.deliveries import AT, FILE, HOUR, Shop, order, orders
 
 pytestmark = pytest.mark.integration
 
@@ -63,7 +63,7 @@ def test_the_commands_that_let_a_stopped_batch_in_are_told_and_do(shop: Shop) ->
         f"    sluice quarantine show {FILE} --stream orders --batch b --state held",
         "  next, if a person decides that it is right as it is:",
         f"    sluice gates waive {FILE} orders:quarantined --batch b --by WHO --because WHY",
-        f"    sluice ingest {FILE} --batch b",
+        f"    sluice ingest {FILE} --batch b --at 2026-01-01T10:40:00Z",
         "  else deliver it mended, as another batch",
     ]
     look, waive = (shlex.split(line)[1:] for line in (said[4], said[6]))
@@ -85,13 +85,31 @@ def test_a_waiver_lets_the_batch_in_and_is_shown_until_it_ends(shop: Shop) -> No
     given = ("orders:quarantined", "--batch", "b", "--by", "Ada", "--because", "phones are new", "--for", "2h")
     assert gates("waive", *given).output == (
         "orders:quarantined does not stop batch 'b' for 2h, until 2026-01-01T12:40:00Z.\n"
-        f"next: sluice ingest {FILE} --batch b\n"
+        f"next: sluice ingest {FILE} --batch b --at 2026-01-01T10:40:00Z\n"
     )
     assert "orders:quarantined waived for batch 'b' by Ada until 2026-01-01T12:40:00Z: phones are new" in (
         gates("show").output
     )
     assert shop.deliver("b") is None
     assert shop.accounts().silver == 5
+
+
+def test_after_a_waiver_the_batch_is_ingested_for_its_moment_and_under_its_names(shop: Shop) -> None:
+    rows = [{"betrag" if name == "amount" else name: value for name, value in order(n).items()} for n in (7, 8)]
+    rows[0]["channel"] = "phone"
+    assert shop.deliver("c", AT - HOUR // 2, orders=rows, renamed={"orders": {"amount": "betrag"}}) is not None
+    FileClock(shop.folder / "clock").move_to(AT + 10 * HOUR)
+    said = gates("waive", "orders:quarantined", "--batch", "c", "--by", "Ada", "--because", "phones").output
+    told = f"sluice ingest {FILE} --batch c --at 2026-01-01T10:10:00Z --rename orders:amount=betrag"
+    assert said.splitlines()[1] == f"next: {told}"
+    assert f"    {told}\n" in gates("show", "--batch", "c").output
+
+
+def test_after_the_waiver_of_an_incident_nothing_is_ingested_again(shop: Shop) -> None:
+    shop.archive("orders", [order(9, channel="fax")])
+    assert shop.deliver("archived-1", from_bronze=True) is not None
+    said = gates("waive", "orders:quarantined", "--batch", "archived-1", "--by", "Ada", "--because", "seen to").output
+    assert said == "orders:quarantined does not stop batch 'archived-1' for 1d, until 2026-01-02T10:40:00Z.\n"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -75,8 +76,8 @@ def test_what_is_written_loads_and_is_called_in_the_next_step(name: str, content
     assert done.exception is None, done.exception
     declared = load_pipeline("mine.py")
     assert declared.keys == keys
-    quoted = f"'{name}'" if " " in name else name
-    assert done.output.splitlines()[-1] == f"next: sluice ingest mine.py {declared.events.name}={quoted}"
+    told = f"{declared.events.name}={name}"
+    assert done.output.splitlines()[-1] == f"next: sluice ingest mine.py {shlex.quote(told)}"
 
 
 def test_a_declaration_says_what_was_guessed_and_what_else_there_is() -> None:

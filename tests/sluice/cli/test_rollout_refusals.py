@@ -46,10 +46,16 @@ def test_without_a_prefect_server_the_next_step_is_to_start_one(nobody: str, cal
 @pytest.mark.parametrize(
     ("called", "message"),
     [
-        (("back", "fraud", "poss", *WHY), "unknown segment 'poss'\n  allowed: *, atm, online, pos\n  next: did you mean"),
+        (
+            ("back", "fraud", "poss", *WHY),
+            "unknown segment 'poss'\n  allowed: *, atm, online, pos\n  next: did you mean",
+        ),
         (("step", "fraud", "--variant", "shufled"), "--variant: unknown variant 'shufled'\n  allowed: candidate, shuf"),
         (("step", "frau"), "did you mean 'fraud'?"),
-        (("back", "fraud", "pos", "--by", " ", "--because", "x"), "--by: a rollback by hand names a person and a reason"),
+        (
+            ("back", "fraud", "pos", "--by", " ", "--because", "x"),
+            "--by: a rollback by hand names a person and a reason",
+        ),
     ],
 )
 def test_a_mistake_is_told_first_with_what_is_allowed(called: tuple[str, ...], message: str) -> None:
