@@ -53,12 +53,14 @@ class UserError(SluiceError):
     """The person who called can mend it."""
 
     @classmethod
-    def unknown(cls, kind: str, value: object, known: Iterable[str], *, where: str | None = None) -> Self:
-        """An unknown name, with the nearest known one offered."""
+    def unknown(
+        cls, kind: str, value: object, known: Iterable[str], *, where: str | None = None, next_step: str | None = None
+    ) -> Self:
+        """An unknown name, with the nearest known one offered, else the next step."""
         names = sorted(known)
         near = difflib.get_close_matches(str(value), names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else None
-        return cls(f"unknown {kind} {value!r}", where=where, allowed=names, next_step=hint)
+        hint = f"did you mean {near[0]!r}?" if near else next_step
+        return cls(f"unknown {kind} {value!r}", where=where, allowed=names or "none yet", next_step=hint)
 
 
 class DeclarationError(UserError):

@@ -41,6 +41,7 @@ from sluice.lake.waivers import holding, waive
 from sluice.lake.within import between
 from sluice.lake.workers import Workers
 from sluice.settings import settings
+from sluice.wording import command
 from spark_jobs import arguments
 from spark_jobs.arguments import run
 from spark_jobs.workers import spark_workers
@@ -141,7 +142,8 @@ def _refuse_unknown(delivery: Delivery, found: Mapping[str, Sequence[Finding]]) 
     lake = delivery.tables()
     if again and not any(found.values()) and not any(lake.shows(name, delivery.batch) for name in found):
         held = {row["batch"] for row in lake.rows("verdicts")} - {row["batch"] for row in lake.published()}
-        raise UserError.unknown("batch", delivery.batch, held, where="--batch")
+        deliver = command("ingest", delivery.pipeline, "STREAM=FILE", "--batch", delivery.batch)
+        raise UserError.unknown("batch", delivery.batch, held, where="--batch", next_step=f"deliver it: {deliver}")
 
 
 def _stopped(delivery: Delivery, stops: Sequence[str]) -> GateStopped:

@@ -33,11 +33,16 @@ def doctor(pipeline: Pipeline, entities: Entities = 100, seed: Seed = 0) -> None
     """
     from sluice.declare.loading import load_pipeline
     from sluice.lake.doctor import INVARIANTS
+    from sluice.lake.keeping.present import tables
     from sluice.lake.tables import Lake
     from sluice.settings import settings
 
     declared = load_pipeline(pipeline)
     lake = Lake(settings().places.lake_uri, declared.name)
+    typer.echo(f"{declared.name} in {lake.root}")
+    if not tables(lake):
+        typer.echo(f"-   no batch of {declared.name!r} in {lake.root} yet")
+        return
     found = {name: list(check(lake, declared)) for name, check in INVARIANTS.items()}
     found["chain is intact"] = list(chain_is_intact(lake))
     with _store(declared) as store:

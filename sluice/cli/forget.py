@@ -15,6 +15,7 @@ from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import Outage
 from sluice.settings import settings
+from sluice.wording import command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -109,7 +110,7 @@ def receipt(pipeline: Pipeline, name: Name) -> None:
     """Show a receipt: who asked, why, what went of each table, and which models cannot be trained again."""
     from sluice.lake.forgetting import erasures
 
-    one = erasures.receipt(_lake(load_pipeline(pipeline)), name)
+    one = erasures.receipt(_lake(load_pipeline(pipeline)), name, next_step=command("forget", "list", pipeline))
     typer.echo(f"receipt {one.erasure}: a {one.of}, {one.state}")
     typer.echo(f"by {one.by} at {rfc3339(one.at)}, because {one.because!r}")
     typer.echo(f"pseudonym {one.entity}, under key {one.key}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,7 +36,10 @@ Places = Annotated[
     list[str] | None, typer.Option("--place", help="Only the row at this place, SOURCE/PARTITION/POSITION; repeatable.")
 ]
 Most = Annotated[int, typer.Option(min=1, help="How many rows.")]
-Out = Annotated[Path | None, typer.Option(help="Write all of them to this file, JSON lines, to be mended.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Write all that wait (or are in the --state) to this file, JSON lines, to be mended."),
+]
 Values = Annotated[
     list[str] | None, typer.Option("--set", metavar="COLUMN=VALUE", help="A value for every row, JSON or plain text.")
 ]
@@ -46,6 +49,7 @@ Renamed = Annotated[
 Edited = Annotated[
     Path | None, typer.Option("--file", help="Rows as `show --out` wrote them and a person edited them.")
 ]
+_PAIRS = {"--set": "COLUMN=VALUE, such as amount=12.5", "--rename": "COLUMN=NAME, such as amount=total"}
 By = Annotated[str, typer.Option(help="The person who decides it.")]
 Because = Annotated[str, typer.Option(help="Why, for those who ask later.")]
 
@@ -82,10 +86,13 @@ def show(
     most: Most = 20,
     out: Out = None,
 ) -> None:
-    """Show refused rows, each a JSON object: what is wrong with it, where it is from, and its columns."""
+    """Show refused rows, each a JSON object: what is wrong with it, where it is from, and its columns.
+
+    With --out only those that wait, as others cannot be replayed.
+    """
     from sluice.declare.loading import load_pipeline
     from sluice.lake.contract import format_of
-    from sluice.lake.refused import refused
+    from sluice.lake.refused import WAITING, refused
     from sluice.lake.repairs import controlled, shown
     from sluice.lake.schemas import kept
 
@@ -93,7 +100,8 @@ def show(
         check_written(out, "--out")
     declared = load_pipeline(pipeline)
     lake, streams = _lake(declared), _streams(declared, stream)
-    wanted, schemas = _wanted(lake, batch, rule, place or (), state), kept(lake)
+    asked = WAITING if state is None and out is not None else state
+    wanted, schemas = _wanted(lake, batch, rule, place or (), asked), kept(lake)
     rows = (
         shown(row, control, format_of(declared.stream(name), row.place.source), schemas)
         for name in streams
@@ -103,12 +111,7 @@ def show(
         for row in islice(rows, most):
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
-    import orjson
-
-    with out.open("wb") as file:
-        written = sum(1 for row in rows if file.write(orjson.dumps(row) + b"\n"))
-    replayed = f"{command('quarantine', 'replay', pipeline, '--file', str(out))} --by WHO --because WHY"
-    typer.echo(f"{counted(written, 'row')} in {out}: mend {'it' if written == 1 else 'them'}, then {replayed}")
+    typer.echo(_written(rows, out, pipeline))
 
 
 @quarantine.command()
@@ -154,6 +157,17 @@ def resume(pipeline: Pipeline) -> None:
     told = list(_again(pipeline).finish_others())
     for line in told or ["No replay is left unfinished."]:
         typer.echo(line)
+
+
+def _written(rows: Iterable[Mapping[str, Any]], out: Path, pipeline: str) -> str:
+    """Write rows to be mended; what comes next."""
+    import orjson
+
+    with out.open("wb") as file:
+        count = sum(1 for row in rows if file.write(orjson.dumps(row) + b"\n"))
+    replay = f"{command('quarantine', 'replay', pipeline, '--file', str(out))} --by WHO --because WHY"
+    told = f"{counted(count, 'row')} in {out}"
+    return f"{told}: mend {'it' if count == 1 else 'them'}, then {replay}" if count else told
 
 
 def _reasons(found: Sequence[Group]) -> Iterator[str]:
@@ -210,7 +224,7 @@ def _value(text: str) -> tuple[str, Any]:
 def _pair(text: str, option: str) -> tuple[str, str]:
     left, sign, right = text.partition("=")
     if not left or not sign:
-        raise UserError(f"{text!r} has no '=' between a column and what follows", where=option)
+        raise UserError(f"{text!r} has no '=' between a column and what follows", where=option, allowed=_PAIRS[option])
     return left, right
 
 

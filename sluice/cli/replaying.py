@@ -61,6 +61,18 @@ class Again:
             )
         return found
 
+    def _refuse_absent(self, edits: Edits | None, found: Mapping[str, Sequence[Mended]]) -> None:
+        there = {(stream, row.place) for stream, rows in found.items() for row in rows}
+        absent = sorted(set(edits or {}) - there)
+        if absent:
+            stream, place = absent[0]
+            look = command("quarantine", "show", self.reference, "--stream", stream, "--place", str(place))
+            raise UserError(
+                f"{counted(len(absent), 'edited row')} not waiting for a replay: {place} of {stream}",
+                where="replay",
+                next_step=f"leave them out; what became of one: {look}",
+            )
+
     def bring(self, stream: str, rows: Sequence[Mended], *, by: str, because: str) -> Iterator[str]:
         """Put mended rows of a stream back, those of files and those of topics."""
         topics = [row for row in rows if row.place.source.startswith(TOPIC)]
@@ -114,15 +126,3 @@ def _refuse_unknown(repair: Repair, streams: Sequence[Stream]) -> None:
                 allowed=unknown.allowed,
                 next_step=f"say of which: {' or '.join(f'--stream {name}' for name in names)}",
             ) from None
-
-
-def _refuse_absent(edits: Edits | None, found: Mapping[str, Sequence[Mended]]) -> None:
-    there = {(stream, row.place) for stream, rows in found.items() for row in rows}
-    absent = set(edits or {}) - there
-    if absent:
-        stream, place = min(absent)
-        raise UserError(
-            f"{counted(len(absent), 'edited row')} not waiting for a replay: {place} of {stream}",
-            where="replay",
-            next_step=f"sluice quarantine show PIPELINE --stream {stream}",
-        )

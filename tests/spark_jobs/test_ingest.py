@@ -307,7 +307,7 @@ def test_a_file_damaged_inside_leaves_nothing_of_its_stream(shop: Shop) -> None:
         ({"orders": Path("/nowhere/a.parquet")}, "there is no such file"),
         ({"renamed": {"orders": {"amont": "total"}}}, "did you mean 'amount'"),
         ({"renamed": {"order": {"amount": "total"}}}, "did you mean 'orders'"),
-        ({}, "unknown batch 'b'"),
+        ({}, r"unknown batch 'b'\n  allowed: none yet\n  next: deliver it: sluice ingest \S+ STREAM=FILE --batch b$"),
         ({"batch": ""}, "a batch has a name"),
         ({"orders": Path("a.parquet"), "from_bronze": True}, "files and the archive are two deliveries"),
     ],

@@ -108,11 +108,11 @@ def receipts(lake: Lake) -> list[Receipt]:
     return list(found.values())
 
 
-def receipt(lake: Lake, name: str) -> Receipt:
-    """One erasure; UserError for one that there is not."""
+def receipt(lake: Lake, name: str, *, next_step: str | None = None) -> Receipt:
+    """One erasure; UserError for one that there is not, with the next step."""
     found = {one.erasure: one for one in receipts(lake)}
     if name not in found:
-        raise UserError.unknown("receipt", name, found, where="forget")
+        raise UserError.unknown("receipt", name, found, where="forget", next_step=next_step)
     return found[name]
 
 

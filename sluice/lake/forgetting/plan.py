@@ -46,8 +46,10 @@ class Plan:
 def entity_of(pipeline: Pipeline, text: str, until: int) -> Entity:
     """The entity that a person wrote, as `customer_id=17`; UserError for what is none."""
     key, sign, value = text.partition("=")
-    if not sign or key not in pipeline.keys:
+    if key not in pipeline.keys:
         raise UserError.unknown("key", key, pipeline.keys, where="forget")
+    if not sign:
+        raise UserError(f"{key!r} has no value", where="forget", allowed=f"{key}=VALUE, such as {key}=17")
     if not pa.types.is_integer(column_type(pipeline.events.columns[key])):
         if not value:
             raise UserError(f"{value!r} is no value of {key!r}", where="forget", allowed="a text")

@@ -50,7 +50,7 @@ class Lineage:
         rows = self._lake.rows("predictions", where=where & (ds.field("event_id") == event) if event else where)
         answers = [row for row in rows if row["role"] != "shadow"] or rows
         if not answers:
-            raise UserError(f"there is no prediction {name!r}", where=self._lake.uri("predictions"))
+            raise self._no_prediction(name)
         row = answers[0]
         about = (
             f"{row['decision']}, score {row['score']:.4f}, at {rfc3339(row['event_time'])}, segment {row['segment']}"
@@ -60,13 +60,23 @@ class Lineage:
         )
         return Node("prediction", f"{row['request_id']}/{row['event_id']}", about, (vector, self._model(row)))
 
+    def _no_prediction(self, name: str) -> UserError:
+        some = next(self._lake.scan("predictions", columns=["request_id"]), None)
+        return UserError(
+            f"there is no prediction {name!r}",
+            where=self._lake.uri("predictions"),
+            allowed=f"a request's id, such as {some.column(0)[0].as_py()}" if some else "none yet",
+            next_step="an answer of the service has its id as `request_id`; it is here when its topic is archived",
+        )
+
     def model(self, name: str) -> Node:
         """A registered model, as `name/version`; UserError for one of which no training set is kept."""
         model, _, version = name.rpartition("/")
         found = self._sets.get((model, version))
         if found is None:
             known = [f"{model}/{version}" for model, version in self._sets]
-            raise UserError.unknown("model", name, known, where=self._lake.uri("training_sets"))
+            trained = "the flow `train` makes one of every segment"
+            raise UserError.unknown("model", name, known, where=self._lake.uri("training_sets"), next_step=trained)
         return self._trained(found)
 
     def table(self, name: str) -> Node:

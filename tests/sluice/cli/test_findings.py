@@ -84,7 +84,8 @@ def test_a_rename_is_ready_to_be_called_again_as_it_was() -> None:
         "  the rows that are refused:",
         "    sluice quarantine show fraud --stream transactions --batch d4-renamed --state held",
         "  next, if 'Preis (EUR)' is what 'amount' is called in it:",
-        "    sluice ingest fraud --batch d4-renamed --at 2026-01-01T10:40:00Z --rename 'transactions:amount=Preis (EUR)'",
+        "    sluice ingest fraud --batch d4-renamed --at 2026-01-01T10:40:00Z "
+        "--rename 'transactions:amount=Preis (EUR)'",
         "  next, if a person decides that it is right as it is:",
         "    sluice gates waive fraud transactions:quarantined --batch d4-renamed --by WHO --because WHY",
         "    sluice ingest fraud --batch d4-renamed --at 2026-01-01T10:40:00Z",

@@ -103,7 +103,11 @@ def test_nobody_is_forgotten_until_somebody_is(shop: Market) -> None:
     assert sluice("forget", "list").output == "Nobody was forgotten.\n"
     for arguments, message in (
         (("show", "amount=1"), "unknown key 'amount'"),
-        (("receipt", "abc"), "unknown receipt 'abc'"),
+        (("show", "customer"), "forget: 'customer' has no value\n  allowed: customer=VALUE, such as customer=17"),
+        (
+            ("receipt", "abc"),
+            f"unknown receipt 'abc'\n  allowed: none yet\n  next: sluice forget list {FILE}",
+        ),
         (("apply", f"customer={ZEBRA}", "--by", " ", "--because", "x"), "an erasure names a person and a reason"),
     ):
         found = sluice("forget", *arguments)

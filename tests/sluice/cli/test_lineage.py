@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -27,6 +28,23 @@ def test_a_table_that_there_is_not_is_answered_with_those_that_there_are(
     ):
         called = ["lineage", "table", str(FILE), name]
         assert told in str(CliRunner().invoke(application(called), called).exception)
+
+
+def test_a_model_or_a_prediction_that_there_is_not_says_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    settings.cache_clear()
+    lake = Shop(tmp_path).lake
+
+    def told(*named: str) -> str:
+        called = ["lineage", named[0], str(FILE), *named[1:]]
+        return str(CliRunner().invoke(application(called), called).exception)
+
+    assert "unknown model 'shop-web/1'\n  allowed: none yet\n  next: the flow `train` makes" in told("model", "shop-web/1")
+    assert "there is no prediction 'abc'\n  allowed: none yet\n  next: an answer of" in told("prediction", "abc")
+    lake.append("predictions", pa.table({"request_id": ["c31d"], "event_id": ["7"]}))
+    assert "\n  allowed: a request's id, such as c31d\n" in told("prediction", "abc")
 
 
 def test_a_table_is_told_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

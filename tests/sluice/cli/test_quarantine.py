@@ -130,6 +130,34 @@ def test_rows_are_shown_by_what_became_of_them(shop: Shop) -> None:
     assert said(sluice("quarantine", "list", "--rule", "range")) == "No such row has been refused.\n"
 
 
+def test_a_file_to_be_mended_has_what_waits_alone_unless_another_state_is_asked_for(
+    shop: Shop, tmp_path: Path
+) -> None:
+    assert shop.deliver("a", orders=[*orders(1, 10), order(11, channel="fax")]) is None
+    assert shop.deliver("b", orders=[order(12, channel="phone"), order(13)]) is not None
+    out = tmp_path / "rows.jsonl"
+    told = said(sluice("quarantine", "show", "--out", str(out)))
+    next_step = f"sluice quarantine replay {FILE} --file {out} --by WHO --because WHY"
+    assert told == f"1 row in {out}: mend it, then {next_step}\n"
+    assert [json.loads(line)["channel"] for line in out.read_text().splitlines()] == ["fax"]
+    said(sluice("quarantine", "show", "--out", str(out), "--state", "held"))
+    assert [json.loads(line)["channel"] for line in out.read_text().splitlines()] == ["phone"]
+    assert said(sluice("quarantine", "show", "--out", str(out), "--state", "back")) == f"0 rows in {out}\n"
+
+
+def test_a_row_of_a_file_that_does_not_wait_is_named_with_what_shows_it(shop: Shop, tmp_path: Path) -> None:
+    assert shop.deliver("a", orders=[*orders(1, 10), order(11, channel="fax")]) is None
+    out = tmp_path / "rows.jsonl"
+    said(sluice("quarantine", "show", "--out", str(out)))
+    (row,) = (json.loads(line) for line in out.read_text().splitlines())
+    place = row["_place"].rpartition("/")[0] + "/0"
+    out.write_text(json.dumps({**row, "_place": place}))
+    assert str(sluice("quarantine", "replay", "--file", str(out), "--by", "Ada", "--because", "so").exception) == (
+        f"replay: 1 edited row not waiting for a replay: {place} of orders\n"
+        f"  next: leave them out; what became of one: sluice quarantine show {FILE} --stream orders --place {place}"
+    )
+
+
 def test_a_value_is_set_in_rows_of_the_streams_that_have_some(shop: Shop) -> None:
     assert shop.deliver("a", orders=[*orders(1, 10), order(11, channel="fax")], returns=[returned(1)] * 2) is None
     again = sluice("quarantine", "replay", "--set", "channel=web", "--by", "Ada", "--because", "no fax")
@@ -161,6 +189,14 @@ def test_the_doctor_tells_what_waits_and_is_content(shop: Shop) -> None:
     ]
 
 
+def test_of_a_lake_that_is_not_there_the_doctor_says_so_and_names_it(shop: Shop) -> None:
+    found = sluice("doctor")
+    place = shop.folder / "lake" / "shop"
+    assert (found.exit_code, found.output) == (0, f"shop in {place}\n-   no batch of 'shop' in {place} yet\n")
+    assert shop.deliver("a", orders=orders(1, 10)) is None
+    assert sluice("doctor").output.splitlines()[:2] == [f"shop in {place}", "ok  sums close"]
+
+
 def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None:
     shop.deliver("a", orders=orders(1, 10))
     table = shop.lake.open("silver/orders")
@@ -188,9 +224,10 @@ def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None
         (("ingest", "--batch", "a", "--rename", "orders"), "'orders' is no renamed column"),
         (("quarantine", "list", "--stream", "order"), "unknown stream 'order'"),
         (("quarantine", "list", "--rule", "categry"), "did you mean 'category'?"),
-        (("quarantine", "list", "--batch", "b"), "unknown batch 'b'"),
+        (("quarantine", "list", "--batch", "b"), "unknown batch 'b'\n  allowed: a"),
         (("quarantine", "show", "--state", "hold"), "did you mean 'held'?"),
-        (("quarantine", "replay", "--by", "A", "--because", "b", "--set", "amount"), "'amount' has no '='"),
+        (("quarantine", "replay", "--by", "A", "--because", "b", "--set", "amount"), "allowed: COLUMN=VALUE, such as am"),
+        (("quarantine", "replay", "--by", "A", "--because", "b", "--file", "no.jsonl"), "no.jsonl: it cannot be read"),
         (("quarantine", "show", "--place", "x"), "'x' is no place of a row"),
     ],
 )
