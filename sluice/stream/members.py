@@ -11,7 +11,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError
 
-from sluice.stream.outage import PATIENCE, answering
+from sluice.stream.outage import PATIENCE, answering, connecting
 
 _ROUND_MS = 500
 """How long the group is listened to before looking whether to stop."""
@@ -65,7 +65,7 @@ class Member:
         self._held: frozenset[int] = frozenset()
         self._changed, self._stopped = threading.Condition(), False
         self._failure: KafkaError | None = None
-        with answering(bootstrap):
+        with answering(bootstrap), connecting():
             self._consumer = KafkaConsumer(
                 bootstrap_servers=bootstrap,
                 group_id=group,

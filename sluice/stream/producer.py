@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
 from sluice.errors import DataError, ServiceDown
-from sluice.stream.outage import PATIENCE, answering
+from sluice.stream.outage import PATIENCE, answering, connecting
 
 Headers = list[tuple[str, bytes]]
 
@@ -46,7 +46,7 @@ class Producer:
     def __init__(self, bootstrap: str, *, linger_ms: int = 5, largest: int = 2**20) -> None:
         self._bootstrap = bootstrap
         self._errors: list[BaseException] = []
-        with answering(bootstrap):
+        with answering(bootstrap), connecting():
             self._producer = KafkaProducer(
                 bootstrap_servers=bootstrap,
                 acks="all",

@@ -12,7 +12,7 @@ from kafka.errors import LogTruncationError, OffsetOutOfRangeError
 
 from sluice.engine.store import Partition
 from sluice.errors import Outage, UserError
-from sluice.stream.outage import PATIENCE, answering
+from sluice.stream.outage import PATIENCE, answering, connecting
 from sluice.stream.records import Record
 
 _WAIT_MS = 500
@@ -36,7 +36,7 @@ class Subscription:
         most: int = 1000,
     ) -> None:
         self._bootstrap = bootstrap
-        with answering(bootstrap):
+        with answering(bootstrap), connecting():
             self._consumer = KafkaConsumer(
                 bootstrap_servers=bootstrap,
                 enable_auto_commit=False,

@@ -17,7 +17,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.engine.shards import Spread
 from sluice.errors import ServiceDown, UserError
 from sluice.lake.contract import TOPIC
-from sluice.stream.outage import PATIENCE, answering
+from sluice.stream.outage import PATIENCE, answering, connecting
 from sluice.wording import command
 
 KEEP_ALL = {"retention.ms": "-1", "retention.bytes": "-1", "message.timestamp.type": "CreateTime"}
@@ -93,7 +93,8 @@ def spread_of_topics(bootstrap: str, pipeline: Pipeline) -> Spread:
 @contextmanager
 def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
     with answering(bootstrap):
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, **PATIENCE)
+        with connecting():
+            admin = KafkaAdminClient(bootstrap_servers=bootstrap, **PATIENCE)
         try:
             yield admin
         finally:

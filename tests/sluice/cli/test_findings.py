@@ -14,6 +14,7 @@ from sluice.lake.attempts import Attempt
 
 pytestmark = pytest.mark.unit
 
+AGAIN = "sluice ingest fraud --batch d4-renamed --at 2026-01-01T10:40:00Z"
 AT = 1_767_264_000_123_456
 """2026-01-01 10:40 UTC, and some microseconds."""
 
@@ -84,11 +85,10 @@ def test_a_rename_is_ready_to_be_called_again_as_it_was() -> None:
         "  the rows that are refused:",
         "    sluice quarantine show fraud --stream transactions --batch d4-renamed --state held",
         "  next, if 'Preis (EUR)' is what 'amount' is called in it:",
-        "    sluice ingest fraud --batch d4-renamed --at 2026-01-01T10:40:00Z "
-        "--rename 'transactions:amount=Preis (EUR)'",
+        f"    {AGAIN} --rename 'transactions:amount=Preis (EUR)'",
         "  next, if a person decides that it is right as it is:",
         "    sluice gates waive fraud transactions:quarantined --batch d4-renamed --by WHO --because WHY",
-        "    sluice ingest fraud --batch d4-renamed --at 2026-01-01T10:40:00Z",
+        f"    {AGAIN}",
         "  else deliver it mended, as another batch",
     ]
 

@@ -41,7 +41,7 @@ def test_a_model_or_a_prediction_that_there_is_not_says_what_there_is(
         called = ["lineage", named[0], str(FILE), *named[1:]]
         return str(CliRunner().invoke(application(called), called).exception)
 
-    assert "unknown model 'shop-web/1'\n  allowed: none yet\n  next: the flow `train` makes" in told("model", "shop-web/1")
+    assert "unknown model 'shop/1'\n  allowed: none yet\n  next: the flow `train` makes" in told("model", "shop/1")
     assert "there is no prediction 'abc'\n  allowed: none yet\n  next: an answer of" in told("prediction", "abc")
     lake.append("predictions", pa.table({"request_id": ["c31d"], "event_id": ["7"]}))
     assert "\n  allowed: a request's id, such as c31d\n" in told("prediction", "abc")

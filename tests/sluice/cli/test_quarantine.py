@@ -130,9 +130,7 @@ def test_rows_are_shown_by_what_became_of_them(shop: Shop) -> None:
     assert said(sluice("quarantine", "list", "--rule", "range")) == "No such row has been refused.\n"
 
 
-def test_a_file_to_be_mended_has_what_waits_alone_unless_another_state_is_asked_for(
-    shop: Shop, tmp_path: Path
-) -> None:
+def test_a_file_to_be_mended_has_what_waits_alone_unless_another_state_is_asked_for(shop: Shop, tmp_path: Path) -> None:
     assert shop.deliver("a", orders=[*orders(1, 10), order(11, channel="fax")]) is None
     assert shop.deliver("b", orders=[order(12, channel="phone"), order(13)]) is not None
     out = tmp_path / "rows.jsonl"
@@ -226,7 +224,7 @@ def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None
         (("quarantine", "list", "--rule", "categry"), "did you mean 'category'?"),
         (("quarantine", "list", "--batch", "b"), "unknown batch 'b'\n  allowed: a"),
         (("quarantine", "show", "--state", "hold"), "did you mean 'held'?"),
-        (("quarantine", "replay", "--by", "A", "--because", "b", "--set", "amount"), "allowed: COLUMN=VALUE, such as am"),
+        (("quarantine", "replay", "--by", "A", "--because", "b", "--set", "amount"), "allowed: COLUMN=VALUE, such as"),
         (("quarantine", "replay", "--by", "A", "--because", "b", "--file", "no.jsonl"), "no.jsonl: it cannot be read"),
         (("quarantine", "show", "--place", "x"), "'x' is no place of a row"),
     ],
