@@ -21,7 +21,17 @@ from sluice.declare.streams import Stream
 from sluice.declare.warehouse import Warehouse
 from sluice.errors import DataError, GateStopped, UserError
 from sluice.lake.delivery import Delivery
-from sluice.lake.imports import Import, announce, announced, files_of, origin_of, reached, rows_of, unfinished
+from sluice.lake.imports import (
+    Import,
+    announce,
+    announced,
+    files_of,
+    origin_of,
+    reached,
+    rows_of,
+    sources_of,
+    unfinished,
+)
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
 from spark_jobs.ingest import ingest
@@ -55,16 +65,7 @@ class Asked:
 
     def sources(self) -> list[tuple[Stream, Warehouse]]:
         """The streams that are read and where from; UserError when there is none."""
-        declared = self.declared()
-        wanted = [declared.stream(name) for name in self.streams] or declared.streams
-        found = [(stream, stream.warehouse) for stream in wanted if stream.warehouse is not None]
-        if len(found) < len(self.streams) or not found:
-            raise UserError(
-                f"no warehouse is declared of {', '.join(self.streams) or declared.name}",
-                where="warehouse import",
-                next_step='declare where its rows are: Stream(…, warehouse=Warehouse(table="…", watermark="…"))',
-            )
-        return found
+        return sources_of(self.declared(), self.streams)
 
 
 def bring(workers: Workers, jdbc: Jdbc, asked: Asked) -> list[Import]:

@@ -47,13 +47,14 @@ def import_(
     twice is a duplicate. An import that died is finished first, and nothing is lost or doubled.
     """
     from sluice.cli.landed import told
-    from sluice.lake.imports import announced, unfinished
+    from sluice.lake.imports import announced, sources_of, unfinished
     from sluice.lake.tables import Lake
     from sluice.lake.typing import instant
 
     here = settings()
     here.warehouse.address()  # that none is named is told before anything is started
     declared = load_pipeline(pipeline)
+    sources_of(declared, streams or [])
     lake = Lake(here.places.lake_uri, declared.name)
     now = open_clock(here.places.clock).now() if at is None else instant(at, "--at")
     name = batch or f"warehouse-{now}"
@@ -84,16 +85,18 @@ def export(pipeline: Pipeline, table: Exported, into: Into = None, version: Vers
     A staging table is filled beside it, and one transaction takes the rows over. What has only grown since the last
     export is sent in part, anything else as a whole.
     """
+    from sluice.lake.exports import exported
     from sluice.lake.tables import Lake
 
     here = settings()
     here.warehouse.address()  # that none is named is told before anything is started
     declared = load_pipeline(pipeline)
     lake, target = Lake(here.places.lake_uri, declared.name), into or f"{declared.name}_{table}"
+    exported(lake, table, version)
     chosen = lake.version(table) if version is None else version
     now = open_clock(here.places.clock).now()
     arguments = ["export", "--pipeline", pipeline, "--lake", here.places.lake_uri, "--table", table, "--at", str(now)]
-    arguments += ["--into", target, *([] if chosen < 0 else ["--version", str(chosen)])]
+    arguments += ["--into", target, "--version", str(chosen)]
     run_job(here, "warehouse", arguments, jdbc_jars())
     typer.echo(f"{target} has {table}@{chosen}: {_rows(lake, table, chosen):,} rows")
 

@@ -60,10 +60,8 @@ def outgoing(lake_uri: str, pipeline: str, table: str, version: int | None, sent
     Where the table has only grown since, that is what is new. UserError for a table that is none of those, DataError
     while nobody has written it.
     """
-    if table not in TABLES:
-        raise UserError.unknown("table", table, TABLES, where="warehouse export")
     lake = Lake(lake_uri, pipeline)
-    found = _open(lake, table, version)
+    found = exported(lake, table, version)
     identity, files = str(found.metadata().id), _files(lake, found)
     before = None if sent is None or sent[0] != identity else _before(lake, table, sent[1])
     grows = before is not None and before <= set(files)
@@ -72,7 +70,10 @@ def outgoing(lake_uri: str, pipeline: str, table: str, version: int | None, sent
     return Outgoing(lake_uri, pipeline, table, int(found.version()), identity, chosen, rows, not grows)
 
 
-def _open(lake: Lake, table: str, version: int | None) -> deltalake.DeltaTable:
+def exported(lake: Lake, table: str, version: int | None) -> deltalake.DeltaTable:
+    """A table that goes out; UserError for one that does not, DataError while nobody has written it."""
+    if table not in TABLES:
+        raise UserError.unknown("table", table, TABLES, where="warehouse export")
     try:
         found = lake.open(table, version)
     except DeltaError as error:

@@ -16,7 +16,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from sluice.declare.pipeline import Pipeline, hash_of
+from sluice.declare.streams import Stream
 from sluice.declare.warehouse import Warehouse
+from sluice.errors import UserError
 from sluice.lake.delivered import batches_of
 from sluice.lake.landing import told_in
 from sluice.lake.tables import Lake
@@ -59,6 +61,19 @@ class Import:
 def origin_of(warehouse: Warehouse) -> str:
     """The name of what is read."""
     return hash_of(warehouse.origin())
+
+
+def sources_of(pipeline: Pipeline, names: Sequence[str]) -> list[tuple[Stream, Warehouse]]:
+    """The streams of these names, or all, and the warehouse's table of each; UserError when none is declared."""
+    wanted = [pipeline.stream(name) for name in names] or pipeline.streams
+    found = [(stream, stream.warehouse) for stream in wanted if stream.warehouse is not None]
+    if len(found) < len(names) or not found:
+        raise UserError(
+            f"no warehouse is declared of {', '.join(names) or pipeline.name}",
+            where="warehouse import",
+            next_step='declare where its rows are: Stream(…, warehouse=Warehouse(table="…", watermark="…"))',
+        )
+    return found
 
 
 def announce(lake: Lake, imports: Sequence[Import]) -> bool:

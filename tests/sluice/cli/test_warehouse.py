@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from sluice.cli.main import application
 from sluice.clock import FileClock
-from sluice.errors import SettingsError
+from sluice.errors import SettingsError, SluiceError
 from sluice.lake import exports
 from sluice.lake.lineage.runs import FILE as OPENLINEAGE
 from sluice.lake.tables import Lake
@@ -75,6 +75,30 @@ def test_a_warehouse_is_named_before_anything_is_started(home: Path, called: tup
     error = sluice(*called).exception
     assert isinstance(error, SettingsError)
     assert str(error).startswith("SLUICE_WAREHOUSE_URL: no warehouse is named")
+
+
+@pytest.mark.parametrize(
+    ("called", "told"),
+    [
+        (
+            ("export", "vector"),
+            "warehouse export: unknown table 'vector'\n  allowed: predictions, vectors, vectors_as_served",
+        ),
+        (("export", "vectors"), "{lake}: there is no table 'vectors'\n  next: run the step that writes it first"),
+        (
+            ("import", "--stream", "payment"),
+            "Pipeline('ledger'): unknown stream 'payment'\n  allowed: disputes, payments",
+        ),
+    ],
+)
+def test_a_name_that_there_is_not_is_told_before_spark_is_started(
+    home: Path, monkeypatch: pytest.MonkeyPatch, called: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.setenv("SLUICE_WAREHOUSE_URL", "jdbc:postgresql://127.0.0.1:1/none")
+    settings.cache_clear()
+    error = sluice(*called).exception
+    assert isinstance(error, SluiceError)
+    assert str(error).startswith(told.replace("{lake}", str(home / "lake" / "ledger")))
 
 
 def test_the_help_names_every_table_that_goes_out() -> None:
