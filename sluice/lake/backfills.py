@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from sluice.errors import Outage
 from sluice.lake.plan import BACKFILLS, Plan, published_batches
 from sluice.lake.tables import Lake
 
@@ -70,6 +71,22 @@ def named_in(lake: Lake, table: str, version: int) -> Mapping[str, Any] | None:
     rows = [row for name in BACKFILLS.values() for row in lake.rows(name)]
     written = [row for row in rows if found is not None and found.transaction_version(row["name"]) is not None]
     return max(written, key=lambda row: (row["at"], row["number"]), default=None)
+
+
+def base_of(lake: Lake, versions: Mapping[str, int], base: int) -> int:
+    """The version of `batches` that these versions of tables show; `base` where no backfill wrote them.
+
+    Outage while a backfill is publishing, when some of them show one and others another.
+    """
+    written = [named_in(lake, table, version) for table, version in versions.items()]
+    found = {base if row is None else int(row["base"]) for row in written}
+    if len(found) > 1:
+        raise Outage(
+            "a backfill is publishing, and its tables are not all there yet",
+            where=", ".join(versions),
+            next_step="run it again when that has ended",
+        )
+    return found.pop() if found else base
 
 
 def begin(plan: Plan) -> None:
