@@ -17,7 +17,7 @@ from sluice.lake.plan import BACKFILLS, Plan, published_batches
 from sluice.lake.tables import Lake
 
 _PUBLISHING, _DONE = "publishing", "done"
-_SCHEMA = pa.schema(
+BACKFILL = pa.schema(
     {
         "number": pa.int64(),
         "state": pa.string(),
@@ -127,4 +127,4 @@ def _note(plan: Plan, state: str) -> None:
         "asof": json.dumps(dict(plan.asof)),
         "erasures": plan.erasures,
     }
-    lake.append_rows(table, [row], _SCHEMA)
+    lake.append_rows(table, [row], BACKFILL)
