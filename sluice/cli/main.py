@@ -40,6 +40,9 @@ COMMANDS = {
     "env": Command(
         "sluice.cli.services:env", 'Print the environment that the engines need, for `eval "$(sluice env)"`.'
     ),
+    "deploy": Command(
+        "sluice.cli.deploy:deploy", "Deploy a pipeline's flows in Prefect, with their schedules and what starts them."
+    ),
     "stream": Command("sluice.cli.stream:stream", "Create a pipeline's topics; fold them; archive them."),
     "init": Command("sluice.cli.init:init", "Write a first declaration for a file of events, for you to edit."),
     "ingest": Command(
