@@ -15,11 +15,16 @@ STOPPED = "sluice.gate.stopped"
 TOUCHED = "sluice.repair.touched"
 
 
+def resource_of(pipeline: str) -> str:
+    """By which Prefect knows a pipeline."""
+    return f"sluice.pipeline.{pipeline}"
+
+
 def tell(here: Place, event: str, once: str, payload: Mapping[str, Any]) -> None:
     """Emit an event about a pipeline; `once` tells it from every other of its name: Prefect keeps one of an id."""
     emit_event(
         event=event,
-        resource={"prefect.resource.id": f"sluice.pipeline.{here.pipeline.name}"},
+        resource={"prefect.resource.id": resource_of(here.pipeline.name)},
         payload={"pipeline": here.reference, **payload},
         id=uuid5(NAMESPACE_URL, f"{here.lake.root}:{event}:{once}"),
     )

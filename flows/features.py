@@ -10,13 +10,14 @@ from prefect import flow, task
 from flows.place import Place, moment, place
 from flows.submit import submit
 from sluice.declare.operate import AS_SERVED
-from sluice.engine.encode import encode
 from sluice.engine.fold import load_base
 from sluice.engine.history import keep
 from sluice.engine.places import open_store
 from sluice.engine.shards import spread_of
 from sluice.lake.asof import newest
+from sluice.lake.backfills import base_of
 from sluice.lake.incidents import refuse_incidents
+from sluice.lake.published import Published
 from sluice.stream.loading import load_spread
 
 
@@ -57,14 +58,17 @@ def job_arguments(here: Place, base: int, at: int, tables: dict[str, int]) -> li
 
 @task(name="load the online store")
 def load_online(pipeline: str, base: int, at: int) -> None:
-    """Start the online store from the tiles and the events that can still be corrected; what it held is replaced."""
+    """Start the online store from the tiles and the events that can still be corrected; what it held is replaced.
+
+    Events are those that the tiles have: what was published since comes by its topic, and is known to be new by that.
+    """
     here = place(pipeline)
     declared, lake = here.pipeline, here.lake
-    tiles = {view.name: lake.read(f"tiles/{view.name}") for view in declared.windows}
-    recent = ds.field("_time") >= at - 2 * keep(declared)
-    events = {
-        stream.name: encode(lake.read(f"silver/{stream.name}", where=recent), stream) for stream in declared.streams
-    }
+    versions = {f"tiles/{view.name}": lake.version(f"tiles/{view.name}") for view in declared.windows}
+    base = base_of(lake, versions, base)
+    tiles = {table.removeprefix("tiles/"): lake.read(table, version=version) for table, version in versions.items()}
+    published, recent = Published(lake, declared, base), ds.field("_time") >= at - 2 * keep(declared)
+    events = {stream.name: published.read(stream, recent) for stream in declared.streams}
     opened = partial(open_store, here.settings.online_uri)
     store = opened(declared.name)
     try:

@@ -51,6 +51,11 @@ COMMANDS = {
         'Print the environment that the engines need, for `eval "$(sluice env)"`.',
         'eval "$(sluice env)"',
     ),
+    "deploy": Command(
+        "sluice.cli.deploy:deploy",
+        "Deploy a pipeline's flows in Prefect, with their schedules and what starts them.",
+        "sluice deploy fraud",
+    ),
     "stream": Command(
         "sluice.cli.stream:stream",
         "Create a pipeline's topics; route, fold and archive them; bring years of them at once; show their status.",

@@ -41,13 +41,13 @@ class Again:
         self, streams: Sequence[str], wanted: Wanted, repair: Repair, edits: Edits | None
     ) -> dict[str, list[Mended]]:
         """The rows that wait, mended, by stream; UserError for edited ones that do not."""
-        renamed = {row["batch"]: json.loads(row["renamed"] or "{}") for row in self.lake.published()}
         found: dict[str, list[Mended]] = {}
         held: set[str] = set()
         for name in streams:
             stream = self.pipeline.stream(name)
             rows = list(controlled(self.lake, name, refused(self.lake, name, wanted)))
             held |= {row.batch for row, _ in rows if row.state == HELD}
+            renamed = {row["batch"]: json.loads(row["renamed"] or "{}") for row in self.lake.published(name)}
             if picked := mended(stream, rows, repair, edits, renamed, reference=self.reference):
                 found[name] = picked
         self._refuse_absent(edits, found)

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.dataset as ds
 
 from sluice.decisions import Verdict
+from sluice.lake.contract import PRESENT
 from sluice.lake.tables import Lake
 
 
@@ -63,10 +64,17 @@ def attempts_of(lake: Lake, stream: str, batch: str) -> int:
 
 
 def waiting(lake: Lake) -> list[Attempt]:
-    """The batches that a gate has stopped and that are no history yet, the newest first."""
+    """The batches that a gate has stopped and that are no history yet, the newest first.
+
+    One of which nothing is left waits for nobody: the next batch has taken what was archived, or its rows were dropped.
+    """
     shown = {(row["stream"], row["batch"]) for row in lake.published()}
-    judged = last_attempts(lake.rows("verdicts"))
-    return [one for one in judged if one.stops and (one.stream, one.batch) not in shown]
+    stopped = [one for one in last_attempts(lake.rows("verdicts")) if one.stops]
+    return [one for one in stopped if (one.stream, one.batch) not in shown and _landed(lake, one)]
+
+
+def _landed(lake: Lake, attempt: Attempt) -> bool:
+    return lake.count(f"events/{attempt.stream}", where=PRESENT & (ds.field("batch") == attempt.batch)) > 0
 
 
 def _attempt(rows: Sequence[Mapping[str, Any]]) -> Attempt:

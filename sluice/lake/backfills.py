@@ -12,11 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from sluice.errors import Outage
 from sluice.lake.plan import BACKFILLS, Plan, published_batches
 from sluice.lake.tables import Lake
 
 _PUBLISHING, _DONE = "publishing", "done"
-_SCHEMA = pa.schema(
+BACKFILL = pa.schema(
     {
         "number": pa.int64(),
         "state": pa.string(),
@@ -72,6 +73,22 @@ def named_in(lake: Lake, table: str, version: int) -> Mapping[str, Any] | None:
     return max(written, key=lambda row: (row["at"], row["number"]), default=None)
 
 
+def base_of(lake: Lake, versions: Mapping[str, int], base: int) -> int:
+    """The version of `batches` that these versions of tables show; `base` where no backfill wrote them.
+
+    Outage while a backfill is publishing, when some of them show one and others another.
+    """
+    written = [named_in(lake, table, version) for table, version in versions.items()]
+    found = {base if row is None else int(row["base"]) for row in written}
+    if len(found) > 1:
+        raise Outage(
+            "a backfill is publishing, and its tables are not all there yet",
+            where=", ".join(versions),
+            next_step="run it again when that has ended",
+        )
+    return found.pop() if found else base
+
+
 def begin(plan: Plan) -> None:
     """Note that tables are about to move to this backfill."""
     _note(plan, _PUBLISHING)
@@ -110,4 +127,4 @@ def _note(plan: Plan, state: str) -> None:
         "asof": json.dumps(dict(plan.asof)),
         "erasures": plan.erasures,
     }
-    lake.append_rows(table, [row], _SCHEMA)
+    lake.append_rows(table, [row], BACKFILL)

@@ -22,7 +22,7 @@ from sluice.declare.streams import Stream
 from sluice.engine.encode import integers, row_hashes
 from sluice.engine.facts import id_type
 from sluice.lake.control import CONTROL
-from sluice.lake.decoding import Broken, Schema, decode
+from sluice.lake.decoding import Broken, Schema, decode, json_rows
 from sluice.lake.rules import Problem, problems_of
 from sluice.lake.typing import Typed, id_of, silver_type, type_columns
 
@@ -157,11 +157,16 @@ def _parsed(
     stream: Stream, bronze: pa.Table, schemas: Mapping[int, Schema]
 ) -> tuple[list[dict[str, Any]], list[Problem]]:
     """The row of each payload, empty where nobody can read one."""
+    payloads, sources = bronze.column("payload").to_pylist(), bronze.column("source").to_pylist()
+    forms = {source: format_of(stream, source) for source in set(sources)}
+    if set(forms.values()) == {"json"}:
+        plain = json_rows(payloads)
+        if plain is not None:
+            return plain, []
     rows: list[dict[str, Any]] = []
     problems = []
-    payloads, sources = bronze.column("payload").to_pylist(), bronze.column("source").to_pylist()
     for index, (payload, source) in enumerate(zip(payloads, sources, strict=True)):
-        row = decode(format_of(stream, source), payload or b"", schemas)
+        row = decode(forms[source], payload or b"", schemas)
         if isinstance(row, Broken):
             problems.append(Problem(index, row.rule, "", row.allowed))
             row = {}

@@ -8,7 +8,7 @@ greatest first, and the value; in Protobuf the place of its message type comes b
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -46,6 +46,15 @@ class Broken(NamedTuple):
 def decode(form: str, payload: bytes, schemas: Mapping[int, Schema]) -> Row | Broken:
     """The row of an event in the format of its topic; Outage where nobody has looked up the schema yet."""
     return _json(payload) if form == "json" else _registered(form, payload, schemas)
+
+
+def json_rows(payloads: Sequence[bytes | None]) -> list[Row] | None:
+    """The rows of payloads that are all JSON objects, which is only a faster way to the same; None where one is not."""
+    try:
+        rows = [orjson.loads(payload or b"") for payload in payloads]
+    except orjson.JSONDecodeError:
+        return None
+    return rows if all(type(row) is dict for row in rows) else None
 
 
 def schema_ids(payloads: Iterable[bytes | None]) -> set[int]:

@@ -6,6 +6,7 @@ that holds of no row, so that pyarrow skips the file, or takes all of its rows t
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import and_
@@ -19,6 +20,8 @@ import pyarrow.dataset as ds
 
 from sluice.lake.storage import below
 
+_CUT = dt.timedelta(milliseconds=1)
+"""What may be missing of the greatest time of a file, as statistics have milliseconds (Delta protocol)."""
 _EVERY = ds.scalar(1) == ds.scalar(1)
 Pruned = str | Sequence[tuple[str, str, Any]] | None
 """What the statistics of files must meet, as deltalake reads it."""
@@ -56,6 +59,8 @@ def _holds(row: Mapping[str, Any], column: pa.Field) -> Iterator[ds.Expression]:
     """What a file's statistics say of a column."""
     field, nulls = ds.field(column.name), row.get(f"null_count.{column.name}")
     low, high = row[f"min.{column.name}"], row[f"max.{column.name}"]
+    if pa.types.is_timestamp(column.type) and high is not None:
+        high += _CUT
     if nulls is not None and nulls == row["num_records"]:
         yield field.is_null()
         return

@@ -178,7 +178,7 @@ def exact(values: Raw, column: Decimal) -> Typed:
 def _numbers(values: Raw) -> Typed:
     array = _uniform(values)
     # Arrow takes true for 1.0 among floats
-    mixed = isinstance(values, list) and any(type(value) is bool for value in values)
+    mixed = isinstance(values, list) and bool in set(map(type, values))
     if array is not None and pa.types.is_floating(array.type) and not mixed:
         return _finite(array.cast(pa.float64()))
     if array is not None and pa.types.is_integer(array.type):

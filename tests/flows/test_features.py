@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -24,13 +25,15 @@ from sluice.stream.records import bronze_rows
 from sluice.stream.topics import stream_topic
 from tests.sluice.engine.stores import contents
 from tests.sluice.stream import payments
-from tests.sluice.stream.feeds import feed, send
+from tests.sluice.stream.feeds import Message, feed, send
 from tests.sluice.stream.plant import Plant, merged
 from tests.sluice.stream.reference import answered, computed, questions, tiles_of
 
 pytestmark = pytest.mark.integration
 
-PIPELINE, BASE = payments.pipeline, 7
+PIPELINE = payments.pipeline
+BASE = len(PIPELINE.streams) - 1
+"""The version of `batches` with a row for each stream."""
 MESSAGES = feed(seed=11, size=400)
 BEFORE, AFTER = MESSAGES[:300], MESSAGES[300:]
 """What is in the lake, and what only the topics hold."""
@@ -42,24 +45,31 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     """Published events, and their tiles as a backfill leaves them."""
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
     settings.cache_clear()
-    lake, files = Lake(settings().places.lake_uri, PIPELINE.name), MemoryTopics()
-    send(PIPELINE, files, BEFORE)
-    events = {}
-    for stream in PIPELINE.streams:
-        records = files.records[stream_topic(PIPELINE.name, stream.name)]
-        accepted = check(stream, bronze_rows(records, batch="b"), batch="b").accepted
-        lake.append(f"silver/{stream.name}", accepted)
-        lake.append_rows("batches", [{"batch": "b", "stream": stream.name, "at": 1}], BATCHES)
-        events[stream.name] = encode(accepted, stream)
-    for view, tiles in tiles_of(PIPELINE, events).items():
+    lake = Lake(settings().places.lake_uri, PIPELINE.name)
+    publish(lake, "b", BEFORE)
+    for view, tiles in tiles_of(PIPELINE, published(lake)).items():
         lake.append(f"tiles/{view}", tiles)
     return lake
+
+
+def publish(lake: Lake, batch: str, messages: Sequence[Message]) -> None:
+    files = MemoryTopics()
+    send(PIPELINE, files, messages)
+    for stream in PIPELINE.streams:
+        records = files.records[stream_topic(PIPELINE.name, stream.name)]
+        accepted = check(stream, bronze_rows(records, batch=batch), batch=batch).accepted
+        lake.append(f"silver/{stream.name}", accepted)
+        lake.append_rows("batches", [{"batch": batch, "stream": stream.name, "at": 1}], BATCHES)
+
+
+def published(lake: Lake) -> dict[str, pa.Table]:
+    return {stream.name: encode(lake.read(f"silver/{stream.name}"), stream) for stream in PIPELINE.streams}
 
 
 @pytest.fixture
 def events(lake: Lake) -> dict[str, pa.Table]:
     """The published events."""
-    return {stream.name: encode(lake.read(f"silver/{stream.name}"), stream) for stream in PIPELINE.streams}
+    return published(lake)
 
 
 def opened(name: str) -> TileStore:
@@ -97,3 +107,15 @@ def test_routers_and_folds_go_on_from_it_to_the_bytes_of_one_consumer(events: di
         assert merged(plant.shards, lambda store: contents(store).heads) == whole._heads
         assert merged(plant.shards, lambda store: contents(store).chunks) == whole._chunks
         assert {contents(store).knowledge.base for store in stores.values()} == {BASE}
+
+
+def test_what_is_published_while_tiles_are_computed_is_left_for_the_fold(
+    lake: Lake, events: dict[str, pa.Table]
+) -> None:
+    publish(lake, "meanwhile", AFTER)
+    start(Spread())
+
+    expected = MemoryStore()
+    load_base(PIPELINE, expected, BASE, tiles_of(PIPELINE, events), events)
+    with closing(opened(PIPELINE.name)) as store:
+        assert contents(store) == contents(expected)

@@ -18,12 +18,13 @@ from sluice.local import services
 from sluice.stream.topics import create_topics
 
 
-def start_services(teller: Teller) -> None:
+def start_services(teller: Teller, pipeline: str) -> None:
     """Start what is not running."""
     for each in services.up():
         teller.say(f"{each.name:8} {each.action:13} {each.address}")
-    teller.say(f"deployed: {', '.join(deploy_flows())}")
-    teller.say(f"schedules of {', '.join(pause_schedules())} stand still: the demo moves the clock itself")
+    teller.say(f"deployed: {', '.join(deploy_flows(pipeline))}")
+    standing = pause_schedules(place(pipeline).pipeline.name)
+    teller.say(f"schedules of {', '.join(standing)} stand still: the demo moves the clock itself")
 
 
 def describe(teller: Teller, pipeline: str, events: Events) -> None:

@@ -22,6 +22,11 @@ _MADE = (
     "prefect",
     "kafka",
     "ray",
+    "redis",
+    "imports",
+    "code",
+    "erasure.key",
+    "openlineage.jsonl",
     "logs",
 )
 

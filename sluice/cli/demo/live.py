@@ -92,7 +92,7 @@ class Live:
     def see_retrained(self) -> None:
         """Wait until the runs that the decisions' events started have ended."""
         for at in self.retraining:
-            run = finished_run("retrain", at)
+            run = finished_run("retrain", self._here.pipeline.name, at)
             self.teller.say(f"[bold]retrained[/] by the event of the decision: flow run {run.name}")
         self.controls = self.controls or bool(self.retraining)
         self.retraining = []

@@ -22,7 +22,7 @@ def tell(options: Options) -> None:
     """Run and tell the whole loop."""
     teller = Teller()
     with teller.step("Services", "a Kafka broker, Prefect, Ray with Serve, and MLflow on a file"):
-        chapters.start_services(teller)
+        chapters.start_services(teller, options.pipeline)
     with teller.step("Events", "history as files, the last days as a live feed, and what may go wrong in both"):
         events = gather(options)
         chapters.describe(teller, options.pipeline, events)

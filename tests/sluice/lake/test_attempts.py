@@ -9,6 +9,7 @@ import pytest
 
 from sluice.decisions import Finding, Verdict
 from sluice.lake.attempts import attempts_of, last_attempts, waiting
+from sluice.lake.contract import BRONZE, ERASED
 from sluice.lake.publish import Batch, record_verdict
 from sluice.lake.tables import Lake
 
@@ -53,7 +54,17 @@ def test_the_gravest_finding_comes_first_and_the_newest_batch() -> None:
 
 def test_a_batch_waits_from_its_stop_until_it_passes(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), "shop")
+    lake.append_rows("events/orders", [{"batch": "b", "op": 0}], BRONZE)
     record_verdict(lake, batch("b", 9, "z"), findings(("count", Verdict.STOP)))
     assert [(one.stream, one.batch) for one in waiting(lake)] == [("orders", "b")]
     record_verdict(lake, batch("b", 9, "y"), findings(("count", Verdict.WARN)))
+    assert waiting(lake) == []
+
+
+def test_a_batch_of_which_nothing_is_left_waits_no_more(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "shop")
+    rows = [{"batch": "", "op": 0}, {"batch": "erased", "op": ERASED}]
+    lake.append_rows("events/orders", rows, BRONZE)
+    for name in ("archived-1", "erased", "dropped"):
+        record_verdict(lake, batch(name, 9, "z"), findings(("count", Verdict.STOP)))
     assert waiting(lake) == []

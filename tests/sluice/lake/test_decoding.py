@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from sluice.errors import Outage
 from sluice.lake.contract import check, contract_version
-from sluice.lake.decoding import UNKNOWN, Broken, Schema, decode, schema_ids
+from sluice.lake.decoding import UNKNOWN, Broken, Schema, decode, json_rows, schema_ids
 from tests.properties import examples
 from tests.sluice.lake.messages import (
     AVRO_FIELDS,
@@ -85,6 +85,13 @@ def test_json_avro_and_protobuf_of_the_same_events_are_the_same_rows_with_the_sa
         found[form] = checked.accepted, checked.rejected.select(["rule", "column", "allowed", "position"])
     assert found["avro"] == found["json"]
     assert found["protobuf"] == found["json"]
+
+
+@pytest.mark.parametrize("payloads", [[b'{"a": 1}', b"{}"], [b'{"a": 1}', b"[1]"], [b"{", b"}"], [b"{}", None], []])
+def test_payloads_that_are_read_at_once_are_the_rows_of_each_alone(payloads: list[bytes | None]) -> None:
+    alone = [decode("json", payload or b"", {}) for payload in payloads]
+
+    assert json_rows(payloads) == (None if any(isinstance(row, Broken) for row in alone) else alone)
 
 
 def test_files_and_replays_of_the_same_stream_stay_json() -> None:

@@ -85,3 +85,17 @@ def _write(lake: Lake, name: str, writer: str, rows: pa.Table) -> None:
     action = AddAction(path.name, path.stat().st_size, {}, 0, is_new, json.dumps(_told(writer, rows)))
     table = deltalake.DeltaTable(lake.uri("t"))
     table.create_write_transaction([action], "append", table.schema(), [])
+
+
+def test_a_time_is_found_though_statistics_have_only_its_milliseconds(tmp_path: Path) -> None:
+    times = pa.array([100, 1_999], pa.timestamp("us", "UTC"))
+    for numbers in ([None, None], [1, 2]):
+        deltalake.write_deltalake(
+            str(tmp_path), pa.table({"t": times, "n": pa.array(numbers, pa.int64())}), mode="append"
+        )
+
+    found = dataset_of(deltalake.DeltaTable(str(tmp_path)))
+
+    moment = pa.scalar(1_500, pa.timestamp("us", "UTC"))
+    assert found.count_rows(filter=ds.field("t") >= moment) == 2
+    assert found.count_rows(filter=ds.field("t") < moment) == 2
