@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from sluice.lake.tables import Lake
 
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
-Entities = Annotated[
+Events = Annotated[
     int, typer.Option(min=0, help="Of how many recent events the online store's values are computed again; 0 for none.")
 ]
 Seed = Annotated[int, typer.Option(help="Which ones: another number picks others.")]
 TILES = "tiles equal events"
 
 
-def doctor(pipeline: Pipeline, entities: Entities = 100, seed: Seed = 0) -> None:
+def doctor(pipeline: Pipeline, events: Events = 100, seed: Seed = 0) -> None:
     """Check what must hold of the lake and the stores, whatever died and whenever, and say what to run if it does not.
 
     Nothing is changed. Exit code 0: all is well; 3: something is not, and is named with the next step.
@@ -48,11 +48,11 @@ def doctor(pipeline: Pipeline, entities: Entities = 100, seed: Seed = 0) -> None
     with _store(declared) as store:
         if store is None:
             told = "not asked: there is no online store yet"
-        elif not entities:
+        elif not events:
             told = "not asked"
         else:
-            told = f"of {counted(entities, 'event')} or fewer"
-            found[TILES] = list(tiles_equal_events(lake, declared, store, entities, seed))
+            told = f"of {counted(events, 'event')} or fewer"
+            found[TILES] = list(tiles_equal_events(lake, declared, store, events, seed))
     for name, ailments in found.items():
         _tell(name, ailments, told if name == TILES else "")
     if TILES not in found:

@@ -27,7 +27,7 @@ Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the pat
 Events = Annotated[int, typer.Option("--events", min=1, help="Events in the window of an entity, for the costs.")]
 Values = Annotated[list[str], typer.Argument(help="Entity keys, and columns of a request: customer_id=7 amount=12.5")]
 At = Annotated[str | None, typer.Option(help="The moment, RFC 3339; the event clock's by default.")]
-Most = Annotated[int, typer.Option("--events", min=0, help="How many of the newest events of each view to show.")]
+Most = Annotated[int, typer.Option(min=0, help="How many events of each view, the newest first.")]
 Input = Annotated[
     Path,
     typer.Option(
@@ -44,7 +44,7 @@ Output = Annotated[
     ),
 ]
 Engine = Annotated[Literal["local", "spark"], typer.Option(help="Where: in this process, or on a worker of Spark.")]
-Largest = Annotated[int, typer.Option(min=0, help="How many of the largest entities of each view to show.")]
+Entities = Annotated[int, typer.Option("--most", min=0, help="How many entities of each view, the largest first.")]
 _WIDE = 240
 Again = Annotated[bool, typer.Option("--again", help="Also when it was frozen as something else: a new version.")]
 
@@ -125,7 +125,7 @@ def get(pipeline: Pipeline, values: Values, at: At = None, most: Most = 10) -> N
 
 
 @features.command()
-def sizes(pipeline: Pipeline, largest: Largest = 3) -> None:
+def sizes(pipeline: Pipeline, most: Entities = 3) -> None:
     """Tell how much the online store keeps of each view, and of its largest entities.
 
     An entity's events are kept as long as a value or a late event can ask for them: the view's longest window, its
@@ -141,7 +141,7 @@ def sizes(pipeline: Pipeline, largest: Largest = 3) -> None:
     with ExitStack() as stack:
         stores = [stack.enter_context(closing(store)) for store in open_shards(settings().online_uri, declared.name)]
         for view in declared.windows:
-            found = measured(view, stores, largest)
+            found = measured(view, stores, most)
             kept = duration_text(view.horizon)
             table.add_row(found.view, kept, f"{found.entities:,}", f"{found.events:,}", f"{found.bytes:,}", "")
             for one in found.largest:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sluice.lake.waivers import Waiver
 
 gates = typer.Typer(
-    help="Show what the gates found of the batches; let a batch pass a gate that stops it.", no_args_is_help=True
+    help="Show what the gates found of the batches; let a batch pass a gate that stops it, or no longer.",
+    no_args_is_help=True,
 )
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
 Gate = Annotated[
@@ -26,15 +27,18 @@ Gate = Annotated[
 ]
 Shown = Annotated[str | None, typer.Option("--batch", help="Only this batch.")]
 Batch = Annotated[str | None, typer.Option(help="The batch that is let pass; every one without it.")]
+Withdrawn = Annotated[
+    str | None, typer.Option("--batch", help="The batch that it was for; without it the one for every batch.")
+]
 By = Annotated[str, typer.Option(help="The person who decides it.")]
 Because = Annotated[str, typer.Option(help="Why, for those who ask later.")]
 Lasting = Annotated[str, typer.Option("--for", help="How long it holds, by the event clock: 2h, 3d.")]
-Last = Annotated[int, typer.Option(min=1, help="How many batches, the newest first.")]
+Most = Annotated[int, typer.Option(min=1, help="How many batches, the newest first.")]
 All = Annotated[bool, typer.Option("--all", help="Also what the gates say that simply passed.")]
 
 
 @gates.command()
-def show(pipeline: Pipeline, batch: Shown = None, last: Last = 10, *, whole: All = False) -> None:
+def show(pipeline: Pipeline, batch: Shown = None, most: Most = 10, *, whole: All = False) -> None:
     """Show what the gates found of the newest batches at their last attempt, and the waivers that hold.
 
     Gates that passed are counted. Of a batch that is stopped, the commands that let it in are told.
@@ -51,7 +55,7 @@ def show(pipeline: Pipeline, batch: Shown = None, last: Last = 10, *, whole: All
     attempts = last_attempts(lake.rows("verdicts", where=where))
     if batch is not None and not attempts:
         raise UserError.unknown("batch", batch, {row["batch"] for row in lake.rows("verdicts")}, where="--batch")
-    names = list(dict.fromkeys(one.batch for one in attempts))[:last]
+    names = list(dict.fromkeys(one.batch for one in attempts))[:most]
     tell(declared, lake, [one for one in attempts if one.batch in names], whole=whole)
     if not attempts:
         typer.echo(f"No batch of {declared.name!r} has been judged yet.")
@@ -86,22 +90,50 @@ def waive(
     from sluice.clock import open_clock, to_second
     from sluice.declare.durations import duration, duration_text
     from sluice.declare.loading import load_pipeline
-    from sluice.lake.gates.verdict import GATES
     from sluice.lake.waivers import Waiver, grant
     from sluice.settings import settings
 
     declared = load_pipeline(pipeline)
-    stream, _, rule = gate.partition(":")
-    if not rule:
-        raise UserError(f"{gate!r} has no ':' between a stream and a gate", where="STREAM:GATE", allowed=GATES)
+    stream, rule = _gate(declared, gate)
     now = open_clock(settings().places.clock).now()
     until = now + duration(lasting, where="--for")
-    lake, given = _lake(declared), Waiver(declared.stream(stream).name, rule, batch, by, because, now, until)
+    lake, given = _lake(declared), Waiver(stream, rule, batch, by, because, now, until)
     grant(lake, given)
     whom = "any batch, whichever comes," if batch is None else f"batch {batch!r}"
     typer.echo(f"{gate} does not stop {whom} for {duration_text(until - now)}, until {to_second(until)}.")
     for line in _what_it_meets(declared, lake, given):
         typer.echo(line)
+
+
+@gates.command()
+def withdraw(pipeline: Pipeline, gate: Gate, by: By, because: Because, batch: Withdrawn = None) -> None:
+    """Withdraw a waiver: from now on the gate stops again. A record with person and reason; the waiver stays on record.
+
+    What it has let pass stays history. An incident that it has closed is open again.
+    """
+    from sluice.clock import open_clock
+    from sluice.declare.loading import load_pipeline
+    from sluice.lake import waivers
+    from sluice.settings import settings
+
+    declared = load_pipeline(pipeline)
+    stream, rule = _gate(declared, gate)
+    now = open_clock(settings().places.clock).now()
+    for one in waivers.withdraw(_lake(declared), stream, rule, batch, by=by, because=because, at=now):
+        typer.echo(f"withdrawn: {one}")
+
+
+def _gate(declared: Declared, text: str) -> tuple[str, str]:
+    """The stream and the gate that a person names as STREAM:GATE."""
+    from sluice.lake.gates.verdict import GATES
+
+    stream, _, rule = text.partition(":")
+    if not rule:
+        raise UserError(f"{text!r} has no ':' between a stream and a gate", where="STREAM:GATE", allowed=GATES)
+    name = declared.stream(stream).name
+    if rule not in GATES:
+        raise UserError.unknown("gate", rule, GATES, where="STREAM:GATE")
+    return name, rule
 
 
 def _what_it_meets(declared: Declared, lake: Lake, given: Waiver) -> Iterator[str]:
@@ -118,6 +150,8 @@ def _what_it_meets(declared: Declared, lake: Lake, given: Waiver) -> Iterator[st
     told = f"it stopped {listed(list(map(repr, stopped)))}" if stopped else "it has stopped none yet"
     if given.batch is None:
         yield f"That is every batch until then; for one alone give --batch ({told})."
+        back = command("gates", "withdraw", declared.reference, f"{given.stream}:{given.rule}")
+        yield f"To take it back: {back} --by WHO --because WHY"
     elif given.batch not in stopped:
         near = difflib.get_close_matches(given.batch, stopped, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

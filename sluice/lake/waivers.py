@@ -1,9 +1,13 @@
-"""Waivers: a person lets a gate's stop pass, says why, and for how long; every one is a row that stays."""
+"""Waivers: a person lets a gate's stop pass, says why, and for how long.
+
+Each is a row of `waivers` that stays; withdrawing one is another row with a person and a reason.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,8 +26,11 @@ WAIVERS = pa.schema(
         "because": pa.string(),
         "at": pa.int64(),
         "until": pa.int64(),
+        "state": pa.string(),
     }
 )
+"""`state` is null of one that was granted before there were withdrawals."""
+GRANTED, WITHDRAWN = "granted", "withdrawn"
 
 
 @dataclass(frozen=True)
@@ -56,17 +63,66 @@ def grant(lake: Lake, waiver: Waiver) -> None:
     signed("a waiver", by=waiver.by, because=waiver.because)
     if waiver.until <= waiver.at:
         raise UserError("a waiver holds for some time", where="--for", allowed="1min or more")
-    lake.append_rows("waivers", [asdict(waiver)], WAIVERS)
+    # on a clock that stands still one that is granted again comes after its withdrawal
+    ended = _withdrawn(lake.rows("waivers")).get(_what(waiver), waiver.at - 1)
+    row = {**asdict(waiver), "at": max(waiver.at, ended + 1), "state": GRANTED}
+    lake.append_rows("waivers", [row], WAIVERS)
+
+
+def withdraw(
+    lake: Lake, stream: str, rule: str, batch: str | None, *, by: str, because: str, at: int
+) -> Sequence[Waiver]:
+    """Let a gate stop a batch again, or every batch: the waivers of it, which hold no more.
+
+    What they have let pass stays; an incident that one has closed is open again. UserError without a person and a
+    reason, and when there is no such waiver.
+    """
+    signed("withdrawing a waiver", by=by, because=because)
+    standing = waivers(lake)
+    found = [one for one in standing if _what(one) == (stream, rule, batch)]
+    if not found:
+        whom = "every batch" if batch is None else f"batch {batch!r}"
+        raise UserError(
+            f"there is no waiver of {stream}:{rule} for {whom}",
+            where="waiver",
+            allowed="; ".join(map(str, standing)) or "none yet",
+            next_step="name its batch, or none for one of every batch" if standing else None,
+        )
+    row = {**asdict(found[-1]), "by": by, "because": because, "at": max(at, found[-1].at), "state": WITHDRAWN}
+    lake.append_rows("waivers", [row], WAIVERS)
+    return found
 
 
 def waivers(lake: Lake) -> list[Waiver]:
-    """Every waiver there ever was, oldest first."""
-    return sorted((Waiver(**row) for row in lake.rows("waivers")), key=lambda one: one.at)
+    """Every waiver that nobody has withdrawn, oldest first."""
+    rows = lake.rows("waivers")
+    ended = _withdrawn(rows)
+    granted = [_waiver(row) for row in rows if row.get("state") != WITHDRAWN]
+    standing = [one for one in granted if one.at > ended.get(_what(one), one.at - 1)]
+    return sorted(standing, key=lambda one: one.at)
 
 
 def holding(lake: Lake, stream: str, batch: str, at: int) -> dict[str, Waiver]:
     """By gate, the newest waiver that holds for a batch at a moment."""
     return {one.rule: one for one in waivers(lake) if one.holds(stream, batch, at)}
+
+
+def _withdrawn(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str | None], int]:
+    """When waivers were last withdrawn, by what they are of."""
+    found: dict[tuple[str, str, str | None], int] = {}
+    for row in rows:
+        if row.get("state") == WITHDRAWN:
+            what = row["stream"], row["rule"], row["batch"]
+            found[what] = max(row["at"], found.get(what, row["at"]))
+    return found
+
+
+def _what(waiver: Waiver) -> tuple[str, str, str | None]:
+    return waiver.stream, waiver.rule, waiver.batch
+
+
+def _waiver(row: Mapping[str, Any]) -> Waiver:
+    return Waiver(**{one.name: row[one.name] for one in fields(Waiver)})
 
 
 def waive(findings: Sequence[Finding], held: Mapping[str, Waiver]) -> list[Finding]:

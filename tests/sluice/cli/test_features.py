@@ -180,7 +180,7 @@ def test_an_entity_is_looked_up_with_the_events_behind_its_values(
     assert "    2018-04-01T04:53:00Z  amount=2.93" in told.stdout
     assert "  terminal__count_1d                               0.0" in told.stdout
 
-    kept = [line.split() for line in sluice("features", "sizes", "handbook", "--largest", "1").stdout.splitlines()]
+    kept = [line.split() for line in sluice("features", "sizes", "handbook", "--most", "1").stdout.splitlines()]
     assert kept[0] == ["view", "kept", "for", "entities", "events", "bytes", "tiles"]
     # a row is a time, an id, flags and an amount, a head begins with three words; the seventh row was refused
     assert kept[1] == ["customer", "31d", "10", "399", f"{10 * 24 + 399 * 32:,}"]

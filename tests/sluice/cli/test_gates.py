@@ -47,7 +47,7 @@ def test_what_the_gates_found_is_shown_for_each_batch(shop: Shop) -> None:
         "  10 gates passed",
     ]
     assert gates("show", "--batch", "a").output.splitlines() == said[:2]
-    assert gates("show", "--last", "1").output.splitlines() == said[:2]
+    assert gates("show", "--most", "1").output.splitlines() == said[:2]
 
 
 def test_a_gate_that_passed_is_shown_when_all_are_asked_for(shop: Shop) -> None:
@@ -134,6 +134,27 @@ def test_a_gate_that_stopped_no_batch_says_so(shop: Shop) -> None:
     assert "warning: orders:count has not stopped a batch 'b' yet: it has stopped none yet\n" in said
 
 
+def test_a_waiver_of_every_batch_is_taken_back_and_the_gate_stops_again(shop: Shop) -> None:
+    why = ("--by", "Ada", "--because", "so", "--for", "30d")
+    said = gates("waive", "orders:quarantined", *why).output.splitlines()
+    assert said[2] == f"To take it back: sluice gates withdraw {FILE} orders:quarantined --by WHO --because WHY"
+    back = gates("withdraw", "orders:quarantined", "--by", "Grace", "--because", "a slip")
+    until = "2026-01-31T10:40:00Z"
+    assert back.output == f"withdrawn: orders:quarantined waived for every batch by Ada until {until}: so\n"
+    assert shop.deliver("b") is not None
+    assert "waived" not in gates("show").output
+
+
+def test_an_incident_is_open_again_when_its_waiver_is_withdrawn(shop: Shop) -> None:
+    shop.archive("orders", [order(9, channel="fax")])
+    assert shop.deliver("archived-1", from_bronze=True) is not None
+    named = ("orders:quarantined", "--batch", "archived-1", "--by", "Ada", "--because", "so")
+    assert gates("waive", *named).exit_code == 0
+    assert "open incident" not in gates("show").output
+    assert gates("withdraw", *named).exit_code == 0
+    assert "open incident" in gates("show").output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -143,6 +164,11 @@ def test_a_gate_that_stopped_no_batch_says_so(shop: Shop) -> None:
         (("waive", "orders:counts", "--by", "A", "--because", "B"), "did you mean 'count'"),
         (("waive", "orders:count", "--by", "", "--because", "B"), "a waiver names a person and a reason"),
         (("waive", "orders:count", "--by", "A", "--because", "B", "--for", "ever"), "'ever' is not a duration"),
+        (
+            ("withdraw", "orders:count", "--by", "A", "--because", "B"),
+            "no waiver of orders:count for every batch",
+        ),
+        (("withdraw", "orders:counts", "--by", "A", "--because", "B"), "did you mean 'count'"),
     ],
 )
 def test_a_mistake_says_what_is_allowed(shop: Shop, arguments: tuple[str, ...], message: str) -> None:

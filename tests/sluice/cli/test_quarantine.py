@@ -200,7 +200,7 @@ def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None
     table = shop.lake.open("silver/orders")
     assert table is not None
     table.delete("order_id = 7")
-    found = sluice("doctor", "--entities", "0")
+    found = sluice("doctor", "--events", "0")
     assert isinstance(found.exception, DataError)
     assert "orders: 1 row in bronze and nowhere else" in found.output
 

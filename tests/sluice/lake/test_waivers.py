@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from sluice.decisions import Finding, Verdict
 from sluice.errors import UserError
 from sluice.lake.tables import Lake
-from sluice.lake.waivers import Waiver, grant, holding, waive, waivers
+from sluice.lake.waivers import WAIVERS, Waiver, grant, holding, waive, waivers, withdraw
 
 pytestmark = pytest.mark.unit
 
@@ -30,6 +31,57 @@ def test_a_waiver_is_a_row_that_stays(lake: Lake) -> None:
     grant(lake, later)
     grant(lake, GIVEN)
     assert waivers(lake) == [GIVEN, later]
+
+
+def test_one_that_is_withdrawn_holds_no_more_and_both_rows_stay(lake: Lake) -> None:
+    grant(lake, replace(GIVEN, batch=None))
+    grant(lake, GIVEN)
+    assert withdraw(lake, "orders", "freshness", None, by="Grace", because="a slip", at=AT + 5) == [
+        replace(GIVEN, batch=None)
+    ]
+    assert waivers(lake) == [GIVEN]
+    assert holding(lake, "orders", "z", AT - 1) == {}
+    rows = sorted(lake.rows("waivers"), key=lambda row: (row["batch"] or "", row["at"]))
+    assert [(row["batch"], row["state"], row["by"], row["because"], row["at"] - AT) for row in rows] == [
+        (None, "granted", "Ada", "the shop was closed", 0),
+        (None, "withdrawn", "Grace", "a slip", 5),
+        ("a", "granted", "Ada", "the shop was closed", 0),
+    ]
+
+
+def test_one_that_is_granted_again_holds_also_on_a_clock_that_stands_still(lake: Lake) -> None:
+    grant(lake, GIVEN)
+    withdraw(lake, "orders", "freshness", "a", by="Grace", because="a slip", at=AT)
+    assert waivers(lake) == []
+    grant(lake, GIVEN)
+    assert holding(lake, "orders", "a", AT)["freshness"] == replace(GIVEN, at=AT + 1)
+
+
+def test_one_of_before_there_were_withdrawals_holds_and_can_be_withdrawn(lake: Lake) -> None:
+    old = pa.schema([field for field in WAIVERS if field.name != "state"])
+    lake.append_rows("waivers", [asdict(GIVEN)], old)
+    assert waivers(lake) == [GIVEN]
+    withdraw(lake, "orders", "freshness", "a", by="Grace", because="a slip", at=AT)
+    assert waivers(lake) == []
+
+
+@pytest.mark.parametrize(
+    ("batch", "by", "message"),
+    [
+        (
+            None,
+            "Grace",
+            "there is no waiver of orders:freshness for every batch\n  allowed: orders:fresh",
+        ),
+        ("b", "Grace", "there is no waiver of orders:freshness for batch 'b'"),
+        ("a", " ", "--by: withdrawing a waiver names a person and a reason"),
+    ],
+)
+def test_what_cannot_be_withdrawn_is_refused(lake: Lake, batch: str | None, by: str, message: str) -> None:
+    grant(lake, GIVEN)
+    with pytest.raises(UserError, match=message):
+        withdraw(lake, "orders", "freshness", batch, by=by, because="a slip", at=AT)
+    assert waivers(lake) == [GIVEN]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.scenario, pytest.mark.timeout(1500)]
 
 
 def test_the_doctor_finds_nothing_wrong_after_the_whole_loop(loop: Loop) -> None:
-    command = [sys.executable, "-m", "sluice.cli.main", "doctor", loop.here.pipeline.name, "--entities", "200"]
+    command = [sys.executable, "-m", "sluice.cli.main", "doctor", loop.here.pipeline.name, "--events", "200"]
     done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     asked = len(INVARIANTS) + 2  # and the chain, and the tiles
