@@ -223,7 +223,7 @@ class RedisStore:
         [body] = self._link.ask(("GET", self._names.knowledge))
         if body is None:
             where = f"{self._link.where}, {self._names.knowledge}"
-            raise Outage("the online store is not there yet", where=where, next_step="run the backfill first")
+            raise Outage("the online store is not there yet", where=where, next_step="run the flow `features`")
 
     def _check_room(self) -> None:
         """SettingsError where Redis may throw away what it has no memory for."""

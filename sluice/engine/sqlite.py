@@ -57,7 +57,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         if read_only and not path.exists():
-            raise Outage("the online store is not there yet", where=str(path), next_step="run the backfill first")
+            raise Outage("the online store is not there yet", where=str(path), next_step="run the flow `features`")
         self._path = str(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)

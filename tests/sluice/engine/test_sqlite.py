@@ -68,7 +68,9 @@ def test_a_reader_elsewhere_never_sees_tiles_and_positions_of_different_batches(
 
 
 def test_a_reader_cannot_write_and_says_when_there_is_nothing_to_read(tmp_path: Path) -> None:
-    with pytest.raises(Outage, match=r"nothing\.db: the online store is not there yet\n  next: run the backfill first"):
+    with pytest.raises(
+        Outage, match=r"nothing\.db: the online store is not there yet\n  next: run the flow `features`"
+    ):
         SqliteStore(tmp_path / "nothing.db", read_only=True)
     SqliteStore(tmp_path / "online.db").close()
     reader = SqliteStore(tmp_path / "online.db", read_only=True)

@@ -122,7 +122,7 @@ def test_before_the_online_store_is_there_the_next_step_is_named(
 ) -> None:
     monkeypatch.setenv("SLUICE_ONLINE", f"sqlite:///{tmp_path}")
     settings.cache_clear()
-    with pytest.raises(Outage, match="run the backfill first"):
+    with pytest.raises(Outage, match="run the flow `features`"):
         ask(world, ["terminal_traffic:count_7d"], [{"terminal_id": 1}])
 
 
