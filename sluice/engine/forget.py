@@ -58,7 +58,7 @@ def _shortened(view: Windows, store: TileStore, cut: int) -> Iterator[tuple[Id, 
                 base = _based(view, [*held, state(view, head.rows.matrix[:old])])
                 yield key, lay_out(view, _after(head.rows, old), base)
         else:
-            leaves = [] if head.leaves is None else head.leaves.leaves(view)
+            leaves = [] if head.leaves is None else head.leaves.leaves()
             old = next((i for i, leaf in enumerate(leaves) if not _ended(view, leaf, cut)), len(leaves))
             if old:
                 yield key, _without_leaves(view, store, key, leaves, old, held)
@@ -69,17 +69,7 @@ def _without_leaves(
 ) -> Laid:
     """A hot entity without its first leaves."""
     gone, left = leaves[:old], leaves[old:]
-    if lifelong(view):
-        small = [leaf for leaf in gone if not len(leaf.state)]
-        rows = dict(zip([leaf.start for leaf in small], _opened(view, store, key, small), strict=True))
-        held = [
-            *held,
-            *(
-                state(view, rows[one.start].matrix) if one.start in rows else read_state(view, one.state)
-                for one in gone
-            ),
-        ]
-    base = _based(view, held)
+    base = _based(view, [*held, *(read_state(view, leaf.state) for leaf in gone)])
     removed: dict[int, bytes | None] = dict.fromkeys(leaf.start for leaf in gone)
     if sum(leaf.size for leaf in left) > view.leaf:
         return Laid(hot(view, left, base), removed)

@@ -111,7 +111,7 @@ def folded(*batches: list[Version]) -> MemoryStore:
 
 def leaves(store: MemoryStore) -> list[tuple[float, int, int]]:
     """Of each leaf where it begins after START, in hours, its length in hours, and how many rows it has."""
-    listed = read_head(THREE, dict(store.scan("stall"))[1]).leaves.leaves(THREE)
+    listed = read_head(THREE, dict(store.scan("stall"))[1]).leaves.leaves()
     return [((leaf.start - START) / HOUR, leaf.span // HOUR, leaf.size) for leaf in listed]
 
 
