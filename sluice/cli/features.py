@@ -90,8 +90,8 @@ def versions(pipeline: Pipeline) -> None:
 def explain(pipeline: Pipeline, events: Events = 100) -> None:
     """Tell of each feature what it means, what is kept and read for it, how exact it is, what it costs a request.
 
-    An entity is one head: its events. One with many is divided into leaves, slots of time that keep their events and
-    the state that these add up to; its head then says where they are.
+    An entity is one head: its events. One with many is divided into leaves, slots of time that keep their events; its
+    head then says where they are, and what the events of each add up to.
     """
     from sluice.engine.explain import explain as explained
 
@@ -105,7 +105,7 @@ def explain(pipeline: Pipeline, events: Events = 100) -> None:
         table.add_row(one.name, one.meaning, one.window, one.error, kept, one.tiles, cost)
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
     typer.echo(
-        "head: an entity's events, or where its leaves are; leaf: a slot's events of a busy entity, and their state; "
+        "head: an entity's events, or where its leaves are and their states; leaf: a slot's events of a busy entity; "
         "µs: one request, beside the read of the store; that of a lookup depends on its table"
     )
     typer.echo(f"definition {declared.definition}; costs for an entity with {events} events in its window")

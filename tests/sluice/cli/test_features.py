@@ -159,7 +159,7 @@ def test_every_feature_is_explained_with_its_cost() -> None:
     assert "mean of amount: transactions of the customer_id, this one included" in lines["customer__mean_amount_7d"]
     assert float(lines["customer__mean_amount_7d"].split()[-1]) > 0
     assert float(lines["moment__is_night"].split()[-1]) > 0
-    assert told.stdout.splitlines()[-2].startswith("head: an entity's events, or where its leaves are; leaf: ")
+    assert told.stdout.splitlines()[-2].startswith("head: an entity's events, or where its leaves are and their ")
     assert told.stdout.splitlines()[-1].endswith("costs for an entity with 50 events in its window")
 
 
