@@ -135,7 +135,8 @@ def error(feature: Windowed) -> str:
         return f"exact up to {most}, then about ±{spread:.3g} %"
     if feature.function in {"top", "top_share"}:
         return f"exact up to {feature.parameters[0]} kinds, then null"
-    return "weights within 0.02 %" if feature.function.startswith("decayed") else "exact"
+    decays = feature.function.startswith("decayed")
+    return "weights within 0.02 %, each half-life cut to 2^-16" if decays else "exact"
 
 
 def state_bytes(view: Windows, feature: Windowed) -> int:

@@ -61,11 +61,12 @@ def test_a_meaning_says_that_windows_are_whole_slots(changes: dict[str, object],
 
 
 def test_an_error_says_up_to_where_a_value_is_exact() -> None:
-    told = {name: error(named(name)[1]) for name in ("count_1min", "p50_price_1min", "distinct_buyer_1min")}
-    assert told == {
+    names = ("count_1min", "p50_price_1min", "distinct_buyer_1min", "decayed_sum_price_2min")
+    assert {name: error(named(name)[1]) for name in names} == {
         "count_1min": "exact",
         "p50_price_1min": "exact up to 2 values, then within 6.2 %",
         "distinct_buyer_1min": "exact up to 2, then about ±100 %",
+        "decayed_sum_price_2min": "weights within 0.02 %, each half-life cut to 2^-16",
     }
 
 
