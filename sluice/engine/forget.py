@@ -17,6 +17,8 @@ from sluice.engine.states import State, merged_state, read_state, state, words_o
 from sluice.engine.store import Change, Partition, TileStore
 from sluice.engine.tiles import Id, Laid, Leaf, Rows, hot, lay_out, read_chunk, read_head
 
+HORIZONS = 2
+"""Behind the watermark: an event may come one horizon late, and a request of its time looks back as far again."""
 _WORTH = 4
 """A head is written again when at least one in so many of its rows can go."""
 
@@ -34,12 +36,12 @@ def forget_expired(
         for key, laid in _shortened(view, store, cut_of(view, watermark)):
             heads.append((view.name, key, laid.head))
             chunks += [(view.name, key, start, body) for start, body in laid.chunks.items()]
-    store.apply(Change((), heads, chunks, expected or {}), forget=watermark - 2 * keep(pipeline))
+    store.apply(Change((), heads, chunks, expected or {}), forget=watermark - HORIZONS * keep(pipeline))
 
 
 def cut_of(view: Windows, watermark: int) -> int:
     """The time before which rows of a view can go."""
-    return watermark - 2 * view.horizon
+    return watermark - HORIZONS * view.horizon
 
 
 def shortened(view: Windows, rows: Rows, cut: int) -> Laid:

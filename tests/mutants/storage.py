@@ -151,7 +151,7 @@ MUTANTS = [
     Mutant(
         "rows are forgotten after one horizon",
         "engine/forget",
-        "watermark - 2 * view.horizon",
+        "watermark - HORIZONS * view.horizon",
         "watermark - view.horizon",
         f"{FORGET}rows_stay_for_two_horizons_behind_the_watermark",
     ),

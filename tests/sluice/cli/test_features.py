@@ -182,8 +182,9 @@ def test_an_entity_is_looked_up_with_the_events_behind_its_values(
 
     kept = [line.split() for line in sluice("features", "sizes", "handbook", "--largest", "1").stdout.splitlines()]
     assert kept[0] == ["view", "kept", "for", "entities", "events", "bytes", "tiles"]
+    # two horizons, each of a window of thirty days and a day that an event may come late
     # a row is a time, an id, flags and an amount, a head begins with three words; the seventh row was refused
-    assert kept[1] == ["customer", "31d", "10", "399", f"{10 * 24 + 399 * 32:,}"]
+    assert kept[1] == ["customer", "62d", "10", "399", f"{10 * 24 + 399 * 32:,}"]
     assert kept[2][0] == "customer_id"
     assert kept[2][2:] == ["40", f"{24 + 40 * 32:,}", "0"]
     whole = sluice(
