@@ -20,10 +20,8 @@ from typing import Any
 import pytest
 
 from sluice import count, decayed_count, decayed_mean, decayed_sum
-from sluice.declare.durations import MINUTE
 from sluice.declare.functions import Windowed
-from tests.golden.sales import Found, T, found, sale, worked
-from tests.golden.test_rules import LONG_AGO
+from tests.golden.sales import Found, worked
 
 pytestmark = pytest.mark.unit
 
@@ -96,48 +94,3 @@ def test_decayed_sum(form: str, expected: float) -> None:
 )
 def test_decayed_mean(form: str, expected: float) -> None:
     assert of(form)["mean"] == expected
-
-
-OLD = [
-    count("2h"),
-    decayed_count(half_life="5min"),
-    decayed_sum("price", half_life="5min"),
-    decayed_mean("price", half_life="5min"),
-]
-
-
-def old(half_lives: int, price: int) -> list[float | None]:
-    """Count, sum and mean of a sale three minutes after a half-life had begun, so many of them before the request's."""
-    sold = sale(1, T - half_lives * 5 * MINUTE + 3 * MINUTE, price=price)
-    one, *values = found(OLD, [*LONG_AGO, sold]).values()
-    assert one == 1
-    return values
-
-
-@pytest.mark.parametrize(
-    ("half_lives", "expected"),
-    [
-        (1, [49_662 / 65_536, 49_662 / 65_536, 1.0]),  # 99,324 / 2
-        (8, [387 / 65_536, 387.98 / 65_536, 1.002532299741602]),  # 99,324 / 2^8 is 387.98, 9,932,400 / 2^8 is 38,798.4
-        (12, [24 / 65_536, 24.24 / 65_536, 1.01]),  # of 24.249 and 2,424.9
-        (15, [3 / 65_536, 3.03 / 65_536, 1.01]),  # of 3.031 and 303.1
-        (16, [1 / 65_536, 1.51 / 65_536, 1.51]),  # of 1.516 and 151.6
-        (17, [0.0, 0.75 / 65_536, None]),  # of 0.758 and 75.8: no weight is left
-        (23, [0.0, 0.01 / 65_536, None]),  # of 1.18
-        (24, [0.0, 0.0, None]),  # of 0.59
-    ],
-)
-def test_what_a_half_life_adds_up_to_is_rounded_down_when_it_is_halved(
-    half_lives: int, expected: list[float | None]
-) -> None:
-    """So an event is gone after seventeen, and a mean over what is left of its weight is none of its values."""
-    assert old(half_lives, 100) == expected
-
-
-def test_down_is_away_from_zero_below_it() -> None:
-    assert old(24, -100) == [0.0, -0.01 / 65_536, None]  # of -0.59
-
-
-def test_a_mean_with_no_weight_left_is_filled() -> None:
-    filled = [count("2h"), decayed_mean("price", half_life="5min", fill=-1)]
-    assert found(filled, [*LONG_AGO, sale(1, T - 90 * MINUTE)])["decayed_mean_price_5min"] == -1.0
