@@ -158,7 +158,7 @@ def _grown(plan: Plan, table: str, removed: Sequence[str] | None, held: deltalak
 def _refuse_days(asked: Days | None) -> None:
     if asked is not None:
         raise UserError(
-            f"only {asked} cannot be computed: there is a backfill to go on from, at the cost of what is new",
+            f"only {asked} cannot be computed: there is a backfill to go on from, which computes what has changed",
             where="--days",
             next_step="leave it out; or compute all days anew, some at a time, with --whole",
         )

@@ -90,8 +90,8 @@ def versions(pipeline: Pipeline) -> None:
 def explain(pipeline: Pipeline, events: Events = 100) -> None:
     """Tell of each feature what it means, what is kept and read for it, how exact it is, what it costs a request.
 
-    An entity is one head: its events. One with many is divided into leaves, slots of time that keep their events and
-    the state that these add up to; its head then says where they are.
+    An entity is one head: its events. One with many is divided into leaves, slots of time that keep their events; its
+    head then says where they are, and what the events of each add up to.
     """
     from sluice.engine.explain import explain as explained
 
@@ -105,7 +105,7 @@ def explain(pipeline: Pipeline, events: Events = 100) -> None:
         table.add_row(one.name, one.meaning, one.window, one.error, kept, one.tiles, cost)
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
     typer.echo(
-        "head: an entity's events, or where its leaves are; leaf: a slot's events of a busy entity, and their state; "
+        "head: an entity's events, or where its leaves are and their states; leaf: a slot's events of a busy entity; "
         "µs: one request, beside the read of the store; that of a lookup depends on its table"
     )
     typer.echo(f"definition {declared.definition}; costs for an entity with {events} events in its window")
@@ -128,10 +128,13 @@ def get(pipeline: Pipeline, values: Values, at: At = None, most: Most = 10) -> N
 def sizes(pipeline: Pipeline, most: Entities = 3) -> None:
     """Tell how much the online store keeps of each view, and of its largest entities.
 
-    An entity's events are kept as long as a value or a late event can ask for them: the view's longest window, its
-    `delay` and `accept_late` together. What bounds an entity is how many events it has in that time.
+    An entity's events are kept for twice the view's horizon, which is its longest window, `delay` and `accept_late`
+    together: one may come a horizon late, and a request of its time looks back as far again. Older ones stay until the
+    fold clears up, and until a quarter of an entity's events, or a whole tile, can go. What bounds an entity is how
+    many events it has in that time.
     """
     from sluice.declare.durations import duration_text
+    from sluice.engine.forget import HORIZONS
     from sluice.engine.shards import open_shards
     from sluice.engine.sizes import sizes as measured
 
@@ -142,7 +145,7 @@ def sizes(pipeline: Pipeline, most: Entities = 3) -> None:
         stores = [stack.enter_context(closing(store)) for store in open_shards(settings().online_uri, declared.name)]
         for view in declared.windows:
             found = measured(view, stores, most)
-            kept = duration_text(view.horizon)
+            kept = duration_text(HORIZONS * view.horizon)
             table.add_row(found.view, kept, f"{found.entities:,}", f"{found.events:,}", f"{found.bytes:,}", "")
             for one in found.largest:
                 table.add_row(f"  {view.of} {one.key}", "", "", f"{one.events:,}", f"{one.bytes:,}", f"{one.tiles:,}")

@@ -208,7 +208,10 @@ def top_share(
 
 
 def decayed_count(*, half_life: str, where: Condition | None = None, name: str | None = None) -> Features:
-    """The events of the view's longest window, each counted half as much for every half-life that it is old."""
+    """The events of the view's longest window, each counted half as much for every half-life that it is old.
+
+    Weights are those of `decayed_sum`; of an event 16 half-lives old nothing may be left.
+    """
     return _decayed("decayed_count", None, half_life, where, None, name)
 
 
@@ -217,8 +220,9 @@ def decayed_sum(
 ) -> Features:
     """The sum of a column over the view's longest window, each value halved for every half-life that it is old.
 
-    Weights are whole numbers of a frozen table (forward decay, Cormode et al. 2009), within 0.02 % of the curve; null
-    (or `fill`) when no event has a value.
+    Weights are whole numbers of a frozen table (forward decay, Cormode et al. 2009), within 0.02 % of the curve. What
+    a half-life adds up to is rounded down to whole 2^-16 of the column's step when it is halved, so that of a small
+    value nothing may be left after 16 half-lives. Null (or `fill`) when no event has a value.
     """
     return _decayed("decayed_sum", column, half_life, where, fill, name)
 
@@ -226,7 +230,10 @@ def decayed_sum(
 def decayed_mean(
     column: str, *, half_life: str, where: Condition | None = None, fill: float | None = None, name: str | None = None
 ) -> Features:
-    """The mean of a column over the view's longest window, each value weighted as by `decayed_sum`."""
+    """The mean of a column over the view's longest window, each value weighted as by `decayed_sum`.
+
+    Null (or `fill`) when no event has a value, or when all are so old, 16 half-lives or more, that no weight is left.
+    """
     return _decayed("decayed_mean", column, half_life, where, fill, name)
 
 

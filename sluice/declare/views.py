@@ -18,7 +18,11 @@ from sluice.declare.streams import Label, Stream
 from sluice.declare.usage import check_functions
 from sluice.errors import DeclarationError
 
-SLOTS = (512 * DAY, 128 * DAY, 32 * DAY, 8 * DAY, DAY, HOUR, 5 * MINUTE, MINUTE)
+SLOTS = (
+    *(days * DAY for days in (512, 128, 32, 8, 2, 1)),
+    *(hours * HOUR for hours in (6, 3, 1)),
+    *(minutes * MINUTE for minutes in (15, 5, 1)),
+)
 """The lengths of slots; each divides the one before."""
 _LARGEST_LEAF = 1_000_000
 _EDGES = {"1d": DAY, "1h": HOUR, "5min": 5 * MINUTE, "1min": MINUTE}

@@ -26,6 +26,8 @@ SOURCES = (
     "order",
     "ranges",
     "sketches",
+    "told",
+    "versions",
 )
 """The modules that loops are made from; a test keeps the list whole."""
 

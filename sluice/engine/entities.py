@@ -151,7 +151,7 @@ class _Hot:
 
     def __init__(self, view: Windows, key: Id, head: Head, fetch: Fetch) -> None:
         self._view, self._key, self._base, self._fetch = view, key, head.base, fetch
-        self._leaves = head.leaves.leaves(view) if head.leaves is not None else []
+        self._leaves = head.leaves.leaves() if head.leaves is not None else []
 
     def changed(self, gone: Rows, came: Rows) -> Laid:
         """The entity without some rows and with others."""

@@ -10,22 +10,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from sluice.declare.functions import LIFETIME, Windowed, window_text
+from sluice.declare.functions import Windowed, window_text
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.request import RequestFeature
 from sluice.declare.streams import Label
 from sluice.declare.views import Windows
 from sluice.engine import moment
-from sluice.engine.cold import cold_sums
 from sluice.engine.evaluate import Sums
 from sluice.engine.facts import column_type
 from sluice.engine.finalise import finalise, places
+from sluice.engine.forget import cut_of, shortened
 from sluice.engine.layout import FLAGS, ID, TIME, VALUES
 from sluice.engine.plan import LOOP_OF, plan_of
+from sluice.engine.read import Held, fill, read_tiles
 from sluice.engine.requests import Moment, Requests
-from sluice.engine.tiles import Rows, cold
+from sluice.engine.store import Change, MemoryStore
+from sluice.engine.tiles import Rows, read_head
 
 _NOW = 2**50
+_KEY, _ASKED = 1, Moment(_NOW, None)
 _ROUNDS = 5
 _WORD = 8
 _SAID = {
@@ -63,9 +66,9 @@ class Explained:
     state_bytes: int
     """Bytes of its state in one leaf of an entity with many events, at most."""
     tiles: str
-    """What a request reads of its entity."""
+    """What a request reads of an entity with so many events: its head, and some of its leaves if it has any."""
     microseconds: float | None
-    """What it alone costs a request beside the read of the store, measured now on this machine.
+    """What it alone costs a request of that entity beside the read of the store, measured now on this machine.
 
     None for a lookup, whose cost depends on its table.
     """
@@ -88,16 +91,16 @@ def explain(pipeline: Pipeline, events: int = 100, calls: int = 200) -> Iterator
 
 
 def _windowed(view: Windows, feature: Windowed, events: int, calls: int) -> Explained:
-    window = view.window(feature)
+    alone, held = _made_up(view, feature, events)
     return Explained(
         f"{view.name}__{feature.name}",
         meaning(view, feature),
-        window_text(window),
+        window_text(view.window(feature)),
         error(feature),
         plan_of(view).width * _WORD,
         state_bytes(view, feature),
-        f"1 head; past {view.leaf} events {2 if window < LIFETIME else 1} leaves too",
-        cost(view, feature, events, calls),
+        _tiles(alone, held),
+        _cost(alone, held, calls),
     )
 
 
@@ -132,7 +135,8 @@ def error(feature: Windowed) -> str:
         return f"exact up to {most}, then about ±{spread:.3g} %"
     if feature.function in {"top", "top_share"}:
         return f"exact up to {feature.parameters[0]} kinds, then null"
-    return "weights within 0.02 %" if feature.function.startswith("decayed") else "exact"
+    decays = feature.function.startswith("decayed")
+    return "weights within 0.02 %, each half-life cut to 2^-16" if decays else "exact"
 
 
 def state_bytes(view: Windows, feature: Windowed) -> int:
@@ -150,14 +154,32 @@ def state_bytes(view: Windows, feature: Windowed) -> int:
 
 def cost(view: Windows, feature: Windowed, events: int, calls: int) -> float:
     """Microseconds that a feature alone takes for one request of an entity with so many events in its window."""
+    return _cost(*_made_up(view, feature, events), calls)
+
+
+def _made_up(view: Windows, feature: Windowed, events: int) -> tuple[Windows, Held]:
+    """A view of a feature alone, and what a request reads of an entity that has so many events in its window."""
     alone = replace(view, features=[(replace(feature, window=view.window(feature)),)], include_request=False)
-    plan, head = plan_of(alone), cold(_entity(alone, min(view.window(feature), 2**49), events))
-    asked = Requests.of([Moment(_NOW, None)], {}, lambda _: (np.zeros(1, np.int64), np.zeros(1, bool)))
-    own, rule = asked.own(alone), places(alone)
+    rows, store = _entity(alone, min(view.window(feature), 2**49), events), MemoryStore()
+    laid = shortened(alone, rows, cut_of(view, _NOW))
+    chunks = [(alone.name, _KEY, start, body) for start, body in laid.chunks.items()]
+    store.apply(Change(heads=[(alone.name, _KEY, laid.head)], chunks=chunks))
+    (held,), _ = read_tiles(store, [(alone, _KEY, _ASKED)])
+    return alone, held
+
+
+def _tiles(view: Windows, held: Held) -> str:
+    index = read_head(view, held.head).leaves
+    return "1 head" if index is None else f"1 head, {len(held.chunks)} of {len(index.starts)} leaves"
+
+
+def _cost(view: Windows, held: Held, calls: int) -> float:
+    asked = Requests.of([_ASKED], {view.of: [_KEY]}, lambda _: (np.zeros(1, np.int64), np.zeros(1, bool)))
+    plan, rule = plan_of(view), places(view)
 
     def once() -> None:
-        sums = Sums.empty(1, alone)
-        cold_sums(alone, plan, [head], asked, own, sums)
+        sums = Sums.empty(1, view)
+        fill(view, plan, [held.head], lambda _: held.chunks, asked, sums)
         finalise(rule, sums)
 
     return _microseconds(once, calls)

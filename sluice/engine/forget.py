@@ -17,6 +17,8 @@ from sluice.engine.states import State, merged_state, read_state, state, words_o
 from sluice.engine.store import Change, Partition, TileStore
 from sluice.engine.tiles import Id, Laid, Leaf, Rows, hot, lay_out, read_chunk, read_head
 
+HORIZONS = 2
+"""Behind the watermark: an event may come one horizon late, and a request of its time looks back as far again."""
 _WORTH = 4
 """A head is written again when at least one in so many of its rows can go."""
 
@@ -34,12 +36,12 @@ def forget_expired(
         for key, laid in _shortened(view, store, cut_of(view, watermark)):
             heads.append((view.name, key, laid.head))
             chunks += [(view.name, key, start, body) for start, body in laid.chunks.items()]
-    store.apply(Change((), heads, chunks, expected or {}), forget=watermark - 2 * keep(pipeline))
+    store.apply(Change((), heads, chunks, expected or {}), forget=watermark - HORIZONS * keep(pipeline))
 
 
 def cut_of(view: Windows, watermark: int) -> int:
     """The time before which rows of a view can go."""
-    return watermark - 2 * view.horizon
+    return watermark - HORIZONS * view.horizon
 
 
 def shortened(view: Windows, rows: Rows, cut: int) -> Laid:
@@ -58,7 +60,7 @@ def _shortened(view: Windows, store: TileStore, cut: int) -> Iterator[tuple[Id, 
                 base = _based(view, [*held, state(view, head.rows.matrix[:old])])
                 yield key, lay_out(view, _after(head.rows, old), base)
         else:
-            leaves = [] if head.leaves is None else head.leaves.leaves(view)
+            leaves = [] if head.leaves is None else head.leaves.leaves()
             old = next((i for i, leaf in enumerate(leaves) if not _ended(view, leaf, cut)), len(leaves))
             if old:
                 yield key, _without_leaves(view, store, key, leaves, old, held)
@@ -69,17 +71,7 @@ def _without_leaves(
 ) -> Laid:
     """A hot entity without its first leaves."""
     gone, left = leaves[:old], leaves[old:]
-    if lifelong(view):
-        small = [leaf for leaf in gone if not len(leaf.state)]
-        rows = dict(zip([leaf.start for leaf in small], _opened(view, store, key, small), strict=True))
-        held = [
-            *held,
-            *(
-                state(view, rows[one.start].matrix) if one.start in rows else read_state(view, one.state)
-                for one in gone
-            ),
-        ]
-    base = _based(view, held)
+    base = _based(view, [*held, *(read_state(view, leaf.state) for leaf in gone)])
     removed: dict[int, bytes | None] = dict.fromkeys(leaf.start for leaf in gone)
     if sum(leaf.size for leaf in left) > view.leaf:
         return Laid(hot(view, left, base), removed)

@@ -35,7 +35,7 @@ from sluice.engine.states import (
     tallied,
     tally,
 )
-from sluice.engine.tiles import Head, Index, Rows, few
+from sluice.engine.tiles import Head, Index, Rows
 
 _BEFORE_ALL = -(2**62)
 
@@ -70,11 +70,13 @@ class _Parts:
 
 
 def wanted(view: Windows, index: Index, time: int, near: int) -> Mask:
-    """The leaves whose rows a request needs: those that a window cuts, small ones, and those known only later."""
-    fars, ends = near - plan_of(view).windows, index.starts + index.spans
-    reached = (index.starts <= near) & (ends > fars.min() + 1)
-    cut = ((index.starts[:, None] <= fars) & (fars < ends[:, None])).any(axis=1) | (near < ends)
-    found: Mask = reached & (cut | (index.sizes <= few(view)) | (index.knowns > time))
+    """The leaves whose rows a request needs: those that a window cuts, and those known only later."""
+    fars, lasts = near - plan_of(view).windows, index.starts + index.spans - 1
+    reached = (index.starts <= near) & (lasts > fars.min())
+    # of events of the request's own moment ids decide which it sees
+    sure = min(near, time - 1)
+    cut = ((index.starts[:, None] <= fars) & (fars < lasts[:, None])).any(axis=1) | (sure < lasts)
+    found: Mask = reached & (cut | (index.knowns > time))
     return found
 
 

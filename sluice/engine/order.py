@@ -53,7 +53,7 @@ class Side:
 def sides_of(rows: pa.Table, requests: pa.Table, *, tied: bool) -> tuple[Side, Side]:
     """Rows and requests with keys and ids in common codes; without `tied`, ids decide nothing and all are equal."""
     row_keys, keys, kinds = _codes(rows.column("key"), requests.column("key"))
-    row_ties, ties = _ordered(rows.column("id"), requests.column("id"), needed=tied)
+    row_ties, ties = ordered(rows.column("id"), requests.column("id"), needed=tied)
     last = invalid(requests.column("id")) if tied else np.ones(len(keys), bool)
     history = Side(row_keys, integers(rows.column("time"))[0], row_ties, np.zeros(len(row_keys), bool), kinds)
     return history, Side(keys, integers(requests.column("time"))[0], ties, last, kinds)
@@ -117,7 +117,7 @@ def _from(low: int, keys: pa.ChunkedArray, values: Ints, valid: Mask) -> Ints:
     return np.where(valid, values - low, -1) if keys.null_count else values - low
 
 
-def _ordered(left: pa.ChunkedArray, right: pa.ChunkedArray, *, needed: bool) -> tuple[Ints, Ints]:
+def ordered(left: pa.ChunkedArray, right: pa.ChunkedArray, *, needed: bool) -> tuple[Ints, Ints]:
     """Integers in the order of the ids: themselves, or the rank of their text as UTF-8 bytes; 0 for null."""
     if not needed:
         return np.zeros(len(left), np.int64), np.zeros(len(right), np.int64)

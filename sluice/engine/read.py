@@ -103,7 +103,7 @@ def windowed(pipeline: Pipeline, store: TileReader, requests: Requests) -> Windo
     for place, (view, plan) in enumerate(zip(views, plans_of(views), strict=True)):
         first = place * count
         heads = reading.heads[first : first + count]
-        _fill(view, plan, heads, functools.partial(_chunks, chunks, names, first), requests, sums)
+        fill(view, plan, heads, functools.partial(_chunks, chunks, names, first), requests, sums)
     return Windowed(*words_of(views, sums), reading.knowledge, _by_key(views, reading.each, count))
 
 
@@ -133,7 +133,7 @@ def view_values(
     else:
         asked = Requests.of_table(requests, [view.of] if view.include_request else [])
     sums = Sums.empty(len(asked), view)
-    _fill(view, plan_of(view), [one.head for one in held], lambda at: held[at].chunks, asked, sums)
+    fill(view, plan_of(view), [one.head for one in held], lambda at: held[at].chunks, asked, sums)
     words, valid = words_of((view,), sums)
     return named_columns(view, words, valid if requests is not None else valid & plan_of(view).blind)
 
@@ -173,7 +173,7 @@ def _by_entity(reading: Reading) -> dict[tuple[str, Id | None], dict[int, bytes]
     return found
 
 
-def _fill(
+def fill(
     view: Windows,
     plan: Plan,
     heads: Heads,

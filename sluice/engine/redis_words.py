@@ -29,7 +29,7 @@ from sluice.engine.tiles import Id
 T = TypeVar("T")
 Command = Sequence[bytes | str | int]
 """A command of Redis and its arguments."""
-FORMAT = 1
+FORMAT = 2
 _MOST = 10_000
 """Fields that one command puts or removes."""
 

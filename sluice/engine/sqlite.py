@@ -43,7 +43,7 @@ _OWN = "SELECT * FROM facts WHERE anchor = ? AND stream = ? AND id = ?"
 _ELSEWHERE = "SELECT * FROM facts WHERE stream = ? AND id = ? AND anchor IS NOT id"
 _PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _DROP_FACT = "DELETE FROM facts WHERE anchor = ? AND stream = ? AND id = ? AND revision = ? AND hash = ? AND op = ?"
-_FORMAT = 2
+_FORMAT = 3
 _FEW = 8
 """Up to so many heads are asked for one by one."""
 _PAGE = 8192

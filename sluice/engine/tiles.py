@@ -1,8 +1,8 @@
 """Tiles: what a store keeps of one entity in one view, as bytes.
 
 An entity with few rows is **cold**: its head holds all of them. One with many is **hot**: its rows lie in leaves, a
-chunk of rows for each, and its head holds where the leaves are and the state of the large ones, so that a read opens
-only those that a window cuts. In whole numbers of 8 bytes:
+chunk of rows for each, and its head holds where the leaves are and the state of each, so that a read opens only those
+that a window cuts. In whole numbers of 8 bytes:
 
     head of a cold entity    COLD | words of the base | rows | base … | rows …                                 ids
     head of a hot entity     HOT | words of the base | leaves | base … | starts | spans | sizes | knowns | ends of
@@ -30,7 +30,6 @@ from sluice.engine.plan import has_texts
 from sluice.engine.states import shape, state_of
 
 Id = int | str
-_FEW = 8
 COLD, HOT = 1, 2
 _WORD = 8
 _HEAD = 3
@@ -54,7 +53,7 @@ class Leaf(NamedTuple):
     known: int
     """The latest moment from which a row is known."""
     state: Ints
-    """What the whole slot adds to a window; no words for a small one."""
+    """What the whole slot adds to a window."""
     rows: Rows | None = None
 
     @property
@@ -73,20 +72,14 @@ class Index(NamedTuple):
     ends: Ints
     """Where the tallies of each end; those of the first begin at 0."""
     sums: Matrix
-    """The fixed words of their states; zeros for those without."""
+    """The fixed words of their states."""
     tallies: Ints
 
-    def leaves(self, view: Windows) -> list[Leaf]:
+    def leaves(self) -> list[Leaf]:
         """One by one."""
-        begins = [0, *self.ends.tolist()]
-        columns = zip(*(part.tolist() for part in self[:4]), strict=True)
-        return [
-            Leaf(start, span, size, known, self._state(view, place, size, begins[place], begins[place + 1]))
-            for place, (start, span, size, known) in enumerate(columns)
-        ]
-
-    def _state(self, view: Windows, place: int, size: int, begin: int, end: int) -> Ints:
-        return np.concatenate([self.sums[place], self.tallies[begin:end]]) if has_state(view, size) else _NO_WORDS
+        states = map(np.concatenate, zip(self.sums, np.split(self.tallies, self.ends[:-1]), strict=True))
+        columns = zip(*(part.tolist() for part in self[:4]), states, strict=True)
+        return [Leaf(*told) for told in columns]
 
 
 class Head(NamedTuple):
@@ -138,22 +131,10 @@ def hot(view: Windows, leaves: Sequence[Leaf], base: Ints = _NO_WORDS) -> bytes:
     """The head of a hot entity."""
     fixed = shape(view).fixed
     index = np.array([(leaf.start, leaf.span, leaf.size, leaf.known) for leaf in leaves], np.int64).T
-    tallies = [leaf.state[fixed:] for leaf in leaves]
-    none = np.zeros(fixed, np.int64)
-    sums = [leaf.state[:fixed] if len(leaf.state) else none for leaf in leaves]
+    sums, tallies = [leaf.state[:fixed] for leaf in leaves], [leaf.state[fixed:] for leaf in leaves]
     header = np.array([HOT, len(base), len(leaves)], np.int64)
     ends = np.cumsum([len(part) for part in tallies], dtype=np.int64)
     return np.concatenate([header, base, index.ravel(), ends, *sums, *tallies]).tobytes()
-
-
-def has_state(view: Windows, size: int) -> bool:
-    """Whether a leaf with so many rows has a state."""
-    return size > few(view)
-
-
-def few(view: Windows) -> int:
-    """Leaves with at most so many rows have no state: their rows are read."""
-    return view.leaf // _FEW
 
 
 def chunk(rows: Rows) -> bytes:
@@ -185,8 +166,7 @@ def divided(view: Windows, rows: Rows, level: int) -> Iterator[Leaf]:
 def leaf_of(view: Windows, start: int, span: int, rows: Rows) -> Leaf:
     """A leaf from its rows."""
     known = int(rows.matrix[:, known_word(view)].max()) if view.label else ALWAYS
-    state = state_of(view, rows.matrix) if has_state(view, len(rows.matrix)) else _NO_WORDS
-    return Leaf(start, span, len(rows.matrix), known, state, rows)
+    return Leaf(start, span, len(rows.matrix), known, state_of(view, rows.matrix), rows)
 
 
 def in_order(rows: Rows) -> Rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +10,11 @@ import pyarrow.compute as pc
 
 from sluice.declare.streams import Label
 from sluice.declare.views import Windows
-from sluice.engine.encode import Ints, integers
+from sluice.engine.compiled import compiled
+from sluice.engine.encode import Ints, Mask, integers
 from sluice.engine.layout import FOREVER
-from sluice.engine.versions import PUT, are_late, id_codes, once, parent_of
+from sluice.engine.order import ordered
+from sluice.engine.versions import PUT, are_late, id_codes, last_of, once, parent_of, rank_of
 
 Changes = tuple[Ints, Ints, Ints, Ints]
 """Of labels: the place of the event, the moment of knowledge, and the weight and value to add to what stood before."""
@@ -36,15 +37,17 @@ def changes_of(view: Windows, label: Label, about: pa.Table, told: pa.Table, kep
 
 
 class _Speech(NamedTuple):
-    id: int | str
-    rank: tuple[int, int, int]
-    time: int
-    known: int
-    until: int
-    watermark: int | None
-    place: int
-    near: bool
-    value: int
+    """Told versions beside the events that they may change, by event, speaker and rank."""
+
+    place: Ints
+    speaker: Ints
+    """A number for each, in the order of their ids."""
+    time: Ints
+    known: Ints
+    until: Ints
+    counts: Mask
+    """Whether it speaks of that event, in time, and was not taken back; who has it stand may count or be silent."""
+    value: Ints
 
 
 class _Told:
@@ -75,53 +78,90 @@ class _Told:
 
     def together(self) -> Changes:
         """The changes where several versions speak of one event, or one speaker has several versions."""
-        spoken = self._speeches(np.flatnonzero(~self._single))
-        speakers: dict[int | str, list[_Speech]] = {}
-        places: dict[int, dict[int | str, None]] = {}
-        for speech in spoken:
-            speakers.setdefault(speech.id, []).append(speech)
-            if speech.place >= 0:
-                places.setdefault(speech.place, {})[speech.id] = None
-        found = [
-            (place, *change)
-            for place, ids in places.items()
-            for change in self._chain(place, [speech for speaker in ids for speech in speakers[speaker]])
-        ]
-        place, known, weight, value = np.array(found, np.int64).reshape(-1, 4).T
-        return place, known, weight, value
-
-    def _chain(self, place: int, speeches: list[_Speech]) -> Iterator[tuple[int, int, int]]:
-        """The changes of one event's label in the order they became known."""
-        time = int(self._times[place])
         absent = self._label.absent
-        nothing = (0, 0) if absent is None else (1, absent)
-        before = nothing
-        heard = [item for item in speeches if item.watermark is None or time >= item.watermark - self._view.horizon]
-        heard.sort(key=lambda item: item.rank)
-        for moment in sorted({item.known for item in heard} | {item.until for item in heard} - {FOREVER}):
-            standing = {item.id: item for item in heard if item.known <= moment < item.until}
-            after = _latest(place, standing, nothing)
+        speech = self._speech(np.flatnonzero(~self._single))
+        bounds = np.append(0, np.flatnonzero(last_of(speech.place)) + 1) if len(speech.place) else np.zeros(1, np.int64)
+        at, known, weight, value = _chains(speech, bounds, int(absent is not None), absent or 0)
+        return speech.place[at], known, weight, value
+
+    def _speech(self, spoken: Ints) -> _Speech:
+        """What every speaker about an event ever said, of it or of others, but for what came too late for it."""
+        told, place = self._told.take(pa.array(spoken)), self._place[spoken]
+        speaker, _ = ordered(told.column("_id"), told.column("_id").slice(0, 0), needed=True)
+        about, mine = _heard(place, speaker)
+        late = are_late(self._view, told.select(["_watermark"]).take(pa.array(mine)), self._times[about])
+        about, mine = about[~late], mine[~late]
+        order = np.lexsort((*(part[mine] for part in rank_of(told)), speaker[mine], about))
+        about, mine = about[order], mine[order]
+        put = integers(told.column("_op"))[0][mine] == PUT
+        return _Speech(
+            about,
+            speaker[mine],
+            integers(told.column("_time"))[0][mine],
+            integers(told.column("_known"))[0][mine],
+            self._until[spoken][mine],
+            (place[mine] == about) & self._near[spoken][mine] & put,
+            integers(told.column(self._label.name))[0][mine],
+        )
+
+
+def _heard(place: Ints, speaker: Ints) -> tuple[Ints, Ints]:
+    """The pairs of an event and a version by any speaker that ever spoke of it."""
+    named = np.flatnonzero(place >= 0)
+    order = named[np.lexsort((speaker[named], place[named]))]
+    pairs = order[last_of(place[order], speaker[order])] if len(order) else order
+    by_speaker = np.argsort(speaker, kind="stable")
+    first, stop = (np.searchsorted(speaker[by_speaker], speaker[pairs], side) for side in ("left", "right"))
+    many = stop - first
+    at = np.repeat(first - (np.cumsum(many) - many), many) + np.arange(many.sum())
+    return np.repeat(place[pairs], many), by_speaker[at]
+
+
+@compiled
+def _chains(speech: _Speech, bounds: Ints, weight: int, value: int) -> Changes:
+    """The changes of each event's label in the order they became known; weight and value are those of silence.
+
+    Of each the place of a version of its event, the moment, and what to add to what stood before.
+    """
+    found = np.empty((4, 2 * len(speech.known)), np.int64)
+    count = 0
+    for event in range(len(bounds) - 1):
+        begin, end = bounds[event], bounds[event + 1]
+        before = weight, value
+        moments = np.append(speech.known[begin:end], speech.until[begin:end])
+        moments.sort()
+        for i in range(len(moments)):
+            moment = moments[i]
+            if moment == FOREVER or (i > 0 and moment == moments[i - 1]):
+                continue
+            latest = _latest(speech, begin, end, moment)
+            after = (weight, value) if latest < 0 else (1, speech.value[latest])
             if after != before:
-                yield moment, after[0] - before[0], after[1] - before[1]
+                found[0, count], found[1, count] = begin, moment
+                found[2, count], found[3, count] = after[0] - before[0], after[1] - before[1]
+                count += 1
             before = after
-
-    def _speeches(self, index: Ints) -> list[_Speech]:
-        names = ["_id", "_revision", "_hash", "_op", "_time", "_known", "_watermark", self._label.name]
-        facts = self._told.select(names).take(pa.array(index))
-        columns = zip(*(column.to_pylist() for column in facts.columns), strict=True)
-        more = (column[index].tolist() for column in (self._until, self._place, self._near))
-        return [
-            _Speech(id_, (revision, digest % 2**64, op), time, known, until, watermark, place, near, value or 0)
-            for (id_, revision, digest, op, time, known, watermark, value), until, place, near in zip(
-                columns, *more, strict=True
-            )
-        ]
+    return found[0, :count], found[1, :count], found[2, :count], found[3, :count]
 
 
-def _latest(place: int, standing: Mapping[int | str, _Speech], nothing: tuple[int, int]) -> tuple[int, int]:
-    about = [item for item in standing.values() if item.place == place and item.near and item.rank[2] == PUT]
-    latest = max(about, key=lambda item: (item.time, item.id), default=None)
-    return nothing if latest is None else (1, latest.value)
+@compiled
+def _latest(speech: _Speech, begin: int, end: int, moment: int) -> int:
+    """The version that decides at a moment: of those that stand, one for each speaker, the latest; -1 for none."""
+    latest = -1
+    standing = -1
+    for i in range(begin, end):
+        if speech.known[i] <= moment < speech.until[i]:
+            standing = i
+        if i + 1 == end or speech.speaker[i + 1] != speech.speaker[i]:
+            # speakers come in the order of their ids, which decide at one time
+            if (
+                standing >= 0
+                and speech.counts[standing]
+                and (latest < 0 or speech.time[standing] >= speech.time[latest])
+            ):
+                latest = standing
+            standing = -1
+    return latest
 
 
 def _found(wanted: pa.ChunkedArray, ids: pa.ChunkedArray) -> Ints:

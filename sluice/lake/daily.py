@@ -1,4 +1,4 @@
-"""A backfill that goes on from the one before: a new day costs what is new, and not the years before it.
+"""A backfill that goes on from the one before: a new day costs the rows of a horizon, and not the years before it.
 
     gather    new batches and what they are related to → rows that joined or left, events whose vector or label changes
     compute   rows of the last weeks by entity          → values by day; tiles         (the step of every backfill)
@@ -7,7 +7,7 @@
 
 An event changes the vectors of its entity from the moment on that a window can see it, or that it is known, until the
 last window has passed it. Those are computed again from rows; how late the event came makes no difference but to the
-cost.
+cost. Tiles are made anew from all rows of the horizon, and for a lifetime window from all that there ever were.
 """
 
 from __future__ import annotations

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sluice import Windows, count, decayed_count, distinct, first, last, percentile, since_first, sum_
+from sluice import (
+    Windows,
+    count,
+    decayed_count,
+    decayed_mean,
+    decayed_sum,
+    distinct,
+    first,
+    last,
+    percentile,
+    since_first,
+    sum_,
+)
 from sluice.declare.durations import DAY, HOUR, MINUTE
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.build import build
@@ -78,6 +90,54 @@ def test_what_is_older_than_64_half_lives_is_still_counted() -> None:
     assert kept.amounts.tolist() == [[65_536, 65_536, 2], [65_536, 65_536, 1]]
 
 
+OLD = [
+    count("2h"),
+    decayed_count(half_life="5min"),
+    decayed_sum("price", half_life="5min"),
+    decayed_mean("price", half_life="5min"),
+]
+
+
+def old(half_lives: int, price: int) -> list[float | None]:
+    """Decayed count, sum and mean of a sale three minutes into a half-life, so many of them before the request's.
+
+    Its weight is 99,324, as in `test_decays`; that of the request is 65,536.
+    """
+    sold = sale(1, T - half_lives * 5 * MINUTE + 3 * MINUTE, price=price)
+    one, *values = found(OLD, [*LONG_AGO, sold]).values()
+    assert one == 1
+    return values
+
+
+@pytest.mark.parametrize(
+    ("half_lives", "expected"),
+    [
+        (1, [49_662 / 65_536, 49_662 / 65_536, 1.0]),  # 99,324 / 2
+        (8, [387 / 65_536, 387.98 / 65_536, 1.002532299741602]),  # 99,324 / 2^8 is 387.98, 9,932,400 / 2^8 is 38,798.4
+        (12, [24 / 65_536, 24.24 / 65_536, 1.01]),  # of 24.249 and 2,424.9
+        (15, [3 / 65_536, 3.03 / 65_536, 1.01]),  # of 3.031 and 303.1
+        (16, [1 / 65_536, 1.51 / 65_536, 1.51]),  # of 1.516 and 151.6
+        (17, [0.0, 0.75 / 65_536, None]),  # of 0.758 and 75.8: no weight is left
+        (23, [0.0, 0.01 / 65_536, None]),  # of 1.18
+        (24, [0.0, 0.0, None]),  # of 0.59
+    ],
+)
+def test_what_a_half_life_adds_up_to_is_rounded_down_when_it_is_halved(
+    half_lives: int, expected: list[float | None]
+) -> None:
+    """So an event is gone after seventeen, and a mean over what is left of its weight is none of its values."""
+    assert old(half_lives, 100) == expected
+
+
+def test_down_is_away_from_zero_below_it() -> None:
+    assert old(24, -100) == [0.0, -0.01 / 65_536, None]  # of -0.59
+
+
+def test_a_mean_with_no_weight_left_is_filled() -> None:
+    filled = [count("2h"), decayed_mean("price", half_life="5min", fill=-1)]
+    assert found(filled, [*LONG_AGO, sale(1, T - 90 * MINUTE)])["decayed_mean_price_5min"] == -1.0
+
+
 def test_a_root_between_two_floats_goes_to_the_nearest() -> None:
     middle = 9_007_199_254_765_685  # between ...684 and ...686, which are floats
     assert exact_root(middle**2 + 1, 1) == 9_007_199_254_765_686.0
@@ -111,7 +171,7 @@ def folded(*batches: list[Version]) -> MemoryStore:
 
 def leaves(store: MemoryStore) -> list[tuple[float, int, int]]:
     """Of each leaf where it begins after START, in hours, its length in hours, and how many rows it has."""
-    listed = read_head(THREE, dict(store.scan("stall"))[1]).leaves.leaves(THREE)
+    listed = read_head(THREE, dict(store.scan("stall"))[1]).leaves.leaves()
     return [((leaf.start - START) / HOUR, leaf.span // HOUR, leaf.size) for leaf in listed]
 
 

@@ -96,6 +96,12 @@ def test_at_one_moment_the_smaller_id_comes_first() -> None:
     assert list(found(features, [*LONG_AGO, *tied]).values()) == [2, 0.94, 0.99]
 
 
+def test_in_the_last_microsecond_of_a_slot_ids_decide_too() -> None:
+    sales = [*LONG_AGO, sale(99, T - 1), sale(101, T - 1)]
+    for id_, expected in ((99, 0), (100, 1), (102, 2), (None, 2)):
+        assert found(COUNT, sales, Asked(T - 1, id_, REQUEST.values)) == {"count_10min": expected}
+
+
 @pytest.mark.parametrize("arrival", [1, -1], ids=["in order", "in the other order"])
 @pytest.mark.parametrize(
     "view", [{}, {"delay": "5min"}, {"edge": "slot", "slot": "5min"}], ids=["plain", "delayed", "slots"]

@@ -111,22 +111,22 @@ MUTANTS = [
     Mutant(
         "a label that was told twice expires too soon",
         "engine/told",
-        "time >= item.watermark - self._view.horizon",
-        "time > item.watermark - self._view.horizon",
+        "self._times[about])",
+        "self._times[about] - 1)",
         f"{EVENTS}a_correction_of_a_label_expires_a_microsecond_behind_the_horizon",
     ),
     Mutant(
         "a corrected label does not stand",
         "engine/told",
-        "heard.sort(key=lambda item: item.rank)",
-        "heard.sort(key=lambda item: item.rank, reverse=True)",
+        "            standing = i",
+        "            standing = i if standing < 0 else standing",
         f"{LABELS}no",
     ),
     Mutant(
         "of two that speak the greater id counts",
         "engine/told",
-        "key=lambda item: (item.time, item.id), default=None",
-        "key=lambda item: (item.id, item.time), default=None",
+        "speech.time[standing] >= speech.time[latest]",
+        "True",
         f"{LABELS}no",
     ),
     Mutant(
@@ -209,8 +209,8 @@ MUTANTS = [
     Mutant(
         "a slot with a label that is not known yet is taken whole",
         "engine/hot",
-        "(index.sizes <= few(view)) | (index.knowns > time)",
-        "(index.sizes <= few(view))",
+        "(cut | (index.knowns > time))",
+        "cut",
         f"{LABELS}no",
     ),
 ]

@@ -151,7 +151,7 @@ MUTANTS = [
     Mutant(
         "rows are forgotten after one horizon",
         "engine/forget",
-        "watermark - 2 * view.horizon",
+        "watermark - HORIZONS * view.horizon",
         "watermark - view.horizon",
         f"{FORGET}rows_stay_for_two_horizons_behind_the_watermark",
     ),
@@ -172,7 +172,7 @@ MUTANTS = [
     Mutant(
         "facts are forgotten after one horizon",
         "engine/forget",
-        "forget=watermark - 2 * keep(pipeline)",
+        "forget=watermark - HORIZONS * keep(pipeline)",
         "forget=watermark - keep(pipeline)",
         "sluice/engine/test_fold.py::test_facts_go_once_nothing_that_still_counts_can_need_them",
     ),

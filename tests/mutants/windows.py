@@ -38,16 +38,23 @@ MUTANTS = [
     Mutant(
         "a slot that begins at the far edge is not cut",
         "engine/hot",
-        "(index.starts[:, None] <= fars) & (fars < ends[:, None])",
-        "(index.starts[:, None] < fars) & (fars < ends[:, None])",
+        "(index.starts[:, None] <= fars) & (fars < lasts[:, None])",
+        "(index.starts[:, None] < fars) & (fars < lasts[:, None])",
         f"{RULES}a_leaf_that_begins_at_the_far_edge_is_cut",
     ),
     Mutant(
         "a slot with the near edge in it is not cut",
         "engine/hot",
-        ".any(axis=1) | (near < ends)",
+        ".any(axis=1) | (sure < lasts)",
         ".any(axis=1)",
         f"{RULES}a_leaf_with_the_near_edge_in_it_is_cut",
+    ),
+    Mutant(
+        "a slot that ends with the request's moment is not cut",
+        "engine/hot",
+        "sure = min(near, time - 1)",
+        "sure = near",
+        f"{RULES}in_the_last_microsecond_of_a_slot_ids_decide_too",
     ),
     Mutant("an event counts itself", "engine/ranges", "rows[high, ID] >= ties[r]:", "rows[high, ID] > ties[r]:", TIE),
     Mutant(

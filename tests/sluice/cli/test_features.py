@@ -159,7 +159,7 @@ def test_every_feature_is_explained_with_its_cost() -> None:
     assert "mean of amount: transactions of the customer_id, this one included" in lines["customer__mean_amount_7d"]
     assert float(lines["customer__mean_amount_7d"].split()[-1]) > 0
     assert float(lines["moment__is_night"].split()[-1]) > 0
-    assert told.stdout.splitlines()[-2].startswith("head: an entity's events, or where its leaves are; leaf: ")
+    assert told.stdout.splitlines()[-2].startswith("head: an entity's events, or where its leaves are and their ")
     assert told.stdout.splitlines()[-1].endswith("costs for an entity with 50 events in its window")
 
 
@@ -182,8 +182,9 @@ def test_an_entity_is_looked_up_with_the_events_behind_its_values(
 
     kept = [line.split() for line in sluice("features", "sizes", "handbook", "--most", "1").stdout.splitlines()]
     assert kept[0] == ["view", "kept", "for", "entities", "events", "bytes", "tiles"]
+    # two horizons, each of a window of thirty days and a day that an event may come late
     # a row is a time, an id, flags and an amount, a head begins with three words; the seventh row was refused
-    assert kept[1] == ["customer", "31d", "10", "399", f"{10 * 24 + 399 * 32:,}"]
+    assert kept[1] == ["customer", "62d", "10", "399", f"{10 * 24 + 399 * 32:,}"]
     assert kept[2][0] == "customer_id"
     assert kept[2][2:] == ["40", f"{24 + 40 * 32:,}", "0"]
     whole = sluice(

@@ -222,15 +222,23 @@ def test_a_horizon_is_the_longest_window_and_the_delay_and_what_may_still_come()
 
 @pytest.mark.parametrize(
     ("longest", "slot"),
-    [("1min", DAY), ("1d", DAY), ("2d", 8 * DAY), ("30d", 32 * DAY), ("200d", 512 * DAY), ("900d", 512 * DAY)],
+    [
+        ("1min", DAY),
+        ("1d", DAY),
+        ("2d", 2 * DAY),
+        ("3d", 8 * DAY),
+        ("30d", 32 * DAY),
+        ("200d", 512 * DAY),
+        ("900d", 512 * DAY),
+    ],
 )
 def test_the_longest_slot_reaches_as_far_as_the_longest_window(longest: str, slot: int) -> None:
     assert windows(features=[count(longest, "lifetime")]).slots[0] == slot
 
 
 def test_slots_end_with_a_minute_or_with_the_slot_that_edges_keep_to() -> None:
-    assert windows().slots == (DAY, HOUR, 5 * MINUTE, MINUTE)
-    assert windows(edge="slot", slot="1h").slots == (DAY, HOUR)
+    assert windows().slots == (DAY, 6 * HOUR, 3 * HOUR, HOUR, 15 * MINUTE, 5 * MINUTE, MINUTE)
+    assert windows(edge="slot", slot="1h").slots == (DAY, 6 * HOUR, 3 * HOUR, HOUR)
 
 
 def test_a_lifetime_does_not_lengthen_the_horizon() -> None:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from sluice import count
-from sluice.engine.explain import error, explain, meaning, state_bytes
+from sluice import Label, Pipeline, count, mean
+from sluice.engine.explain import cost, error, explain, meaning, state_bytes
 from sluice.engine.states import state_of
 from sluice.engine.tiles import in_order
-from tests.sluice.declare.examples import windows
+from tests.sluice.declare.examples import TRANSACTIONS, windows
 from tests.sluice.engine.pipelines import ALL, bazaar, clinic
 from tests.sluice.engine.test_tiles import minutes
 
@@ -61,12 +61,34 @@ def test_a_meaning_says_that_windows_are_whole_slots(changes: dict[str, object],
 
 
 def test_an_error_says_up_to_where_a_value_is_exact() -> None:
-    told = {name: error(named(name)[1]) for name in ("count_1min", "p50_price_1min", "distinct_buyer_1min")}
-    assert told == {
+    names = ("count_1min", "p50_price_1min", "distinct_buyer_1min", "decayed_sum_price_2min")
+    assert {name: error(named(name)[1]) for name in names} == {
         "count_1min": "exact",
         "p50_price_1min": "exact up to 2 values, then within 6.2 %",
         "distinct_buyer_1min": "exact up to 2, then about ±100 %",
+        "decayed_sum_price_2min": "weights within 0.02 %, each half-life cut to 2^-16",
     }
+
+
+@pytest.mark.parametrize(
+    ("events", "month", "day", "ever"),
+    [
+        (512, "1 head", "1 head", "1 head"),
+        (20_000, "1 head, 2 of 118 leaves", "1 head, 2 of 97 leaves", "1 head"),
+    ],
+)
+def test_what_is_read_is_that_of_an_entity_with_so_many_events(events: int, month: str, day: str, ever: str) -> None:
+    """What was before the horizon is one state for a lifetime; so few events are left of a life's 20,000."""
+    view = windows(features=[count("30d", "1d", "lifetime")])
+    bad = Label("bad", of=TRANSACTIONS, column="bad", known_after="1d")
+    told = explain(Pipeline("p", views=[view], label=bad), events, calls=1)
+    assert [one.tiles for one in told] == [month, day, ever]
+
+
+def test_the_cost_is_that_of_the_read_that_such_an_entity_has() -> None:
+    """Beside 200,000 events in one head a few hundred states and two tiles cost little."""
+    busy, one_head = (windows(leaf=leaf, features=[mean("amount", "30d")]) for leaf in (512, 1_000_000))
+    assert 3 * cost(busy, busy.functions[0], 200_000, 3) < cost(one_head, one_head.functions[0], 200_000, 3)
 
 
 def test_no_state_is_larger_than_is_said() -> None:

@@ -131,7 +131,7 @@ def test_another_format_is_refused_and_not_misread(open_: OpenRedis, client: Red
     client.set("sluice:{shop}:knowledge", b"[9,0,-1,[]]")
     for read_only in (False, True):
         with pytest.raises(
-            Outage, match=r"another format than this version's 1\n  next: remove the keys sluice:\{shop\}"
+            Outage, match=r"another format than this version's 2\n  next: remove the keys sluice:\{shop\}"
         ):
             open_(read_only=read_only)
 

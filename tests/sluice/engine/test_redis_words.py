@@ -60,7 +60,7 @@ def test_the_knowledge_comes_back_as_it_was() -> None:
     state = State(3, 2**40, Knowledge(12, positions))
     assert read_state(written(state)) == state
     assert read_state(None) == read_state(written(EMPTY)) == State(0, 0, Knowledge(-1, {}))
-    assert read_state(b"[2,0,0,-1,[]]") is None
+    assert read_state(b"[1,0,0,-1,[]]") is None
 
 
 def test_all_keys_of_a_pipeline_have_its_name_in_braces_and_no_other() -> None:

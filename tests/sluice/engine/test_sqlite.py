@@ -79,9 +79,12 @@ def test_a_reader_cannot_write_and_says_when_there_is_nothing_to_read(tmp_path: 
     reader.close()
 
 
-def test_a_file_of_another_format_is_refused_and_not_misread(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_file_of_another_format_is_refused_and_not_misread(tmp_path: Path, number: int) -> None:
     other = sqlite3.connect(tmp_path / "online.db")
     other.execute("CREATE TABLE tiles (view TEXT)")
+    other.execute(f"PRAGMA user_version = {number}")
     other.close()
-    with pytest.raises(Outage, match=r"format 0, and this version reads 2\n  next: remove the file, and run the flow"):
+    said = rf"format {number}, and this version reads 3\n  next: remove the file, and run the flow"
+    with pytest.raises(Outage, match=said):
         SqliteStore(tmp_path / "online.db")

@@ -92,23 +92,31 @@ def minutes(view: Windows, *times: int) -> Rows:
 @unit
 def test_a_slot_with_too_many_rows_is_divided_until_few_are_left_or_it_is_the_shortest() -> None:
     view = shop().view("customer")  # two rows together
-    found = divided(view, minutes(view, 0, 1, 1, 1, 4, 9, 59, 60, 24 * 60), 0)
+    found = divided(view, minutes(view, 0, 1, 1, 1, 4, 9, 59, 60, 200, 400, 24 * 60), 0)
     assert [(leaf.start // MINUTE, leaf.span // MINUTE, leaf.size) for leaf in found] == [
         (0, 1, 1),
         (1, 1, 3),
         (4, 1, 1),
         (5, 5, 1),
-        (55, 5, 1),
+        (45, 15, 1),
         (60, 60, 1),
+        (180, 180, 1),
+        (360, 360, 1),
         (24 * 60, 24 * 60, 1),
     ]
 
 
 @unit
 def test_the_longest_slot_reaches_as_far_as_the_longest_window_and_a_day_at_least() -> None:
-    assert TILL.slots == (DAY, HOUR, 5 * MINUTE, MINUTE)
-    assert [slot // DAY for slot in SLOTS[:5]] == [512, 128, 32, 8, 1]
+    assert TILL.slots == (DAY, 6 * HOUR, 3 * HOUR, HOUR, 15 * MINUTE, 5 * MINUTE, MINUTE)
+    assert [slot // DAY for slot in SLOTS[:6]] == [512, 128, 32, 8, 2, 1]
+
+
+@unit
+def test_a_slot_is_a_whole_number_of_the_next_ones_and_of_five_at_most() -> None:
+    """So an entity whose events come steadily has tiles of a hundred at least, and few of them."""
     assert all(longer % shorter == 0 for longer, shorter in pairwise(SLOTS))
+    assert max(longer // shorter for longer, shorter in pairwise(SLOTS)) == 5
 
 
 @unit

@@ -1,4 +1,4 @@
-"""A backfill that goes on from another leaves what one over everything would, at the cost of what is new."""
+"""A backfill that goes on from another leaves what one over everything would, and computes what is new."""
 
 from __future__ import annotations
 
