@@ -6,18 +6,18 @@ Files are read one at a time. Older versions still name what was dropped; it is 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import deltalake
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
 
 from sluice.engine.encode import Mask, integers
-from sluice.lake.files import exchange_files, read_file, staged_files, write_parquet
+from sluice.lake.files import actions_of, exchange_files, read_file, write_parquet
 from sluice.lake.keeping.present import File, files
 from sluice.lake.storage import place
 from sluice.lake.tables import Lake
@@ -108,10 +108,9 @@ def is_in(column: pa.ChunkedArray, values: pa.Array) -> Mask:
 
 def share(lake: Lake, table: str, which: Which) -> Share:
     """What goes of a table, with nothing changed."""
-    found = [(file.bytes, mask) for file, mask in _touched(lake, table, lake.open(table), which)]
-    gone = [int(mask.sum()) for _, mask in found]
-    taken = [size * part // len(mask) for part, (size, mask) in zip(gone, found, strict=True)]
-    return Share(sum(gone), sum(taken))
+    held = lake.open(table)
+    found = [_share(file, _mask(lake, table, file.path, which)) for file in ([] if held is None else files(held))]
+    return Share(sum(one.rows for one in found), sum(one.bytes for one in found))
 
 
 def drop(lake: Lake, table: str, which: Which) -> Share:
@@ -124,30 +123,65 @@ def rewrite(lake: Lake, table: str, which: Which, change: Change) -> Share:
 
     Outage when others were always faster.
     """
-    return lake.commit(table, partial(_changed, lake, table, which, change))
+    return lake.commit(table, _Rewriting(lake, table, which, change))
 
 
 def _without(rows: pa.Table, gone: Mask) -> pa.Table:
     return rows.filter(pa.array(~gone))
 
 
-def _changed(lake: Lake, table: str, which: Which, change: Change, held: deltalake.DeltaTable | None) -> Share:
-    """Commit what becomes of the files that have such rows, as the table is now.
+@dataclass(frozen=True)
+class _Rewritten:
+    """What becomes of a file: how much of it goes, and the one that stands in for it; None where nothing is left."""
 
-    Every try has a folder of its own, and none is taken away here: a vacuum knows what no version names.
+    path: str
+    gone: Share
+    action: AddAction | None
+
+
+@dataclass
+class _Rewriting:
+    """Every try of one rewriting: each looks only at the files that the one before did not have, as files never change.
+
+    So a writer that commits all the time does not hold it up. What is written and not named after all is not taken away
+    here: a vacuum knows what no version names.
     """
-    folder = f"kept-{uuid.uuid4().hex}"
-    removed, rows, taken = [], 0, 0
-    for number, (file, mask) in enumerate(_touched(lake, table, held, which)):
-        gone = int(mask.sum())
-        removed.append(file.path)
-        rows, taken = rows + gone, taken + file.bytes * gone // len(mask)
-        left = change(read_file(f"{lake.uri(table)}/{file.path}"), mask)
-        if len(left):
-            write_parquet(f"{lake.uri(table)}/{folder}/{number:05}.parquet", [left], left.schema)
-    if held is not None and removed:
-        exchange_files(held, staged_files(lake.uri(table), folder)[0], removed, [])
-    return Share(rows, taken)
+
+    lake: Lake
+    table: str
+    which: Which
+    change: Change
+    _folder: str = field(default_factory=lambda: f"kept-{uuid.uuid4().hex}")
+    _known: dict[str, _Rewritten] = field(default_factory=dict)
+
+    def __call__(self, held: deltalake.DeltaTable | None) -> Share:
+        """Commit what becomes of the files that have such rows, as the table is now."""
+        now = [self._of(file) for file in ([] if held is None else files(held))]
+        touched = [one for one in now if one.gone.rows]
+        if held is not None and touched:
+            written = [one.action for one in touched if one.action is not None]
+            exchange_files(held, written, [one.path for one in touched], [])
+        return Share(sum(one.gone.rows for one in touched), sum(one.gone.bytes for one in touched))
+
+    def _of(self, file: File) -> _Rewritten:
+        if file.path not in self._known:
+            mask = _mask(self.lake, self.table, file.path, self.which)
+            action = self._written(file, mask) if mask.any() else None
+            self._known[file.path] = _Rewritten(file.path, _share(file, mask), action)
+        return self._known[file.path]
+
+    def _written(self, file: File, mask: Mask) -> AddAction | None:
+        uri, path = self.lake.uri(self.table), f"{self._folder}/{len(self._known):05}.parquet"
+        left = self.change(read_file(f"{uri}/{file.path}"), mask)
+        if not len(left):
+            return None
+        write_parquet(f"{uri}/{path}", [left], left.schema)
+        return actions_of(uri, [path])[0][0]
+
+
+def _share(file: File, mask: Mask) -> Share:
+    gone = int(mask.sum())
+    return Share(gone, file.bytes * gone // max(len(mask), 1))
 
 
 def has(lake: Lake, table: str, path: str, which: Which) -> bool:
@@ -156,14 +190,6 @@ def has(lake: Lake, table: str, path: str, which: Which) -> bool:
         return bool(_mask(lake, table, path, which).any())
     except pa.ArrowInvalid:
         return True
-
-
-def _touched(lake: Lake, table: str, held: deltalake.DeltaTable | None, which: Which) -> Iterator[tuple[File, Mask]]:
-    """The files that have rows which go, and which rows."""
-    for file in () if held is None else files(held):
-        mask = _mask(lake, table, file.path, which)
-        if mask.any():
-            yield file, mask
 
 
 def _mask(lake: Lake, table: str, path: str, which: Which) -> Mask:
