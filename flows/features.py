@@ -16,6 +16,7 @@ from sluice.engine.places import open_store
 from sluice.engine.shards import spread_of
 from sluice.lake.asof import newest
 from sluice.lake.backfills import base_of
+from sluice.lake.forgetting.erasures import undisturbed
 from sluice.lake.incidents import refuse_incidents
 from sluice.lake.published import Published
 from sluice.stream.loading import load_spread
@@ -61,8 +62,14 @@ def load_online(pipeline: str, base: int, at: int) -> None:
     """Start the online store from the tiles and the events that can still be corrected; what it held is replaced.
 
     Events are those that the tiles have: what was published since comes by its topic, and is known to be new by that.
+    Once more when an entity was forgotten meanwhile; Outage while one is being forgotten.
     """
     here = place(pipeline)
+    undisturbed(here.lake, partial(_load, here, base, at))
+
+
+def _load(here: Place, base: int, at: int) -> None:
+    """Load the online store, once."""
     declared, lake = here.pipeline, here.lake
     versions = {f"tiles/{view.name}": lake.version(f"tiles/{view.name}") for view in declared.windows}
     base = base_of(lake, versions, base)

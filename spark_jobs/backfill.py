@@ -14,7 +14,7 @@ add. A task holds at most --most rows of a view, and those before them that a wi
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from sluice.lake.backfills import Previous, begin, end, previous
 from sluice.lake.daily import gather, old_files, renew
 from sluice.lake.days import Days, days
 from sluice.lake.files import actions_of, create_table, exchange_files, remove, replace_files, staged_files
-from sluice.lake.forgetting.erasures import how_many, refuse_later
+from sluice.lake.forgetting.erasures import refuse_later, settled
 from sluice.lake.keeping.retired import vectors_since
 from sluice.lake.kept import Kept
 from sluice.lake.lineage.datasets import Run, table_of, tables_of
@@ -43,11 +43,14 @@ from sluice.lake.progress import EVERY_S, Progress
 from sluice.lake.properties import properties
 from sluice.lake.ranges import Sheet
 from sluice.lake.tables import Lake
-from sluice.lake.whole import everything
+from sluice.lake.whole import Files, everything
 from sluice.lake.workers import Workers
 from spark_jobs import arguments
 from spark_jobs.arguments import run, teller
 from spark_jobs.workers import spark_workers
+
+Write = Callable[[deltalake.DeltaTable | None], None]
+"""Commits a run's files onto a table as it is."""
 
 
 def backfill(
@@ -66,7 +69,7 @@ def backfill(
     computed; what is published is all, and by the run that finds no day left.
     """
     lake = plan.tables()
-    plan = replace(plan, erasures=how_many(lake))
+    plan = replace(plan, erasures=settled(lake))
     if not all(_done(lake, table, plan.name) for table in plan.written):
         before = "so it was asked for" if whole else previous(plan)
         if isinstance(before, Previous):
@@ -85,11 +88,7 @@ def _begin_anew(workers: Workers, plan: Plan, asked: Days | None, progress: Prog
         again = f"--base {plan.base} --at {plan.at} --parts {plan.parts} --most {plan.most}"
         progress.tell(f"nothing is shown before the other days are computed, too: the same call with {again}")
         return
-    refuse_later(plan.tables(), plan.erasures)
-    begin(plan)
-    for table in plan.written:
-        plan.tables().commit(table, partial(_replaced, plan, table, files.get(table, ())))
-    end(plan)
+    _publish(plan, files, lambda table: partial(_replaced, plan, table, files.get(table, ())))
     remove(plan.work())
 
 
@@ -97,12 +96,9 @@ def _grow(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str], 
     """Publish what has changed since the backfill before."""
     try:
         removed = _go_on(workers, plan, before, tell)
-        refuse_later(plan.tables(), plan.erasures)
-        begin(plan)
-        for table in plan.written:
-            gone = None if table.startswith("tiles/") else removed if table == plan.vectors else []
-            plan.tables().commit(table, partial(_grown, plan, table, gone))
-        end(plan)
+        others = {table: None if table.startswith("tiles/") else () for table in plan.written}
+        gone = {**others, plan.vectors: removed}
+        _publish(plan, {}, lambda table: partial(_grown, plan, table, gone[table]))
     finally:
         remove(plan.work())
 
@@ -123,6 +119,32 @@ def _go_on(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str],
     )
     each(partial(assemble, plan), [Sheet(part) for part in parts])
     return [path for path in each(partial(renew, plan), list(enumerate(old_files(plan)))) if path is not None]
+
+
+def _publish(plan: Plan, files: Files, write: Callable[[str], Write]) -> None:
+    """Move every table to this backfill, whose runs before this one have left `files`.
+
+    Outage, and it is not done, when an entity was forgotten since it began: asked table by table, as an erasure takes
+    away what was there before it and does not see what comes after it.
+    """
+    lake = plan.tables()
+    refuse_later(lake, plan.erasures, _unnamed(plan, files))
+    begin(plan)
+    for table in plan.written:
+        try:
+            lake.commit(table, write(table))
+        finally:  # a file that is not there may have gone with the entity
+            refuse_later(lake, plan.erasures, _unnamed(plan, files))
+    end(plan)
+
+
+def _unnamed(plan: Plan, files: Files) -> Iterator[str]:
+    """What a backfill has written that no table names."""
+    yield plan.work()
+    for table in plan.written:
+        if not _done(plan.tables(), table, plan.name):
+            yield plan.tables().uri(f"{table}/{plan.folder}")
+            yield from (plan.tables().uri(f"{table}/{path}") for path in files.get(table, ()))
 
 
 def _replaced(plan: Plan, table: str, paths: Sequence[str], held: deltalake.DeltaTable | None) -> None:

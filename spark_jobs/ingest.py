@@ -26,7 +26,8 @@ from sluice.errors import GateStopped, UserError
 from sluice.lake.bronze import land_files
 from sluice.lake.days import days
 from sluice.lake.delivery import Delivery, named_file, renamed_in
-from sluice.lake.forgetting.erasures import forgotten
+from sluice.lake.forgetting.erasures import forgotten, refuse_later
+from sluice.lake.forgetting.landed import empty_landed
 from sluice.lake.gates.evidence import BatchEvidence
 from sluice.lake.gates.usual import usual
 from sluice.lake.gates.verdict import judge
@@ -59,6 +60,7 @@ def ingest(workers: Workers, delivery: Delivery, registry: Registry | None = Non
     delivery = dataclasses.replace(delivery, forgotten=forgotten(delivery.tables()))
     streams = delivery.declared().streams
     _refuse_held(delivery, [stream.name for stream in streams])
+    empty_landed(delivery)
     landed = land_files(workers, delivery) if delivery.replay is None else _land_replay(delivery)
     found = {
         stream.name: ingest_stream(workers, stream, delivery, landed=stream.name in landed, registry=registry)
@@ -97,6 +99,7 @@ def ingest_stream(
         held = holding(lake, stream.name, delivery.batch, delivery.at)
         before = usual(lake, stream.name)
         findings = waive(judge(stream, asked, found.evidence, before, delivery.at), held)
+        refuse_later(lake, delivery.forgotten.erasures, found.folders(lake))
         kept_back = worst(findings) is Verdict.STOP and not delivery.from_bronze
         if kept_back:
             hold(lake, found.batch, found.staged)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sluice.lake.forgetting.erasures import Receipt
     from sluice.lake.forgetting.forget import Online, Stores
     from sluice.lake.forgetting.plan import Plan
+    from sluice.lake.schemas import Registry
     from sluice.lake.tables import Lake
 
 forget = typer.Typer(
@@ -45,7 +46,7 @@ def show(pipeline: Pipeline, what: What) -> None:
     declared = load_pipeline(pipeline)
     lake = _lake(declared)
     names = own_pseudonyms() if receipts(lake) else passing_pseudonyms()
-    planned = plan(lake, declared, entity_of(declared, what, _now()), names)
+    planned = plan(lake, declared, entity_of(declared, what, _now()), names, _registry())
     refuse_held(lake, declared, planned)
     screen.show(_shares(planned))
     _tell_models(planned.models, "could not be trained again on the rows that they learned from")
@@ -66,7 +67,9 @@ def apply(pipeline: Pipeline, what: What, by: By, because: Because) -> None:
 
     declared = load_pipeline(pipeline)
     entity, names = entity_of(declared, what, _now()), own_pseudonyms(make=True)
-    done = forgetting.forget(_lake(declared), declared, entity, names, _stores(declared), by=by, because=because)
+    done = forgetting.forget(
+        _lake(declared), declared, entity, names, _stores(declared), by=by, because=because, registry=_registry()
+    )
     _tell(declared, done)
 
 
@@ -80,7 +83,8 @@ def finish(pipeline: Pipeline) -> None:
     declared = load_pipeline(pipeline)
     lake = _lake(declared)
     begun = unfinished(lake)
-    done = forgetting.finish(lake, declared, own_pseudonyms() if begun else passing_pseudonyms(), _stores(declared))
+    names = own_pseudonyms() if begun else passing_pseudonyms()
+    done = forgetting.finish(lake, declared, names, _stores(declared), _registry())
     for one in done:
         _tell(declared, one)
     if not done:
@@ -160,6 +164,12 @@ def _stores(declared: Declared) -> Stores:
         forget_online(declared, partial(open_store, uri), online)
 
     return forget_there
+
+
+def _registry() -> Registry | None:
+    from sluice.lake.registry import registry_at
+
+    return registry_at(settings().schema_registry)
 
 
 def _now() -> int:

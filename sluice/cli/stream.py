@@ -131,12 +131,13 @@ def archive(pipeline: Pipeline) -> None:
     from sluice.lake.forgetting.erasures import Remembered
     from sluice.lake.lineage.datasets import Run, tables_of, topic_of
     from sluice.lake.lineage.runs import told_run
+    from sluice.lake.registry import registry_at
     from sluice.lake.tables import Lake
     from sluice.stream.archive import Archive
 
     declared, broker = load_pipeline(pipeline), settings().kafka
-    lake = Lake(settings().places.lake_uri, declared.name)
-    copied = Archive(declared, lake, broker, remembers=Remembered(lake))
+    lake, registry = Lake(settings().places.lake_uri, declared.name), registry_at(settings().schema_registry)
+    copied = Archive(declared, lake, broker, remembers=Remembered(lake), registry=registry)
 
     def about() -> Run:
         return Run([topic_of(broker, name) for name in copied.tables], tables_of(lake, copied.tables.values()))

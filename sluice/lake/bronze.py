@@ -102,7 +102,7 @@ def _land_stream(workers: Workers, delivery: Delivery, stream: str, work: Sequen
             workers.each(partial(land_gone, delivery, stream, folder), markers[:1], rows=rows)
         finally:
             remove(lake.uri(f"work/{folder}"))
-    refuse_later(lake, delivery.forgotten.erasures)
+    refuse_later(lake, delivery.forgotten.erasures, [lake.uri(f"events/{stream}/{folder}")])
     commit_folder(lake, f"events/{stream}", folder, markers=markers)
 
 

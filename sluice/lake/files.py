@@ -21,6 +21,8 @@ from sluice.errors import DataError, Outage, UserError
 from sluice.lake.storage import options, place
 
 _ROW_GROUP = 65_536
+PART = ".part"
+"""What the name of a file ends with that is not whole yet."""
 _LONGEST, _LAST = 128, "\U0010ffff"
 """Longer texts are left out of the statistics."""
 
@@ -67,7 +69,7 @@ def whole_file(uri: str) -> Iterator[pyarrow.NativeFile]:
         with filesystem.open_output_stream(path) as sink:
             yield sink
         return
-    fresh = f"{path}.{uuid.uuid4().hex}.part"
+    fresh = f"{path}.{uuid.uuid4().hex}{PART}"
     try:
         with filesystem.open_output_stream(fresh) as sink:
             yield sink

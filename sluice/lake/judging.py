@@ -28,7 +28,6 @@ from sluice.lake.baselines.shapes import Shape, by_day, shapes_of, table_of
 from sluice.lake.baselines.shifts import shifts
 from sluice.lake.bronze import Place, Slice, gaps, read_slice, slices, waiting
 from sluice.lake.contract import check, conflicts_schema, contract_version
-from sluice.lake.decoding import HEAD
 from sluice.lake.delivery import Delivery
 from sluice.lake.files import read_file, remove, write_parquet
 from sluice.lake.gates.evidence import BatchEvidence
@@ -67,6 +66,10 @@ class Judged:
     evidence: BatchEvidence
     batch: Batch
     staged: Mapping[str, str]
+
+    def folders(self, lake: Lake) -> list[str]:
+        """Where its files are."""
+        return [lake.uri(f"{table}/{folder}") for table, folder in self.staged.items()]
 
 
 @dataclass(frozen=True)
@@ -142,9 +145,10 @@ def judged(workers: Workers, stream: Stream, delivery: Delivery, registry: Regis
 
 def _learn(schemas: Schemas, lake: Lake, stream: Stream, parts: Sequence[Slice]) -> None:
     """Have every schema in the lake that messages of some slices name."""
+    table, columns = f"events/{stream.name}", ["payload", "source"]
     for part in parts:
-        for rows in lake.scan(f"events/{stream.name}", columns=["payload"], where=part.where, within=part.within):
-            schemas.of(stream, pc.binary_slice(rows.column("payload"), 0, HEAD).to_pylist())
+        for rows in lake.scan(table, columns=columns, where=part.where, within=part.within):
+            schemas.of_events(stream, pa.table(rows))
 
 
 def _gaps(lake: Lake, stream: Stream, places: Sequence[Place]) -> list[str]:

@@ -22,6 +22,7 @@ from sluice.declare.pipeline import hash_of
 from sluice.declare.streams import Stream
 from sluice.errors import DataError, UserError
 from sluice.lake.contract import BRONZE
+from sluice.lake.forgetting.erasures import refuse_later
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.refused import Place
 from sluice.lake.tables import Lake
@@ -154,7 +155,7 @@ def unfinished(lake: Lake) -> list[Replay]:
 def land(lake: Lake, replay: Replay, stream: Stream, forgotten: Forgotten) -> None:
     """Bring a replay's rows into bronze as a batch of their own, once however often it is called.
 
-    What was forgotten keeps its place alone.
+    What was forgotten keeps its place alone; Outage when an entity was forgotten since that was read.
     """
     count = len(replay.rows)
     own = {name: [row[name] for row in replay.rows] for name in ("payload", "revision", "op")}
@@ -169,7 +170,9 @@ def land(lake: Lake, replay: Replay, stream: Stream, forgotten: Forgotten) -> No
         },
         schema=BRONZE,
     )
-    lake.append(f"events/{replay.stream}", forgotten.erased(stream, rows), once=replay.batch)
+    known = forgotten.erased(stream, rows)
+    refuse_later(lake, forgotten.erasures)
+    lake.append(f"events/{replay.stream}", known, once=replay.batch)
 
 
 def finish(lake: Lake, replay: Replay, places: Mapping[str, int]) -> None:

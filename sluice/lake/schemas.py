@@ -15,10 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sluice.declare.streams import Stream
 from sluice.errors import ServiceDown, UserError
-from sluice.lake.decoding import UNKNOWN, Schema, schema_ids
+from sluice.lake.contract import TOPIC
+from sluice.lake.decoding import HEAD, UNKNOWN, Schema, schema_ids
 from sluice.lake.tables import Lake
 
 SCHEMAS = pa.schema(
@@ -80,6 +82,13 @@ class Schemas:
         if not wanted <= self._held.keys():
             self._learn(wanted - self._held.keys(), stream)
         return self._held
+
+    def of_events(self, stream: Stream, bronze: pa.Table) -> Mapping[int, Schema]:
+        """What is needed to judge raw events of a stream, in the lake by then; what came in files names no schema."""
+        if stream.format == "json":
+            return self._held
+        sent = bronze.column("payload").filter(pc.starts_with(bronze.column("source"), TOPIC))
+        return self.of(stream, pc.binary_slice(sent, 0, HEAD).to_pylist())
 
     def _learn(self, wanted: set[int], stream: Stream) -> None:
         """Keep what the registry says of some ids, unless another process was first."""

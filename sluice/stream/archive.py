@@ -8,6 +8,7 @@ What a job has brought beside it (`stream.backlog`) it passes over.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +20,10 @@ from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.engine.store import Partition
 from sluice.errors import Outage
-from sluice.lake.forgetting.erasers import unforgotten
 from sluice.lake.forgetting.erasures import Remembers, nothing
 from sluice.lake.forgetting.forgotten import Forgotten
-from sluice.lake.schemas import kept
+from sluice.lake.forgetting.named import unforgotten
+from sluice.lake.schemas import Registry, RegistryDown, Schemas
 from sluice.lake.tables import Lake
 from sluice.stream.predictions import prediction_rows
 from sluice.stream.records import Record, bronze_rows, by_partition
@@ -30,6 +31,9 @@ from sluice.stream.subscription import Subscription
 from sluice.stream.topics import prediction_topic, stream_topic
 from sluice.wording import command
 
+logger = logging.getLogger(__name__)
+
+_AGAIN_S = 0.5
 REFUSED = "predictions_refused"
 """The table of what came in the topic of answers and is none."""
 
@@ -45,20 +49,26 @@ class Archive:
     most: int = 20_000
     remembers: Remembers = nothing
     """What was forgotten, asked again before every commit."""
+    registry: Registry | None = None
+    """Where registered schemas are, by which it is told of whom a message is, once somebody was forgotten."""
     _last: dict[Partition, int | None] = field(default_factory=dict)
     """The last offset of each partition that is in the lake, as far as this archive knows."""
+    _schemas: Schemas = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._schemas = Schemas(self.lake, self.registry)
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Archive until `stopped()`, and then what has been read by then."""
+        """Archive until `stopped()`, and then what has been read by then; a registry that is away is waited for."""
         with Subscription(self.bootstrap, list(self.tables), self._start, most=self.most) as subscription:
             waiting: list[Record] = []
             written = time.monotonic()
             while not stopped():
                 waiting += subscription.poll(200)
                 if waiting and (time.monotonic() - written >= self.every_s or len(waiting) >= self.most):
-                    self.write(waiting)
+                    self._write_patiently(waiting, stopped)
                     waiting, written = [], time.monotonic()
-            self.write(waiting)
+            self._write_patiently(waiting, stopped)
 
     @property
     def tables(self) -> dict[str, str]:
@@ -75,6 +85,18 @@ class Archive:
         for partition in sorted(groups, key=lambda place: (order.index(place[0]), place[1])):
             self._write(partition, groups[partition])
 
+    def _write_patiently(self, records: Sequence[Record], stopped: Callable[[], bool]) -> None:
+        """Append records, as soon as the schema registry answers that they need; what is not, the next start reads."""
+        while True:
+            try:
+                self.write(records)
+            except RegistryDown as error:
+                logger.warning("%s\n  the archive waits, and goes on where it is", error)
+                if not stopped():
+                    time.sleep(_AGAIN_S)
+                    continue
+            return
+
     def _write(self, partition: Partition, records: Sequence[Record]) -> None:
         table, application, forgotten = self.tables[partition[0]], application_of(partition), self.remembers()
         while fresh := self._fresh(partition, records):
@@ -84,7 +106,8 @@ class Archive:
                 rows, refused = unforgotten(self.pipeline, forgotten, rows, refused)
                 self._keep_refused(partition, refused, last)
             else:
-                rows = without_forgotten(self.lake, self._stream(partition[0]), bronze_rows(fresh, batch=""), forgotten)
+                raw = bronze_rows(fresh, batch="")
+                rows = without_forgotten(self._stream(partition[0]), raw, forgotten, self._schemas)
             try:
                 self.lake.append_moving(table, rows, application, before, last)
             except Outage:
@@ -127,10 +150,9 @@ class Archive:
         return self._last[partition]
 
 
-def without_forgotten(lake: Lake, stream: Stream, rows: pa.Table, forgotten: Forgotten) -> pa.Table:
+def without_forgotten(stream: Stream, rows: pa.Table, forgotten: Forgotten, schemas: Schemas) -> pa.Table:
     """Raw events of a topic; of what was forgotten its place alone."""
-    schemas = kept(lake) if forgotten and stream.format != "json" else {}
-    return forgotten.erased(stream, rows, schemas)
+    return forgotten.erased(stream, rows, schemas.of_events(stream, rows)) if forgotten else rows
 
 
 def wait_until_archived(pipeline: Pipeline, lake: Lake, bootstrap: str, *, patience_s: float = 60.0) -> None:

@@ -27,6 +27,7 @@ from sluice.lake.files import actions_of, append_files, create_table, read_file,
 from sluice.lake.forgetting.erasures import forgotten, refuse_later
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.properties import properties
+from sluice.lake.schemas import Registry, Schemas
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
 from sluice.stream.archive import application_of, brought_by, without_forgotten
@@ -48,6 +49,8 @@ class Backlog:
     stream: Stream
     asked: Asked
     span: int = SPAN
+    registry: Registry | None = None
+    """Where registered schemas are, by which it is told of whom a message is, once somebody was forgotten."""
 
     @property
     def topic(self) -> str:
@@ -94,7 +97,7 @@ def bring(workers: Workers, backlog: Backlog, tell: Callable[[str], None] = prin
         rows = sum(span.until - span.first for span in wave)
         folder = f"brought-{uuid.uuid4().hex}"
         counts = workers.each(partial(_write, backlog, known, folder), wave, rows=rows)
-        refuse_later(backlog.lake, known.erasures)
+        refuse_later(backlog.lake, known.erasures, [backlog.lake.uri(f"{backlog.table}/{folder}")])
         for span, count in zip(wave, counts, strict=True):
             done.gaps += _holes(span, count)
             path = f"{folder}/{span.name}.parquet"
@@ -144,13 +147,13 @@ def _write(backlog: Backlog, known: Forgotten, folder: str, span: Span) -> int:
 
     Of what was forgotten its place alone.
     """
-    counted = 0
+    counted, schemas = 0, Schemas(backlog.lake, backlog.registry)
 
     def tables() -> Iterator[pa.Table]:
         nonlocal counted
         for rows in rows_of(backlog.bootstrap, span):
             counted += len(rows)
-            yield without_forgotten(backlog.lake, backlog.stream, rows, known)
+            yield without_forgotten(backlog.stream, rows, known, schemas)
 
     write_parquet(backlog.lake.uri(f"{backlog.table}/{folder}/{span.name}.parquet"), tables(), BRONZE)
     return counted

@@ -16,7 +16,9 @@ from sluice.engine.fold import load_base
 from sluice.engine.places import open_store
 from sluice.engine.shards import Spread, open_online, remember
 from sluice.engine.store import MemoryStore, TileStore
+from sluice.errors import Outage
 from sluice.lake.contract import check
+from sluice.lake.forgetting.erasures import ANNOUNCED, Receipt, announce
 from sluice.lake.publish import BATCHES
 from sluice.lake.tables import Lake
 from sluice.settings import settings
@@ -90,6 +92,12 @@ def test_the_online_store_answers_what_history_says(spread: Spread, events: dict
     with closing(open_online(settings().online_uri, PIPELINE.name)) as reader:
         assert answered(PIPELINE, reader, asked) == computed(PIPELINE, events, asked)
         assert reader.read([]).knowledge.base == BASE
+
+
+def test_it_is_not_started_while_an_entity_is_being_forgotten(lake: Lake) -> None:
+    announce(lake, Receipt("e", ANNOUNCED, "Ada", "a letter", 1, "card", "", ""), [], None)
+    with pytest.raises(Outage, match=r"an entity is being forgotten \(erasure e\)"):
+        start(Spread())
 
 
 def test_routers_and_folds_go_on_from_it_to_the_bytes_of_one_consumer(events: dict[str, pa.Table]) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.encode import Mask, integers
 from sluice.engine.tiles import Id
-from sluice.lake.contract import ERASED, format_of
+from sluice.lake.contract import ERASED
+from sluice.lake.decoding import Schema
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.forgetting.found import Found, seen
+from sluice.lake.forgetting.named import Answers, Examples, Replayed, Unlanded, Words
 from sluice.lake.keeping.retiring import TABLES
 from sluice.lake.keeping.rewriting import At, Which, is_in
 
@@ -118,110 +118,14 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Answers about an entity or its events: rows of `predictions`."""
-
-    pipeline: Pipeline
-    what: Forgotten
-
-    @property
-    def columns(self) -> list[str]:
-        """Whom it was about, what was asked, and when."""
-        return ["keys", "request", "event_id", "event_time"]
-
-    def mask(self, rows: pa.Table) -> Mask:
-        """Keys that cannot be read are looked through as a text."""
-        times, _ = integers(rows.column("event_time"))
-        columns = (rows.column(name).to_pylist() for name in ("keys", "request", "event_id"))
-        named = [self._names(*row) for row in zip(times.tolist(), *columns, strict=True)]
-        return np.array(named, bool)
-
-    def _names(self, time: int, keys: str | None, request: str | None, event: str | None) -> bool:
-        stream, told = self.pipeline.events, dict[str, Any]()
-        for text in (keys, request):
-            try:
-                told |= orjson.loads(text or "{}")
-            except (orjson.JSONDecodeError, TypeError):
-                if self.what.in_words(stream, (text or "").encode(), since=time):
-                    return True
-        return self.what.in_row(stream, told, since=time) or bool(event and self.what.has(stream.name, event))
-
-
-def _by_any_word(pipeline: Pipeline, what: Forgotten, texts: Sequence[bytes]) -> Mask:
-    """Which texts name what is forgotten of any stream."""
-    return np.array([any(what.in_words(one, text) for one in pipeline.streams) for text in texts], bool)
-
-
-@dataclass(frozen=True)
-class Words:
-    """Rows of which a text names what is forgotten."""
-
-    pipeline: Pipeline
-    what: Forgotten
-    column: str
-
-    @property
-    def columns(self) -> list[str]:
-        """The text."""
-        return [self.column]
-
-    def mask(self, rows: pa.Table) -> Mask:
-        """By any word of it."""
-        texts = rows.column(self.column).to_pylist()
-        raw = [text.encode() if isinstance(text, str) else text or b"" for text in texts]
-        return _by_any_word(self.pipeline, self.what, raw)
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Verdicts whose examples of refused rows, after the first semicolon, name what is forgotten."""
-
-    pipeline: Pipeline
-    what: Forgotten
-
-    @property
-    def columns(self) -> list[str]:
-        """What was said."""
-        return ["message"]
-
-    def mask(self, rows: pa.Table) -> Mask:
-        """By any word of the examples."""
-        texts = [(text or "").partition(";")[2].encode() for text in rows.column("message").to_pylist()]
-        return _by_any_word(self.pipeline, self.what, texts)
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """Refused rows that a person took up: where one lies that goes, and what names it as it was mended."""
-
-    pipeline: Pipeline
-    what: Forgotten
-    found: Mapping[str, Found]
-
-    @property
-    def columns(self) -> list[str]:
-        """The place, and the payload."""
-        return ["stream", "source", "partition", "position", "payload"]
-
-    def mask(self, rows: pa.Table) -> Mask:
-        """By place, or by payload."""
-        gone = np.zeros(len(rows), bool)
-        for one in self.found.values():
-            gone |= At(one.places, stream=one.stream).mask(rows)
-        columns = (rows.column(name).to_pylist() for name in ("stream", "source", "payload"))
-        for place, (name, source, payload) in enumerate(zip(*columns, strict=True)):
-            stream = self.pipeline.stream(name)
-            gone[place] |= self.what.named_in(stream, payload or b"", format_of(stream, source))
-        return gone
-
-
-@dataclass(frozen=True)
 class Erasers:
     """What goes of each table of a lake."""
 
     pipeline: Pipeline
     entity: Entity
     what: Forgotten
+    schemas: Mapping[int, Schema]
+    """Those that the lake has."""
     found: Mapping[str, Found]
     answered: Sequence[str] = ()
     """The ids of events that answers about the entity were asked for."""
@@ -246,6 +150,20 @@ class Erasers:
             return Values("key", self.touched[name])
         return self._other(kind, name)
 
+    def unlanded(self, table: str) -> Which | None:
+        """The eraser of files with raw events that never came into a table: they are told by what is in them."""
+        kind, _, name = table.partition("/")
+        if kind != "events":
+            return None
+        return Unlanded(At(self.found[name].places), self.pipeline.stream(name), self.what, self.schemas)
+
+    @property
+    def tables(self) -> set[str]:
+        """The tables of streams and views, be they written yet: who died before that may have left files there."""
+        streams = {f"{kind}/{stream.name}" for kind in TABLES for stream in self.pipeline.streams}
+        views = {f"{kind}/{view.name}" for kind in (*_ROWS, "tiles") for view in self.pipeline.windows}
+        return {*streams, *views, *_VECTORS}
+
     @cached_property
     def touched(self) -> Mapping[str, pa.Array]:
         """By view, the entities whose tiles are made of what goes, and the forgotten one."""
@@ -264,7 +182,7 @@ class Erasers:
             "requests": Words(self.pipeline, self.what, "problem"),
             "audits": Values("event_id", self._audited()),
             "verdicts": Examples(self.pipeline, self.what),
-            "replays": Replayed(self.pipeline, self.what, self.found),
+            "replays": Replayed(self.pipeline, self.what, self.schemas, self.found),
             "legal_holds": Held(self.entity),
         }
         if kind == "asof":
@@ -288,14 +206,6 @@ class Erasers:
         if table is None or view is None or self.entity.key not in view.keys:
             return None
         return Values(view.keys[self.entity.key], pa.array([self.entity.value]))
-
-
-def unforgotten(pipeline: Pipeline, what: Forgotten, answers: pa.Table, refused: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Answers, and records that are none, without those about what was forgotten."""
-    if not what:
-        return answers, refused
-    mine, theirs = Answers(pipeline, what).mask(answers), Words(pipeline, what, "payload").mask(refused)
-    return answers.filter(pa.array(~mine)), refused.filter(pa.array(~theirs))
 
 
 def unknown(tables: Collection[str]) -> list[str]:

@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from sluice.errors import Outage, SettingsError, UserError
+from sluice.errors import DataError, Outage, SettingsError, UserError
+from sluice.lake.files import remove
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.forgetting.pseudonyms import Pseudonyms, own_pseudonyms
 from sluice.lake.tables import Lake
@@ -198,9 +199,43 @@ def how_many(lake: Lake) -> int:
     return lake.reached_by("erasures", TURN) or 0
 
 
-def refuse_later(lake: Lake, known: int) -> None:
-    """Outage when an entity was forgotten since some work began that knew of so many erasures."""
+def settled(lake: Lake) -> int:
+    """How many erasures were announced; Outage while one is not done: what is read of a lake may still have it."""
+    known, begun = how_many(lake), unfinished(lake)
+    if begun:
+        raise Outage(
+            f"an entity is being forgotten (erasure {begun[0].erasure})",
+            where=lake.root,
+            next_step=f"run it again when that is done; if it died: sluice forget finish {lake.pipeline}",
+        )
+    return known
+
+
+def undisturbed(lake: Lake, load: Callable[[], None]) -> None:
+    """Bring what a lake holds elsewhere, and once more whenever an entity was forgotten meanwhile.
+
+    Outage while one is being forgotten: what it is brought to may have lost it before.
+    """
+    loaded = None
+    while loaded != (known := settled(lake)):
+        try:
+            load()
+        except (DataError, FileNotFoundError):
+            # files that it was about to read may have gone with the entity
+            if settled(lake) == known:
+                raise
+        else:
+            loaded = known
+
+
+def refuse_later(lake: Lake, known: int, written: Iterable[str] = ()) -> None:
+    """Outage when an entity was forgotten since some work began that knew of so many erasures.
+
+    What that has written, by its URI, may have some of it, and goes.
+    """
     if how_many(lake) != known:
+        for uri in written:
+            remove(uri)
         raise Outage("an entity was forgotten meanwhile", where=lake.root, next_step="run it again")
 
 

@@ -7,7 +7,7 @@ dies. What is written down is the one place that still names the entity, and goe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ from sluice.lake.keeping.present import tables
 from sluice.lake.keeping.retired import unfinished as half_retired
 from sluice.lake.keeping.rewriting import Which, drop, rewrite
 from sluice.lake.publish import PUBLICATIONS, recover, turn_of
-from sluice.lake.schemas import kept
+from sluice.lake.schemas import Registry, kept
 from sluice.lake.tables import Lake
 
 _LAST = {"rows": 1, "rows_as_served": 1, "tiles": 2}
@@ -55,23 +55,32 @@ Stores = Callable[[Online], None]
 
 
 def forget(
-    lake: Lake, pipeline: Pipeline, entity: Entity, names: Pseudonyms, stores: Stores, *, by: str, because: str
+    lake: Lake,
+    pipeline: Pipeline,
+    entity: Entity,
+    names: Pseudonyms,
+    stores: Stores,
+    *,
+    by: str,
+    because: str,
+    registry: Registry | None = None,
 ) -> Receipt:
     """Take away all that there is of an entity up to its moment; the receipt.
 
+    `registry` has the schemas that archived messages name and the lake does not: while it is away nothing goes.
     UserError without a person and a reason; and under a legal hold, with who placed it.
     """
     for option, given in (("by", by), ("because", because)):
         if not given.strip():
             raise UserError("an erasure names a person and a reason", where=f"--{option}")
     _settle(lake, pipeline)
-    finish(lake, pipeline, names, stores)
-    planned = plan(lake, pipeline, entity, names)
+    finish(lake, pipeline, names, stores, registry)
+    planned = plan(lake, pipeline, entity, names, registry)
     refuse_held(lake, pipeline, planned)
     told = announced(planned, names, by, because)
     _write_down(lake, told, planned)
     erasures.announce(lake, told, _pseudonyms(pipeline, told, planned, names), planned.turn)
-    return _do(lake, pipeline, told, names, stores)
+    return _do(lake, pipeline, told, names, stores, registry)
 
 
 def announced(planned: Plan, names: Pseudonyms, by: str, because: str) -> Receipt:
@@ -92,9 +101,11 @@ def announced(planned: Plan, names: Pseudonyms, by: str, because: str) -> Receip
     )
 
 
-def finish(lake: Lake, pipeline: Pipeline, names: Pseudonyms, stores: Stores) -> list[Receipt]:
+def finish(
+    lake: Lake, pipeline: Pipeline, names: Pseudonyms, stores: Stores, registry: Registry | None = None
+) -> list[Receipt]:
     """Do what was announced and is not done, as it was announced; and take away what one that died had written down."""
-    done = [_do(lake, pipeline, told, names, stores) for told in erasures.unfinished(lake)]
+    done = [_do(lake, pipeline, told, names, stores, registry) for told in erasures.unfinished(lake)]
     over = [f"{FOLDER}/{one.erasure}" for one in erasures.receipts(lake) if one.state == DONE]
     for name in {*over, *remains.idle(lake, FOLDER)}:
         remove(lake.uri(name))
@@ -109,31 +120,36 @@ def _settle(lake: Lake, pipeline: Pipeline) -> None:
             retiring.finish(lake, stream.name)
 
 
-def _do(lake: Lake, pipeline: Pipeline, told: Receipt, names: Pseudonyms, stores: Stores) -> Receipt:
+def _do(
+    lake: Lake, pipeline: Pipeline, told: Receipt, names: Pseudonyms, stores: Stores, registry: Registry | None
+) -> Receipt:
     folder = lake.uri(f"{FOLDER}/{told.erasure}")
     entity, answered = _written(folder, told)
-    found = left(pipeline, folder)
     what = erasures.forgotten_by(lake, told, names)
-    erasers = Erasers(pipeline, entity, what, found, answered)
+    erasers = Erasers(pipeline, entity, what, kept(lake), left(pipeline, folder), answered)
     _take(lake, erasers)
-    _void(lake, pipeline)
-    # what others wrote while they did not know of it yet
-    more, what = find(lake, pipeline, what)
-    erasures.add_events(lake, told, what)
-    for one in more.values():
-        one.leave(folder)
-    _take(lake, replace(erasers, what=what, found=more))
-    again = replace(erasers, what=what, found={name: one.and_(more[name]) for name, one in found.items()})
-    stores(Online(entity, what, {name: one.events for name, one in again.found.items()}))
-    for table, which in _wanted(lake, again):
-        remains.clear(lake, table, which)
+    is_more = True
+    while is_more:
+        _void(lake, pipeline)
+        more, what = find(lake, pipeline, erasers.what, registry)
+        erasures.add_events(lake, told, what)
+        for one in more.values():
+            one.leave(folder)
+        found = {name: one.and_(more[name]) for name, one in erasers.found.items()}
+        erasers = replace(erasers, what=what, found=found, schemas=kept(lake))
+        # what others wrote while they did not know of it: events, and what a backfill had made of those before
+        _take(lake, erasers)
+        is_more = any(len(one.places) for one in more.values())
+    stores(Online(entity, erasers.what, {name: one.events for name, one in erasers.found.items()}))
+    for table, which in _wanted({*tables(lake), *erasers.tables}, erasers):
+        remains.clear(lake, table, which, erasers.unlanded(table))
     for name in remains.idle(lake, "work"):
         remove(lake.uri(name))
     done = replace(
         told,
         state=DONE,
-        duplicates={name: one.duplicates for name, one in again.found.items() if one.duplicates},
-        versions={table: lake.version(table) for table, _ in _wanted(lake, again)},
+        duplicates={name: one.duplicates for name, one in erasers.found.items() if one.duplicates},
+        versions={table: lake.version(table) for table, _ in _wanted(tables(lake), erasers)},
     )
     erasures.finish(lake, done)
     remove(folder)
@@ -142,11 +158,11 @@ def _do(lake: Lake, pipeline: Pipeline, told: Receipt, names: Pseudonyms, stores
 
 def _take(lake: Lake, erasers: Erasers) -> None:
     """Take what goes out of the newest version of every table, a commit for each."""
-    for table, which in _wanted(lake, erasers):
+    for table, which in _wanted(tables(lake), erasers):
         kind, _, name = table.partition("/")
         if kind == "events":
             stream = erasers.pipeline.stream(name)
-            rewrite(lake, table, which, partial(emptied, stream, kept(lake)))
+            rewrite(lake, table, which, partial(emptied, stream, erasers.schemas))
         elif kind == "tiles":
             tiles.renew(lake, erasers.pipeline.view(name), which)
         elif kind in _RECORDS:
@@ -155,8 +171,8 @@ def _take(lake: Lake, erasers: Erasers) -> None:
             drop(lake, table, which)
 
 
-def _wanted(lake: Lake, erasers: Erasers) -> list[tuple[str, Which]]:
-    there = sorted(tables(lake), key=lambda table: (_LAST.get(table.partition("/")[0], 0), table))
+def _wanted(names: Collection[str], erasers: Erasers) -> list[tuple[str, Which]]:
+    there = sorted(names, key=lambda table: (_LAST.get(table.partition("/")[0], 0), table))
     return [(table, which) for table in there if (which := erasers.of(table)) is not None]
 
 

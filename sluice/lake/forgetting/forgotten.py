@@ -100,19 +100,21 @@ class Forgotten:
         return rows.filter(pa.array(~gone)) if gone.any() else rows
 
     def erased(self, contract: Stream, bronze: pa.Table, schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> pa.Table:
-        """Raw events; those that are forgotten without their content.
+        """Raw events; those that are forgotten without their content."""
+        gone = self.raw(contract, bronze, schemas)
+        return emptied(contract, schemas, bronze, gone) if gone.any() else bronze
 
-        It goes by what the contract reads in them, and of refused ones by what they name.
-        """
+    def raw(self, contract: Stream, bronze: pa.Table, schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> Mask:
+        """Which raw events are forgotten, by what the contract reads in them; of refused ones, by what they name."""
         if not self or not len(bronze):
-            return bronze
+            return np.zeros(len(bronze), bool)
         gone, checked = np.zeros(len(bronze), bool), _numbered(contract, bronze, schemas)
         gone[integers(checked.accepted.column("_partition"))[0][self.mask(contract, checked.accepted)]] = True
         refused = checked.rejected
         columns = (refused.column(name).to_pylist() for name in ("partition", "payload", "source"))
         for index, payload, source in zip(*columns, strict=True):
             gone[index] = self.named_in(contract, payload or b"", format_of(contract, source), schemas)
-        return emptied(contract, schemas, bronze, gone) if gone.any() else bronze
+        return gone
 
     def named_in(self, stream: Stream, payload: bytes, form: str, schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> bool:
         """Whether a refused payload names what is forgotten; one that cannot be taken apart, by any word of it."""
@@ -120,6 +122,16 @@ class Forgotten:
         if not isinstance(row, dict):
             return self.in_words(stream, payload)
         return self.in_row(stream, {name: row.get(stream.source(name)) for name in stream.all_columns})
+
+    def in_strange(self, stream: Stream, payload: bytes) -> bool:
+        """Whether a row of a file that lacks a declared column names what is forgotten in one that is not declared."""
+        row = decode("json", payload, _NO_SCHEMAS)
+        if not isinstance(row, dict):
+            return False
+        sources = {stream.source(name): name for name in stream.all_columns}
+        lacking = [name for source, name in sources.items() if source not in row]
+        strange = [value for name, value in row.items() if name not in sources]
+        return any(self.in_row(stream, {name: value}) for name in lacking for value in strange)
 
     def in_row(self, stream: Stream, row: Mapping[str, Any], *, since: int = _EVER) -> bool:
         """Whether declared columns of a row, as people write them, name what is forgotten of a moment or later."""

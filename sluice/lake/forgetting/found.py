@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,11 +21,12 @@ from sluice.engine.versions import parent_of
 from sluice.lake.accounts import of_batches
 from sluice.lake.bronze import archived_since
 from sluice.lake.contract import BRONZE, PRESENT, check, format_of, silver_schema
+from sluice.lake.decoding import Schema
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.handing import hand_over, handed_over
 from sluice.lake.keeping.rewriting import At
 from sluice.lake.published import ids_of
-from sluice.lake.schemas import kept
+from sluice.lake.schemas import Registry, Schemas
 from sluice.lake.tables import Lake
 
 PLACE = ["source", "partition", "position"]
@@ -103,9 +104,15 @@ def left(pipeline: Pipeline, folder: str) -> dict[str, Found]:
     return found
 
 
-def find(lake: Lake, pipeline: Pipeline, what: Forgotten) -> tuple[dict[str, Found], Forgotten]:
-    """What every stream has of what is forgotten; and what is forgotten, now with the events of which all goes."""
-    versions = {stream.name: _versions(lake, stream, what) for stream in pipeline.streams}
+def find(
+    lake: Lake, pipeline: Pipeline, what: Forgotten, registry: Registry | None
+) -> tuple[dict[str, Found], Forgotten]:
+    """What every stream has of what is forgotten; and what is forgotten, now with the events of which all goes.
+
+    The schemas that archived messages name and nobody has judged yet are looked up as ingest does.
+    """
+    schemas = Schemas(lake, registry)
+    versions = {stream.name: _versions(lake, stream, what, schemas) for stream in pipeline.streams}
     gone, what = parted(pipeline, what, {name: one.typed for name, one in versions.items()})
     found = {}
     for stream in pipeline.streams:
@@ -165,27 +172,42 @@ def _depth(stream: Stream) -> int:
     return 0 if stream.parent is None else 1 + _depth(stream.parent[1])
 
 
-def _versions(lake: Lake, stream: Stream, what: Forgotten) -> _Versions:
+def _versions(lake: Lake, stream: Stream, what: Forgotten, schemas: Schemas) -> _Versions:
     history = _history(lake, stream)
     known = At(_places(history))
     batches = {batch["batch"]: batch for batch in lake.published(stream.name)}
     judged = ~archived_since(lake.reached(stream.name)).rows & of_batches({"", *batches})
-    schemas = {} if stream.format == "json" else kept(lake)
     typed, named, counts = [history], [_PLACES.empty_table()], []
     for where in (judged, ~judged):
         for rows in _unknown(lake, stream, known, where):
+            meant = schemas.of_events(stream, rows)
             for contract, some in _by_batch(stream, rows, batches):
-                checked = check(contract, some, batch="", schemas=schemas)
+                checked = check(contract, some, batch="", schemas=meant)
                 typed.append(checked.accepted)
-                refused = checked.rejected
-                columns = (refused.column(name).to_pylist() for name in ("payload", "source"))
-                mine = [
-                    what.named_in(contract, payload or b"", format_of(contract, source), schemas)
-                    for payload, source in zip(*columns, strict=True)
-                ]
-                named.append(refused.select(PLACE).filter(pa.array(mine, pa.bool_())))
+                named.append(_named(what, contract, checked.rejected, meant))
+            named.append(_strange(what, stream, rows, batches))
         counts.append(sum(map(len, typed)))
     return _Versions(pa.concat_tables(typed), len(history), counts[0] - len(history), pa.concat_tables(named))
+
+
+def _named(what: Forgotten, contract: Stream, refused: pa.Table, schemas: Mapping[int, Schema]) -> pa.Table:
+    """The places of refused rows that name what is forgotten."""
+    columns = (refused.column(name).to_pylist() for name in ("payload", "source"))
+    mine = [
+        what.named_in(contract, payload or b"", format_of(contract, source), schemas)
+        for payload, source in zip(*columns, strict=True)
+    ]
+    return refused.select(PLACE).filter(pa.array(mine, pa.bool_()))
+
+
+def _strange(what: Forgotten, stream: Stream, rows: pa.Table, batches: Collection[str]) -> pa.Table:
+    """The places of rows of files that are no history yet, and name it in a column of which nobody has said what it is.
+
+    It may be said when they are ingested again, by a rename or in the declaration.
+    """
+    waiting = rows.filter(pc.invert(pc.is_in(rows.column("batch"), value_set=pa.array(["", *batches], pa.string()))))
+    mine = [what.in_strange(stream, payload or b"") for payload in waiting.column("payload").to_pylist()]
+    return waiting.select(PLACE).filter(pa.array(mine, pa.bool_()))
 
 
 def _history(lake: Lake, stream: Stream) -> pa.Table:

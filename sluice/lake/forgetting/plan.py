@@ -19,6 +19,7 @@ from sluice.lake.forgetting.pseudonyms import Pseudonyms
 from sluice.lake.keeping.holds import Hold, holding
 from sluice.lake.keeping.present import files, tables
 from sluice.lake.keeping.rewriting import Share, Which, share
+from sluice.lake.schemas import Registry, kept
 from sluice.lake.tables import Lake
 from sluice.lake.training_sets import training_sets
 from sluice.lake.typing import integer
@@ -60,14 +61,14 @@ def entity_of(pipeline: Pipeline, text: str, until: int) -> Entity:
     return Entity(key, number, until)
 
 
-def plan(lake: Lake, pipeline: Pipeline, entity: Entity, names: Pseudonyms) -> Plan:
+def plan(lake: Lake, pipeline: Pipeline, entity: Entity, names: Pseudonyms, registry: Registry | None = None) -> Plan:
     """What an erasure would take away; nothing is changed."""
     erasures.check_key(erasures.receipts(lake), names)
     turn = lake.reached_by("erasures", TURN)
     what = Forgotten(names, {(entity.key, names.of(entity.key, entity.value)): entity.until})
-    found, what = find(lake, pipeline, what)
+    found, what = find(lake, pipeline, what, registry)
     there = tables(lake)
-    looked = Erasers(pipeline, entity, what, found)
+    looked = Erasers(pipeline, entity, what, kept(lake), found)
     answers = looked.of("predictions") if "predictions" in there else None
     answered = [] if answers is None else _asked(lake, answers)
     looked = replace(looked, answered=answered)

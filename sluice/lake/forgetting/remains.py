@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from sluice.lake.files import remove
+from sluice.lake.files import PART, remove
 from sluice.lake.forgetting.logs import LOG, quieten
 from sluice.lake.keeping.present import below_folder, files, folders
 from sluice.lake.keeping.rewriting import Which, has
@@ -18,14 +18,19 @@ from sluice.lake.tables import Lake
 IDLE_S = 600
 """For how long nobody has written to a folder of work that nobody works on any more."""
 
+_LANDING = ("landed-", "brought-")
+"""The folders below bronze in which files wait to be named."""
 
-def old_files(lake: Lake, table: str, which: Which) -> list[str]:
-    """The files below a table that have such rows and that its newest version does not name."""
+
+def old_files(lake: Lake, table: str, which: Which, unlanded: Which | None = None) -> list[str]:
+    """The files below a table that have such rows and that its newest version does not name, if it has one.
+
+    `unlanded` tells it of raw events that may never have come into the table.
+    """
     held = lake.open(table)
-    if held is None:
-        return []
-    named = {file.path for file in files(held)}
-    return [path for path in _below(lake, table) if path not in named and has(lake, table, path, which)]
+    named = set() if held is None else {file.path for file in files(held)}
+    left = {path: unlanded if path.startswith(_LANDING) else which for path in _below(lake, table) if path not in named}
+    return [path for path, eraser in left.items() if has(lake, table, path, eraser or which)]
 
 
 def with_rows(lake: Lake, table: str, which: Which) -> set[str]:
@@ -33,9 +38,12 @@ def with_rows(lake: Lake, table: str, which: Which) -> set[str]:
     return {path for path in _below(lake, table) if has(lake, table, path, which)}
 
 
-def clear(lake: Lake, table: str, which: Which) -> int:
-    """Take away what older versions have of such rows, and all that the log says of it; how many files went."""
-    gone = old_files(lake, table, which)
+def clear(lake: Lake, table: str, which: Which, unlanded: Which | None = None) -> int:
+    """Take away what older versions have of such rows, and all that the log says of it; how many files went.
+
+    So does what writers that died have left half written, which nobody can look into.
+    """
+    gone = [*old_files(lake, table, which, unlanded), *_torn(lake, table)]
     quieten(lake, table)
     for path in gone:
         remove(f"{lake.uri(table)}/{path}")
@@ -50,8 +58,20 @@ def idle(lake: Lake, folder: str, *, idle_s: int = IDLE_S) -> list[str]:
 
 
 def _below(lake: Lake, table: str) -> Iterator[str]:
+    """The paths of all whole files below a table, whichever version names them."""
+    return (path for path, _ in _files(lake, table) if path.endswith(".parquet"))
+
+
+def _torn(lake: Lake, table: str) -> list[str]:
+    """The paths of files below a table that nobody has gone on writing for a while."""
+    oldest = time.time() - IDLE_S  # a file's age is the machine's matter
+    return [path for path, written in _files(lake, table) if path.endswith(PART) and written <= oldest]
+
+
+def _files(lake: Lake, table: str) -> Iterator[tuple[str, float]]:
+    """Every file below a table by its path there, with when it was written last; but for the log's."""
     _, root = place(lake.uri(table))
     for info in below_folder(lake.uri(table)):
         path = info.path.removeprefix(f"{root}/")
-        if path.endswith(".parquet") and not path.startswith(f"{LOG}/"):
-            yield path
+        if not path.startswith(f"{LOG}/"):
+            yield path, info.mtime.timestamp()

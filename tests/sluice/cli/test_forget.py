@@ -16,10 +16,14 @@ from sluice.engine.encode import encode
 from sluice.engine.fold import load_base
 from sluice.engine.places import open_store
 from sluice.errors import SluiceError
+from sluice.lake.contract import PRESENT
 from sluice.settings import settings
+from tests.registry_server import registry_server
 from tests.sluice.lake.forgetting.lakes import FILE, FIRST, PIPELINE, ZEBRA, Market, mentions, order, returned, zebra
+from tests.sluice.lake.messages import avro
 from tests.sluice.lake.test_publish import Killed, MortalLake
 from tests.spark_jobs.deliveries import AT
+from tests.spark_jobs.test_ingest_formats import sent, shop_of
 
 pytestmark = pytest.mark.integration
 
@@ -78,6 +82,27 @@ def test_what_would_go_is_shown_and_goes_from_the_lake_and_the_store_with_a_rece
     assert told.startswith(f"receipt {name}: a customer, done\nby Ada at 2026-01-01T11:40:00Z, because 'a letter'\n")
     assert ZEBRA not in listed + told
     assert key.read_text() not in listed + told
+
+
+def test_archived_messages_are_read_by_the_schemas_of_the_registry(
+    shop: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    avro_shop = shop_of("avro", tmp_path)
+    avro_shop.archive("orders", [sent("avro", number) for number in (1, 2, 3, 4)])
+
+    def forget(command: str, *more: str) -> Result:
+        named = ["forget", command, str(avro_shop.declaration), "customer=c1", *more]
+        return CliRunner(env={"COLUMNS": "200"}).invoke(application(named), named)
+
+    assert "no registry is named" in str(forget("show").exception)
+    with registry_server() as registry:
+        registry.put("/schemas/ids/7", {"schema": avro().text})
+        monkeypatch.setenv("SLUICE_SCHEMA_REGISTRY_URL", registry.url)
+        settings.cache_clear()
+        assert "events/orders" in forget("show").output
+        said = forget("apply", "--by", "Ada", "--because", "a letter").output
+    assert re.match(r"receipt \w+: 2 rows of 1 tables are gone\n", said)
+    assert avro_shop.lake.count("events/orders", where=~PRESENT) == 2
 
 
 def test_one_that_died_is_named_by_the_doctor_and_finished(shop: Market, monkeypatch: pytest.MonkeyPatch) -> None:

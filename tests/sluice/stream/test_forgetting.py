@@ -13,10 +13,12 @@ from sluice.engine.places import open_store
 from sluice.engine.shards import Spread, remember
 from sluice.engine.store import FENCE, MemoryStore, Overtaken, Position
 from sluice.lake.contract import ERASED
+from sluice.lake.decoding import Schema
 from sluice.lake.forgetting.erasers import Entity
 from sluice.lake.forgetting.forget import Online
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.forgetting.pseudonyms import pseudonyms_of
+from sluice.lake.schemas import MemoryRegistry, RegistryDown, kept
 from sluice.lake.tables import Lake
 from sluice.stream.archive import Archive
 from sluice.stream.fold import FoldConsumer
@@ -26,6 +28,8 @@ from sluice.stream.memory import MemoryRecord, MemoryTopics
 from sluice.stream.router import OUTBOX, Router
 from sluice.stream.topics import entity_topic
 from tests.sluice.stream.payments import pipeline
+from tests.sluice.stream.test_formats import pipeline_in, records
+from tests.spark_jobs.test_ingest_formats import REGISTRY, Down
 
 pytestmark = pytest.mark.unit
 
@@ -144,6 +148,37 @@ def test_an_archive_leaves_a_place_of_what_was_forgotten(tmp_path: Path) -> None
     times = rows.column("known").to_pylist()
     assert [times[at] for at in empty] == [START + 3 * MINUTE, START + 5 * MINUTE, START + 7 * MINUTE, None]
     assert archive._reached((TOPIC, 0)) == 8
+
+
+def test_an_archive_of_a_new_schema_asks_the_registry_and_waits_for_it(tmp_path: Path) -> None:
+    class Slow(MemoryRegistry):
+        """A registry that does not answer at first."""
+
+        silent = 1
+
+        def schema(self, number: int) -> Schema | None:
+            self.silent -= 1
+            return Down().schema(number) if self.silent >= 0 else super().schema(number)
+
+    declared = pipeline_in("avro", tmp_path)
+    lake, customer = Lake(str(tmp_path), "shop"), {("customer", NAMES.of("customer", "c1")): 2 * START}
+    archive = Archive(declared, lake, "", remembers=lambda: Forgotten(NAMES, customer), registry=Slow(REGISTRY.schemas))
+    with pytest.raises(RegistryDown):
+        archive.write(records("avro"))
+    assert lake.open("events/orders") is None
+    archive.registry.silent = 1  # type: ignore[union-attr]
+    archive._write_patiently(records("avro"), lambda: False)
+    rows = lake.read("events/orders").sort_by("position")
+    assert [row["position"] for row in rows.to_pylist() if row["op"] == ERASED] == [0, 3, 6]
+    assert (len(rows), [*kept(lake)]) == (9, [7])
+
+
+def test_an_archive_that_is_told_to_stop_waits_for_no_registry(tmp_path: Path) -> None:
+    lake, customer = Lake(str(tmp_path), "shop"), {("customer", NAMES.of("customer", "c1")): 2 * START}
+    remembers = Forgotten(NAMES, customer)
+    archive = Archive(pipeline_in("avro", tmp_path), lake, "", remembers=lambda: remembers, registry=Down())
+    archive._write_patiently(records("avro"), lambda: True)
+    assert lake.open("events/orders") is None
 
 
 def test_an_archive_keeps_no_answer_about_it(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from sluice.declare.durations import HOUR
 from sluice.declare.loading import load_pipeline
@@ -33,6 +34,7 @@ from sluice.lake.training_sets import TrainingSet, keep
 from sluice.lake.workers import Here
 from sluice.local.replay import REQUESTS
 from sluice.monitor.audit import AUDITS
+from sluice.settings import settings
 from sluice.stream.predictions import PREDICTIONS, REFUSED_PREDICTIONS
 from spark_jobs.backfill import backfill
 from spark_jobs.ingest import ingest
@@ -111,6 +113,12 @@ def returned(order_id: int, number: int, **changes: Any) -> dict[str, Any]:
         "returned": True,
         **changes,
     }
+
+
+def remember_by(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pseudonyms made under a key."""
+    monkeypatch.setenv("SLUICE_ERASURE_KEY", key)
+    settings.cache_clear()
 
 
 def made(folder: Path) -> Market:

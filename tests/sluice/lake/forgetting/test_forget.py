@@ -28,6 +28,7 @@ from tests.sluice.lake.forgetting.lakes import (
     made,
     mentions,
     order,
+    remember_by,
     returned,
     untouched_version,
     zebra,
@@ -61,23 +62,6 @@ def shop(before: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mar
     """The same lake for one test, whose erasures are made under the key of its settings."""
     remember_by("a secret", monkeypatch)
     return before.copied(tmp_path / "own")
-
-
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Market:
-    """A lake of one file: three orders of the customer with what is told of one, and two of others."""
-    remember_by("a secret", monkeypatch)
-    shop = Market(tmp_path / "small")
-    rows = [*(zebra(number) for number in range(3)), order(1), order(2, "c2")]
-    assert shop.deliver("a", orders=rows, returns=[returned(FIRST, 501), returned(1, 502)]) is None
-    return shop
-
-
-def remember_by(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sluice.settings import settings
-
-    monkeypatch.setenv("SLUICE_ERASURE_KEY", key)
-    settings.cache_clear()
 
 
 def gone(shop: Market, lake: Lake | None = None, *, what: str = f"customer={ZEBRA}", at: int = NOW) -> Receipt:
