@@ -17,6 +17,8 @@ from sluice.engine.places import open_store
 from sluice.engine.shards import spread_of
 from sluice.lake.asof import newest
 from sluice.lake.incidents import refuse_incidents
+from sluice.lake.lineage.datasets import Run, store_of, tables_of
+from sluice.lake.lineage.runs import told_run
 from sluice.stream.loading import load_spread
 
 
@@ -59,6 +61,20 @@ def job_arguments(here: Place, base: int, at: int, tables: dict[str, int]) -> li
 def load_online(pipeline: str, base: int, at: int) -> None:
     """Start the online store from the tiles and the events that can still be corrected; what it held is replaced."""
     here = place(pipeline)
+    with told_run(here.pipeline.name, "load online", lambda: about_online(here), at=at):
+        start_online(here, base, at)
+
+
+def about_online(here: Place) -> Run:
+    """What the online store was started from, and where it is."""
+    declared, uri = here.pipeline, here.settings.online_uri
+    tiles = [f"tiles/{view.name}" for view in declared.windows]
+    events = [f"silver/{stream.name}" for stream in declared.streams]
+    return Run(tables_of(here.lake, [*tiles, *events]), [store_of(uri, declared.name)])
+
+
+def start_online(here: Place, base: int, at: int) -> None:
+    """The store of every router and shard, or the one that has all."""
     declared, lake = here.pipeline, here.lake
     tiles = {view.name: lake.read(f"tiles/{view.name}") for view in declared.windows}
     recent = ds.field("_time") >= at - 2 * keep(declared)

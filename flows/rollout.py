@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -55,9 +56,9 @@ def rollout(pipeline: str, at: int | None = None, variant: str = CANDIDATE) -> l
     return steps
 
 
-def about(here: Place) -> Run:
+def about(here: Place, read: Sequence[str] = ("predictions", "audits", "vectors")) -> Run:
     """What a rollout has read and written."""
-    return Run(tables_of(here.lake, ["predictions", "audits", "vectors"]), tables_of(here.lake, ["promotions"]))
+    return Run(tables_of(here.lake, read), tables_of(here.lake, ["promotions"]))
 
 
 @flow(name="take back")
@@ -65,8 +66,9 @@ def take_back(pipeline: str, segment: str, reason: str, at: int | None = None) -
     """Take a segment's newest step back by hand, and serve by the routing that follows; the move in words."""
     here, now = place(pipeline), moment(at)
     one_of(segment, (*here.pipeline.segments, ALL), where="take back", kind="segment")
-    move = roll_back(here.lake, segment, reason, now=now)
-    swap(pipeline)
+    with told_run(here.pipeline.name, "take back", lambda: about(here, read=()), at=now):
+        move = roll_back(here.lake, segment, reason, now=now)
+        swap(pipeline)
     mark_aliases(here)
     return in_words(move)
 

@@ -18,6 +18,7 @@ from sluice.engine.places import open_store
 from sluice.errors import SluiceError
 from sluice.settings import settings
 from tests.sluice.lake.forgetting.lakes import FILE, FIRST, PIPELINE, ZEBRA, Market, mentions, order, returned, zebra
+from tests.sluice.lake.lineage.told import events, runs
 from tests.sluice.lake.test_publish import Killed, MortalLake
 from tests.spark_jobs.deliveries import AT
 
@@ -78,6 +79,23 @@ def test_what_would_go_is_shown_and_goes_from_the_lake_and_the_store_with_a_rece
     assert told.startswith(f"receipt {name}: a customer, done\nby Ada at 2026-01-01T11:40:00Z, because 'a letter'\n")
     assert ZEBRA not in listed + told
     assert key.read_text() not in listed + told
+
+
+def test_an_erasure_is_told_as_a_run_that_names_tables_and_nobody(shop: Market) -> None:
+    who = f"customer={ZEBRA}"
+    sluice("hold", "add", who, "--by", "Eve", "--because", "a case")
+    assert ZEBRA in str(sluice("forget", "apply", who, "--by", "Ada", "--because", "a letter").exception)
+    sluice("hold", "remove", shop.lake.rows("legal_holds")[0]["hold"], "--by", "Eve", "--because", "closed")
+    sluice("forget", "apply", who, "--by", "Ada", "--because", "a letter")
+    sluice("forget", "finish")
+    (refused, failed, begun, done, *again) = runs(shop.folder, "forget")
+    assert (refused, failed, begun) == (("START", set(), set()), ("FAIL", set(), set()), ("START", set(), set()))
+    assert done[:2] == ("COMPLETE", set())
+    assert done[2] >= {"events/orders", "silver/orders", "vectors", "erasures", "erased"}
+    assert again == [("START", set(), set()), ("COMPLETE", set(), set())]
+    told = [one for one in events(shop.folder, "forget") if one["eventType"] == "FAIL"]
+    assert [one["run"]["facets"]["errorMessage"]["message"] for one in told] == ["UserError"]
+    assert ZEBRA not in (shop.folder / "openlineage.jsonl").read_text()
 
 
 def test_one_that_died_is_named_by_the_doctor_and_finished(shop: Market, monkeypatch: pytest.MonkeyPatch) -> None:
