@@ -14,7 +14,7 @@ from prefect.artifacts import create_table_artifact
 
 from flows.ingest import wait_for_archive
 from flows.place import Place, moment, place
-from models.registry import Registry, Resolved
+from models.registry import Resolved
 from models.request import SHUFFLED, Variant
 from serve import promotions
 from serve.advance import Advanced, Audit, Candidate, advance, roll_back, routing
@@ -109,7 +109,7 @@ def swap(pipeline: str) -> str:
 def candidates(here: Place, at: int, variant: str) -> dict[str, Candidate]:
     """The model that waits in each segment, with its gain over the champion where there is one."""
     one_of(variant, (CANDIDATE, CONTROL), where="rollout", kind="variant")
-    registry, states = _registry(here), promotions.state(here.lake)
+    registry, states = here.registry, promotions.state(here.lake)
     found = {}
     for segment in dict.fromkeys((*here.pipeline.segments, ALL)):
         waiting, state = registry.resolve(segment, variant), states.get(segment)
@@ -177,7 +177,7 @@ def told_so_far(here: Place, ids: pa.Array, times: np.ndarray, at: int) -> np.nd
 
 def mark_aliases(here: Place) -> None:
     """Let the registry say what the promotion log says: champion and challenger of every segment."""
-    registry = _registry(here)
+    registry = here.registry
     for segment, state in promotions.state(here.lake).items():
         for alias, model in (("champion", state.champion), ("challenger", state.challenger)):
             if model is not None or registry.resolve(segment, alias) is not None:
@@ -205,7 +205,3 @@ def show(advanced: Advanced) -> None:
 def _scores(model: Model, vectors: pa.Table) -> np.ndarray:
     spec = ModelSpec.load(model.path)
     return Scorer.load(model.path).score(to_tensor(vectors, spec.inputs))
-
-
-def _registry(here: Place) -> Registry:
-    return Registry(here.settings.mlflow, here.pipeline.name, here.settings.places.at("models"))
