@@ -18,6 +18,8 @@ from sluice.lake.asof import newest
 from sluice.lake.backfills import base_of
 from sluice.lake.forgetting.erasures import undisturbed
 from sluice.lake.incidents import refuse_incidents
+from sluice.lake.lineage.datasets import Run, store_of, tables_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.published import Published
 from sluice.stream.loading import load_spread
 
@@ -65,11 +67,20 @@ def load_online(pipeline: str, base: int, at: int) -> None:
     Once more when an entity was forgotten meanwhile; Outage while one is being forgotten.
     """
     here = place(pipeline)
-    undisturbed(here.lake, partial(_load, here, base, at))
+    with told_run(here.pipeline.name, "load online", lambda: about_online(here), at=at):
+        undisturbed(here.lake, partial(start_online, here, base, at))
 
 
-def _load(here: Place, base: int, at: int) -> None:
-    """Load the online store, once."""
+def about_online(here: Place) -> Run:
+    """What the online store was started from, and where it is."""
+    declared, uri = here.pipeline, here.settings.online_uri
+    tiles = [f"tiles/{view.name}" for view in declared.windows]
+    events = [f"silver/{stream.name}" for stream in declared.streams]
+    return Run(tables_of(here.lake, [*tiles, *events]), [store_of(uri, declared.name)])
+
+
+def start_online(here: Place, base: int, at: int) -> None:
+    """Load the store that has all, or that of every router and shard, once."""
     declared, lake = here.pipeline, here.lake
     versions = {f"tiles/{view.name}": lake.version(f"tiles/{view.name}") for view in declared.windows}
     base = base_of(lake, versions, base)

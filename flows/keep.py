@@ -12,8 +12,6 @@ from prefect.artifacts import create_table_artifact
 from flows.place import moment, place
 from serve.promotions import in_use
 from sluice.lake.keeping.keep import apply
-from sluice.lake.lineage.datasets import Run, tables_of
-from sluice.lake.lineage.runs import told_run
 
 
 @flow(name="keep")
@@ -32,8 +30,7 @@ def keep(pipeline: str, at: int | None = None) -> int:
 def keep_as_declared(pipeline: str, at: int) -> list[dict[str, Any]]:
     """Drop, pack and remove; the models of the rollout keep what they were trained on."""
     here = place(pipeline)
-    with told_run(here.pipeline.name, "keep", lambda: Run((), tables_of(here.lake, ["retirements"])), at=at):
-        return [asdict(one) for one in apply(here.lake, here.pipeline, at, in_use(here.lake))]
+    return [asdict(one) for one in apply(here.lake, here.pipeline, at, in_use(here.lake))]
 
 
 def show(told: Sequence[dict[str, Any]]) -> None:

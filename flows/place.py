@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.tables import Lake
 from sluice.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from models.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,13 @@ class Place:
     pipeline: Pipeline
     lake: Lake
     settings: Settings
+
+    @property
+    def registry(self) -> Registry:
+        """The pipeline's models."""
+        from models.registry import Registry
+
+        return Registry(self.settings.mlflow, self.pipeline.name, self.settings.places.at("models"))
 
 
 def place(reference: str) -> Place:

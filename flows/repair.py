@@ -7,44 +7,36 @@ from prefect.artifacts import create_table_artifact
 
 from flows.events import TOUCHED, tell
 from flows.features import features
-from flows.place import Place, moment, place
+from flows.place import moment, place
 from sluice.clock import rfc3339
-from sluice.lake.lineage.datasets import Run, tables_of
-from sluice.lake.lineage.runs import told_run
 from sluice.lake.moved import COUNTS, Moved, most_moved
-from sluice.lake.touched import VECTORS, Touched, record, touched
+from sluice.lake.touched import VECTORS, Touched, note_before, tell_touched
 
 
 @flow(name="repair")
 def repair(pipeline: str, at: int | None = None, online: bool = False) -> str:
     """Compute the affected days again, and list what that touched: vectors, training sets and models.
 
-    With `online` the online store is started again from history, so that it knows what only files have brought.
+    What was moved since the repair before, by whatever backfill, is listed too, also when that repair died before it
+    could. With `online` the online store is started again from history, so that it knows what only files have brought.
     Returns the vectors' version, `vectors@4`; the event `sluice.repair.touched` names the models.
     """
     here, now = place(pipeline), moment(at)
-    before = here.lake.version(VECTORS)
+    note_before(here.lake)
     version = features(pipeline, now, online)
-    if before >= 0:
-        list_touched(pipeline, before, now)
+    list_touched(pipeline, now)
     return version
 
 
 @task(name="list what was touched")
-def list_touched(pipeline: str, before: int, at: int) -> None:
-    """Compare the vectors with those of a version before, and every training set with what its events have now."""
+def list_touched(pipeline: str, at: int) -> None:
+    """Compare the vectors with those of which was told last, and every training set with what its events have now."""
     here = place(pipeline)
-    with told_run(here.pipeline.name, "repair", lambda: about(here), at=at):
-        found = touched(here.lake, here.pipeline, before)
-        record(here.lake, found, at)
-    show_touched(found)
-    if found.models:
-        tell(here, TOUCHED, f"{found.before}:{found.after}", {"at": at, "models": names(found)})
-
-
-def about(here: Place) -> Run:
-    """What a repair has compared, and where that is kept."""
-    return Run(tables_of(here.lake, [VECTORS, "training_sets"]), tables_of(here.lake, ["touched"]))
+    found = tell_touched(here.lake, here.pipeline, at)
+    if found is not None:
+        show_touched(found)
+        if found.models:
+            tell(here, TOUCHED, f"{found.before}:{found.after}", {"at": at, "models": names(found)})
 
 
 def names(found: Touched) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from prefect.artifacts import create_table_artifact
 
 from flows.ingest import wait_for_archive
 from flows.place import Place, moment, place
-from models.registry import Registry, Resolved
+from models.registry import Resolved
 from models.request import SHUFFLED, Variant
 from serve import promotions
 from serve.advance import Advanced, Audit, Candidate, advance, roll_back, routing
@@ -55,9 +56,9 @@ def rollout(pipeline: str, at: int | None = None, variant: str = CANDIDATE) -> l
     return steps
 
 
-def about(here: Place) -> Run:
+def about(here: Place, read: Sequence[str] = ("predictions", "audits", "vectors")) -> Run:
     """What a rollout has read and written."""
-    return Run(tables_of(here.lake, ["predictions", "audits", "vectors"]), tables_of(here.lake, ["promotions"]))
+    return Run(tables_of(here.lake, read), tables_of(here.lake, ["promotions"]))
 
 
 @flow(name="take back")
@@ -65,8 +66,9 @@ def take_back(pipeline: str, segment: str, by: str, because: str, at: int | None
     """Take a segment's newest step back by hand, and serve by the routing that follows; the move in words."""
     here, now = place(pipeline), moment(at)
     one_of(segment, (*here.pipeline.segments, ALL), where="take back", kind="segment")
-    move = roll_back(here.lake, segment, by=by, because=because, now=now)
-    swap(pipeline)
+    with told_run(here.pipeline.name, "take back", lambda: about(here, read=()), at=now):
+        move = roll_back(here.lake, segment, by=by, because=because, now=now)
+        swap(pipeline)
     mark_aliases(here)
     return in_words(move)
 
@@ -107,7 +109,7 @@ def swap(pipeline: str) -> str:
 def candidates(here: Place, at: int, variant: str) -> dict[str, Candidate]:
     """The model that waits in each segment, with its gain over the champion where there is one."""
     one_of(variant, (CANDIDATE, CONTROL), where="rollout", kind="variant")
-    registry, states = _registry(here), promotions.state(here.lake)
+    registry, states = here.registry, promotions.state(here.lake)
     found = {}
     for segment in dict.fromkeys((*here.pipeline.segments, ALL)):
         waiting, state = registry.resolve(segment, variant), states.get(segment)
@@ -175,7 +177,7 @@ def told_so_far(here: Place, ids: pa.Array, times: np.ndarray, at: int) -> np.nd
 
 def mark_aliases(here: Place) -> None:
     """Let the registry say what the promotion log says: champion and challenger of every segment."""
-    registry = _registry(here)
+    registry = here.registry
     for segment, state in promotions.state(here.lake).items():
         for alias, model in (("champion", state.champion), ("challenger", state.challenger)):
             if model is not None or registry.resolve(segment, alias) is not None:
@@ -203,7 +205,3 @@ def show(advanced: Advanced) -> None:
 def _scores(model: Model, vectors: pa.Table) -> np.ndarray:
     spec = ModelSpec.load(model.path)
     return Scorer.load(model.path).score(to_tensor(vectors, spec.inputs))
-
-
-def _registry(here: Place) -> Registry:
-    return Registry(here.settings.mlflow, here.pipeline.name, here.settings.places.at("models"))

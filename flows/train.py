@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -11,7 +13,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
 from flows.place import Place, moment, place
-from models.registry import Registry
+from models.registry import Registered
 from models.request import ALL, LOGISTIC, NETWORK, SHUFFLED, TrainedModel, TrainingRequest, Variant
 from models.split import Split
 from models.train import train as fit
@@ -20,10 +22,12 @@ from sluice.lake.incidents import refuse_incidents
 from sluice.lake.lineage.datasets import Run, model_of, table_of
 from sluice.lake.lineage.runs import told_run
 from sluice.lake.plan import VECTORS
-from sluice.lake.training_sets import TrainingSet, keep
+from sluice.lake.training_sets import TrainingSet, keep, training_sets
 from sluice.scoring import Input
 from sluice.version import code_version
 
+SET = "training_set"
+"""The tag of a registered version that says what it was trained on, which the lake is told of next."""
 BUCKETS = 64
 """How many codes an open category is folded into."""
 
@@ -44,36 +48,57 @@ def train(pipeline: str, segments: list[str] | None = None, control: bool = Fals
 
 @task(name="fit and register")
 def fit_candidates(pipeline: str, segments: list[str], control: bool, at: int) -> list[str]:
-    """Fit every candidate in one worker group and register what passed its checks."""
+    """Fit every candidate in one worker group and register what passed its checks.
+
+    What a run of the same data and moment has registered before it died is not made again.
+    """
     variants = (Variant(), SHUFFLED) if control else (Variant(),)
     here = place(pipeline)
+    adopt(here)
     request = training_request(here, segments, variants, at)
-    made: list[TrainedModel] = []
+    made = registered_before(here, request)
     with told_run(here.pipeline.name, "train", lambda: about(here, request, made), at=at):
-        made += fit(request).models
-    models = made
-    keep_sets(here, request, models, at)
-    registry = Registry(here.settings.mlflow, here.pipeline.name, here.settings.places.at("models"))
-    for model in models:
-        registry.set_alias(model.segment, model.variant, model.version)
-    show_models(models)
-    return [f"{model.variant}:{model.name}/{model.version}" for model in models]
+        left = replace(request, done=frozenset((one.segment, one.variant) for one in made))
+        fitted = fit(left, registered=partial(keep_model, here, request, made)).models
+    for model in made:
+        newest = here.registry.versions(segment=model.segment, variant=model.variant)[-1]
+        here.registry.set_alias(model.segment, model.variant, newest.version)
+    show_models(fitted)
+    return [f"{model.variant}:{model.name}/{model.version}" for model in made]
 
 
-def about(here: Place, request: TrainingRequest, models: Sequence[TrainedModel]) -> Run:
+def registered_before(here: Place, request: TrainingRequest) -> list[Registered]:
+    """The versions that a request has made already."""
+    wanted = {(segment, variant.name) for segment in request.segments for variant in request.variants}
+    found = here.registry.versions(request=request.identity)
+    return [one for one in found if (one.segment, one.variant) in wanted]
+
+
+def about(here: Place, request: TrainingRequest, models: Sequence[Registered]) -> Run:
     """What training has read, and which models came of it."""
     vectors, _, version = request.data_version.rpartition("@")
     registered = [model_of(here.settings.mlflow, one.name, str(one.version)) for one in models]
     return Run([table_of(here.lake, vectors, version=int(version))], registered)
 
 
-def keep_sets(here: Place, request: TrainingRequest, models: Sequence[TrainedModel], at: int) -> None:
-    """Keep what each model was trained on, for those who ask where it came from, or what a repair touches."""
-    vectors, _, version = request.data_version.rpartition("@")
-    first, until = request.split.train.start, request.split.test.end
-    for model in models:
-        of = (model.name, str(model.version), model.segment)
-        keep(here.lake, TrainingSet(*of, vectors, int(version), first, until, request.definition_hash, at))
+def keep_model(here: Place, request: TrainingRequest, made: list[Registered], model: TrainedModel) -> None:
+    """Keep what a model was trained on as soon as it is registered."""
+    tags = {**request.tags, "segment": model.segment, "variant": model.variant}
+    made.append(Registered(model.name, model.version, tags))
+    keep_set(here, made[-1])
+
+
+def adopt(here: Place) -> None:
+    """Keep the training sets of models that were registered by a run which died before it could."""
+    known = training_sets(here.lake)
+    for model in here.registry.versions():
+        if SET in model.tags and (model.name, str(model.version)) not in known:
+            keep_set(here, model)
+
+
+def keep_set(here: Place, model: Registered) -> None:
+    """Keep what a model was trained on, for those who ask where it came from, or what a repair touches."""
+    keep(here.lake, TrainingSet(model.name, str(model.version), model.segment, **json.loads(model.tags[SET])))
 
 
 def training_request(here: Place, segments: list[str], variants: tuple[Variant, ...], at: int) -> TrainingRequest:
@@ -83,17 +108,19 @@ def training_request(here: Place, segments: list[str], variants: tuple[Variant, 
     end, version = at - delay, here.lake.version(vectors_of(declared))
     table = mature_vectors(here, end - int(plan.history), end, version)
     first = int(pa.compute.min(table.column("event_time")).as_py())
+    split = Split.ending(
+        end,
+        history=min(int(plan.history), end - first),
+        validation=int(plan.validation),
+        test=int(plan.test),
+        delay=delay,
+    )
+    span = {"first": split.train.start, "until": split.test.end, "definition": declared.definition, "at": at}
     return TrainingRequest(
         pipeline=declared.name,
         table=table,
         inputs=model_inputs(declared),
-        split=Split.ending(
-            end,
-            history=min(int(plan.history), end - first),
-            validation=int(plan.validation),
-            test=int(plan.test),
-            delay=delay,
-        ),
+        split=split,
         card=declared.card_key,
         segments=tuple(segments),
         data_version=f"{vectors_of(declared)}@{version}",
@@ -108,6 +135,7 @@ def training_request(here: Place, segments: list[str], variants: tuple[Variant, 
         seed=plan.seed,
         refit=True,
         ray_address=here.settings.ray,
+        tags={SET: json.dumps({"vectors": vectors_of(declared), "vectors_version": version, **span})},
     )
 
 

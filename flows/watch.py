@@ -33,6 +33,8 @@ from sluice.monitor.served import history_columns, labelled, score_column, serve
 from sluice.monitor.staleness import CAUSES
 from sluice.monitor.tables import DECISIONS, DRIFT, PERFORMANCE, decision_of, decision_row, drift_rows, stamped
 
+ANNOUNCED = "announced"
+"""Up to which moment decisions to retrain were emitted as events."""
 REFERENCE = 30 * DAY
 """How much history before a champion took over its traffic is compared with."""
 
@@ -42,10 +44,12 @@ def watch(pipeline: str, at: int | None = None) -> list[str]:
     """Everything from the last watch to `at`: ingest, audit, drift, quality, decisions; `<segment>: <action>` of each.
 
     What has arrived since `at` is ingested too, and not looked at. A decision to retrain is emitted as the event
-    `sluice.decision.retrain`, which starts the flow `retrain`. A watch of a moment that was watched before, because it
-    died, say, goes on where that one ended and decides nothing anew.
+    `sluice.decision.retrain`, which starts the flow `retrain`; if this watch dies before it can, the next one emits it.
+    A watch of a moment that was watched before, because it died, say, goes on where that one ended and decides nothing
+    anew.
     """
     here, now = place(pipeline), moment(at)
+    announce(here, now)
     since = last_watch(here.lake, now)
     wait_for_archive(pipeline)
     ingest(pipeline, at=now)
@@ -54,7 +58,7 @@ def watch(pipeline: str, at: int | None = None) -> list[str]:
         look_for_drift(pipeline, since, now)
         measure_quality(pipeline, now)
         decisions = decide(pipeline, audited, now)
-    announce(here, decisions, now)
+    announce(here, now)
     return [f"{decision.segment}: {decision.action.value}" for decision in decisions]
 
 
@@ -175,11 +179,24 @@ def answered(here: Place, champion: Champion, at: int) -> tuple[Scored, Scored]:
     return labelled(here.lake, here.pipeline, served(here.lake, champion.segment, since, at), at)
 
 
-def announce(here: Place, decisions: Sequence[Decision], at: int) -> None:
-    """Emit one event that names every segment to retrain."""
-    segments = [decision.segment for decision in decisions if decision.action is Action.RETRAIN]
-    if segments:
-        tell(here, RETRAIN, once(at), {"segments": ",".join(segments), "at": at})
+def announce(here: Place, at: int) -> None:
+    """Emit an event for every moment at which something was decided to be retrained and nobody was told.
+
+    Those are this watch's, and those of one that died before it could. One that dies between an event and its mark
+    leaves it to be emitted again, which `retrain` can bear.
+    """
+    for decided, segments in untold(here.lake):
+        tell(here, RETRAIN, once(decided), {"segments": ",".join(segments), "at": at, "decided": decided})
+        here.lake.append_reaching("decisions", DECISIONS.empty_table(), ANNOUNCED, decided)
+
+
+def untold(lake: Lake) -> list[tuple[int, list[str]]]:
+    """The decisions to retrain that were not announced, of each segment the newest: their moments, and the segments."""
+    announced = lake.reached_by("decisions", ANNOUNCED) or 0
+    rows = lake.rows("decisions", where=(ds.field("action") == Action.RETRAIN.value) & (ds.field("at") > announced))
+    newest = {row["segment"]: row["at"] for row in sorted(rows, key=lambda row: row["at"])}
+    moments = sorted(set(newest.values()))
+    return [(moment, sorted(name for name, at in newest.items() if at == moment)) for moment in moments]
 
 
 def reference_of(here: Place, champion: Champion) -> tuple[list[Any], list[Any]]:

@@ -42,6 +42,8 @@ def record(
             "weights_hash": exported.weights_hash,
             "environment_hash": _digest(installed),
             "lock_hash": _digest(request.lock_file.read_text()) if request.lock_file else "",
+            "request": request.identity,
+            **request.tags,
         },
         texts={"environment.txt": installed, "inputs.json": json.dumps([asdict(each) for each in request.inputs])},
         example=_frame(request, example),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions, version
 from pathlib import Path
@@ -41,6 +41,25 @@ class Resolved:
     segment: str
     version: int
     folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A registered version, and what was said of it when it was."""
+
+    name: str
+    version: int
+    tags: Mapping[str, str]
+
+    @property
+    def segment(self) -> str:
+        """What it was trained for."""
+        return self.tags["segment"]
+
+    @property
+    def variant(self) -> str:
+        """Which of the models that were made for its segment it is."""
+        return self.tags["variant"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +100,16 @@ class Registry:
             pq.write_table(record.held_out, folder / HELD_OUT_FILE)
             (archive := Path(scratch) / "model.keras").write_bytes(keras)
             self._client().log_artifact(run_id, str(archive))
-            number = self._log_model(spec, folder, record.example, run_id)
+            number = self._log_model(spec, folder, record, run_id)
             return self._unpack(spec.segment, number, folder), run_id
+
+    def versions(self, **tags: str) -> list[Registered]:
+        """Every version that was registered of the pipeline with these tags, the oldest first."""
+        asked = " and ".join(
+            f"tags.`{name}` = '{value}'" for name, value in {"pipeline": self._pipeline, **tags}.items()
+        )
+        found = [Registered(one.name, int(one.version), dict(one.tags)) for one in self._pages(asked)]
+        return sorted(found, key=lambda one: (one.name, one.version))
 
     def set_alias(self, segment: str, alias: str, number: int | None) -> None:
         """Make `alias` (champion, challenger …) mean this version of the segment, or nothing when it is None.
@@ -135,6 +162,15 @@ class Registry:
             fresh.replace(folder)
         return Resolved(name, segment, number, folder)
 
+    def _pages(self, asked: str) -> Iterator[Any]:
+        client, token = self._client(), None
+        while True:
+            page = client.search_model_versions(asked, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
     def _folder(self, name: str, number: int) -> Path:
         return self._store / "models" / name / str(number)
 
@@ -144,7 +180,7 @@ class Registry:
     def _run(self, record: Record) -> Any:
         return _Run(self._client(), self._pipeline, (self._store / "artifacts").as_uri(), record)
 
-    def _log_model(self, spec: ModelSpec, folder: Path, example: pd.DataFrame, run_id: str) -> int:
+    def _log_model(self, spec: ModelSpec, folder: Path, record: Record, run_id: str) -> int:
         mlflow = _mlflow(self._uri)
         with mlflow.start_run(run_id=run_id):
             info = mlflow.pyfunc.log_model(
@@ -152,13 +188,13 @@ class Registry:
                 python_model=str(Path(__file__).with_name("pyfunc.py")),
                 artifacts={"model": str(folder)},
                 signature=_signature(spec.inputs),
-                input_example=example,
+                input_example=record.example,
                 pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
             )
         client = self._client()
         if not client.search_registered_models(f"name = '{spec.name}'"):
             client.create_registered_model(spec.name)
-        tags = {"definition_hash": spec.definition_hash, "algorithm": spec.algorithm}
+        tags = {**record.tags, "algorithm": spec.algorithm}
         made = client.create_model_version(spec.name, info.model_uri, run_id, tags=tags, model_id=info.model_id)
         return int(made.version)
 

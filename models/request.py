@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -95,6 +96,10 @@ class TrainingRequest:
     workers: int = 2
     cpus_per_worker: float = 0.5
     lock_file: Path | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the one who asks wants every registered version to say."""
+    done: frozenset[tuple[str, str]] = frozenset()
+    """Segments and variants that are left out, as a run before has registered them."""
 
     def __post_init__(self) -> None:
         if self.split.validation is None and len(self.algorithms) > 1:
@@ -108,6 +113,19 @@ class TrainingRequest:
                 raise DeclarationError(
                     f"{kind}s {list(names)}", where="TrainingRequest", allowed="one or more, each once"
                 )
+
+    @property
+    def identity(self) -> str:
+        """What decides a model beside its segment and variant, as a hash: runs of the same make the same."""
+        told = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _APART}
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+_APART = frozenset(
+    {"table", "segments", "variants", "tracking_uri", "store", "ray_address", "workers", "cpus_per_worker"}
+    | {"lock_file", "tags", "done"}
+)
+"""Fields that say where and how much, and not what comes out; the table is named by its version."""
 
 
 @dataclass(frozen=True, slots=True)

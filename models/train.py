@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,16 +40,19 @@ LEAST_FRAUDS = {Part.TRAIN: 20, Part.VALIDATION: 5, Part.TEST: 2}
 YARDSTICK = "yardstick"
 
 
-def train(request: TrainingRequest) -> TrainingResult:
+def train(request: TrainingRequest, *, registered: Callable[[TrainedModel], object] = lambda _: None) -> TrainingResult:
     """Train, measure and register every variant of every segment that has data enough; no alias moves.
 
-    All of them in one worker group, since starting one costs more than a model. DataError when a column is missing or
-    no segment can be trained; what was left out, and why, is part of the answer.
+    All of them in one worker group, since starting one costs more than a model; each is told by `registered` as soon as
+    it is. DataError when a column is missing or no segment can be trained; what was left out, and why, is part of the
+    answer.
     """
     watch = _Watch()
     data = _Data.of(request)
     plan_jobs, skipped = _jobs(request, data)
     watch.lap("split")
+    if not plan_jobs:
+        return TrainingResult((), tuple(skipped), watch.laps)
     with tempfile.TemporaryDirectory(prefix="sluice-training-") as scratch:
         folder = Path(scratch)
         shards = write_shards(data.table, data.parts, request.inputs, folder / "shards")
@@ -57,7 +60,7 @@ def train(request: TrainingRequest) -> TrainingResult:
         plan = Plan(request.inputs, plan_jobs, shards, request.seed, request.refit)
         outcome = _run(request, plan, folder)
         watch.lap("fit")
-    models, refused = _registered(request, data, outcome)
+    models, refused = _registered(request, data, outcome, registered)
     watch.lap("register")
     return TrainingResult(models, (*skipped, *refused), watch.laps)
 
@@ -133,11 +136,13 @@ def _jobs(request: TrainingRequest, data: _Data) -> tuple[tuple[Job, ...], list[
     for segment in request.segments:
         lack = _lack(request, data, segment)
         for variant in request.variants:
+            if (segment, variant.name) in request.done:
+                continue
             if lack:
                 skipped.append(Skipped(segment, variant.name, lack))
             else:
                 jobs += [Job(segment, variant, algorithm) for algorithm in request.algorithms]
-    if not jobs:
+    if not jobs and not request.done:
         raise DataError(
             "no segment has data enough to train on: " + "; ".join(f"{each.segment} {each.reason}" for each in skipped),
             where=f"training of {request.pipeline}",
@@ -157,7 +162,7 @@ def _lack(request: TrainingRequest, data: _Data, segment: str) -> str | None:
 
 
 def _registered(
-    request: TrainingRequest, data: _Data, outcome: Outcome
+    request: TrainingRequest, data: _Data, outcome: Outcome, tell: Callable[[TrainedModel], object]
 ) -> tuple[tuple[TrainedModel, ...], list[Skipped]]:
     models, refused = [], []
     for exported in outcome.exported:
@@ -167,6 +172,7 @@ def _registered(
         else:
             rivals = [each for each in outcome.fitted if each.job.candidate == exported.job.candidate]
             models.append(_register(request, data, exported, rivals))
+            tell(models[-1])
     return tuple(models), refused
 
 

@@ -6,9 +6,9 @@
 
 Spark is the scheduler: its tasks read and write parquet with Arrow and compute with numpy; no row enters the JVM. What
 they do is told in `sluice.lake.backfill`, how everything is computed range by range in `sluice.lake.whole`, and how one
-goes on from another in `sluice.lake.daily`. The driver names their files in one Delta commit for each table. A run that
-was killed is run again with the same --at, and goes on from the last task that ended; one that is done has nothing to
-add. A task holds at most --most rows of a view, and those before them that a window reaches.
+goes on from another in `sluice.lake.daily`. The driver names their files in one Delta commit for each table. What a run
+that was killed had done the next one goes on with, whatever its --at (`spark_jobs.unfinished`); one that is done has
+nothing to add. A task holds at most --most rows of a view, and those before them that a window reaches.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from sluice.lake.whole import Files, everything
 from sluice.lake.workers import Workers
 from spark_jobs import arguments
 from spark_jobs.arguments import run, teller
+from spark_jobs.unfinished import note, unfinished
 from spark_jobs.workers import spark_workers
 
 Write = Callable[[deltalake.DeltaTable | None], None]
@@ -64,17 +65,23 @@ def backfill(
 ) -> int:
     """Compute and publish vectors and tiles; the version of the vectors table.
 
-    It goes on from the backfill before where that is possible, and says so or why not; `whole` asks for everything
-    anew. Vectors as they were served go on from those of their own. Of everything, only the days `asked` for are
-    computed; what is published is all, and by the run that finds no day left.
+    It goes on from the backfill before where that is possible, and says so or why not; one over everything that died is
+    finished first, and gone on from. `whole` asks for everything anew. Vectors as they were served go on from those of
+    their own. Of everything, only the days `asked` for are computed; what is published is all, and by the run that
+    finds no day left.
     """
     lake = plan.tables()
     plan = replace(plan, erasures=settled(lake))
     if not all(_done(lake, table, plan.name) for table in plan.written):
         before = "so it was asked for" if whole else previous(plan)
+        left = None if whole or asked or isinstance(before, Previous) else unfinished(plan)
         if isinstance(before, Previous):
             _refuse_days(asked)
             _grow(workers, replace(plan, parts=before.parts), before, tell)
+        elif left is not None:
+            tell(f"going on with the backfill for {rfc3339(left.at)}, which was not finished")
+            _begin_anew(workers, left, None, Progress(tell, every_s))
+            return backfill(workers, plan, tell=tell, every_s=every_s)
         else:
             tell(f"computing everything: {before}")
             _begin_anew(workers, plan.resumable(), asked, Progress(tell, every_s))
@@ -83,6 +90,9 @@ def backfill(
 
 def _begin_anew(workers: Workers, plan: Plan, asked: Days | None, progress: Progress) -> None:
     """Compute what no run of the plan has; publish it when that is all, and let go of the work then."""
+    # a version that cannot be read is told before the work, not after it
+    load(plan.tables(), plan.declared(), dict(plan.asof))
+    note(plan)
     files = everything(Kept(workers, plan.work("done"), progress), plan, asked, progress.tell)
     if files is None:
         again = f"--base {plan.base} --at {plan.at} --parts {plan.parts} --most {plan.most}"

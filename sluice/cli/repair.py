@@ -30,25 +30,29 @@ _FEW = 10
 def run(pipeline: Pipeline) -> None:
     """Compute the affected days again, from what is history now, and list what that touched.
 
-    The flow `repair` does the same on a schedule. The online store hears of events by their topics; what only files
-    have brought reaches it when the flow `features` starts it again from history.
+    What was moved since the repair before, by whatever backfill, is listed too. The flow `repair` does the same on a
+    schedule. The online store hears of events by their topics; what only files have brought reaches it when the flow
+    `features` starts it again from history.
     """
     from sluice.lake.incidents import refuse_incidents
     from sluice.lake.tables import Lake
-    from sluice.lake.touched import VECTORS, record, touched
+    from sluice.lake.touched import VECTORS, note_before, tell_touched
 
     declared, here = load_pipeline(pipeline), settings()
     lake = Lake(here.places.lake_uri, declared.name)
     refuse_incidents(lake, declared, "what is computed from history")
-    now, before = open_clock(here.places.clock).now(), lake.version(VECTORS)
+    now = open_clock(here.places.clock).now()
+    note_before(lake)
     arguments = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--at", str(now)]
     arguments += ["--as-served"] if declared.training.knowledge == AS_SERVED else []
     run_job(here, "backfill", arguments)
-    if before < 0:
+    found = tell_touched(lake, declared, now)
+    if found is None:
         typer.echo(f"{lake.count(VECTORS):,} vectors are the first: there was nothing to touch.")
-        return
-    record(lake, touched(lake, declared, before), now)
-    _tell(_of(lake, lake.version(VECTORS)))
+    elif found.before == found.after:
+        typer.echo(f"{VECTORS}@{found.after} is as it was: nothing has come since.")
+    else:
+        _tell(_of(lake, found.after))
 
 
 @repair.command()

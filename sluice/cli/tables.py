@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +21,8 @@ from sluice.wording import command
 
 if TYPE_CHECKING:
     from sluice.lake.asof_rows import Judged
+    from sluice.lake.lineage.datasets import Dataset
+    from sluice.lake.tables import Lake
 
 SHOWN = 20
 """Refused rows that are named; the others are counted."""
@@ -42,10 +46,12 @@ def load(pipeline: Pipeline, table: Name, file: File) -> None:
     """Load a file as the newest version of a table; with one bad row nothing is loaded, and the rows are named."""
     from sluice.lake.asof_rows import judge, rows_of
     from sluice.lake.landing import source_of
+    from sluice.lake.lineage.datasets import file_of
 
     declared = load_pipeline(pipeline)
-    wanted = _wanted(declared, table)
-    _publish(declared, wanted, judge(wanted, rows_of(wanted, file)), f"{file.name} ({source_of(file)})")
+    wanted, now = _wanted(declared, table), _now()
+    with _told(declared, wanted, [file_of(str(file))], now):
+        _publish(declared, wanted, judge(wanted, rows_of(wanted, file)), f"{file.name} ({source_of(file)})", now)
 
 
 @tables.command()
@@ -55,18 +61,18 @@ def holidays(pipeline: Pipeline, countries: Countries, years: Years, table: Into
     from sluice.lake.holidays import holiday_rows, source
 
     declared = load_pipeline(pipeline)
-    wanted, named, spanned = _wanted(declared, table), _listed(countries), _years(years)
-    _publish(declared, wanted, judge(wanted, holiday_rows(wanted, named, spanned)), source(named, spanned))
+    wanted, named, spanned, now = _wanted(declared, table), _listed(countries), _years(years), _now()
+    with _told(declared, wanted, [], now):
+        _publish(declared, wanted, judge(wanted, holiday_rows(wanted, named, spanned)), source(named, spanned), now)
 
 
 @tables.command()
 def show(pipeline: Pipeline) -> None:
     """Show every table that a pipeline looks things up in, with all its versions and where they are from."""
     from sluice.lake.asof import loads
-    from sluice.lake.tables import Lake
 
     declared = load_pipeline(pipeline)
-    lake = Lake(settings().places.lake_uri, declared.name)
+    lake = _lake(declared)
     if not declared.tables:
         typer.echo(f"Pipeline {declared.name!r} looks nothing up.")
         return
@@ -88,9 +94,18 @@ def _wanted(declared: Declared, table: str) -> AsOfTable:
     return declared.tables[one_of(table, declared.tables, where=f"Pipeline({declared.name!r})", kind="as-of table")]
 
 
-def _publish(declared: Declared, table: AsOfTable, judged: Judged, told: str) -> None:
+def _told(declared: Declared, table: AsOfTable, reads: Sequence[Dataset], at: int) -> AbstractContextManager[None]:
+    """Tell of the loading of a table as a run."""
+    from sluice.lake.asof import place
+    from sluice.lake.lineage.datasets import Run, tables_of
+    from sluice.lake.lineage.runs import told_run
+
+    lake = _lake(declared)
+    return told_run(declared.name, "load", lambda: Run(reads, tables_of(lake, [place(table.name)])), at=at)
+
+
+def _publish(declared: Declared, table: AsOfTable, judged: Judged, told: str, at: int) -> None:
     from sluice.lake.asof import place, publish
-    from sluice.lake.tables import Lake
 
     for refused in judged.refused[:SHOWN]:
         typer.echo(str(refused))
@@ -100,11 +115,19 @@ def _publish(declared: Declared, table: AsOfTable, judged: Judged, told: str) ->
             where=f"table {table.name!r}",
             next_step="mend them, and load the whole table again",
         )
-    here = settings()
-    at = open_clock(here.places.clock).now()
-    version, new = publish(Lake(here.places.lake_uri, declared.name), table, judged.accepted, source=told, at=at)
+    version, new = publish(_lake(declared), table, judged.accepted, source=told, at=at)
     said = f"{len(judged.accepted):,} rows" if new else "the same rows as before: there is no new version"
     typer.echo(f"{place(table.name)}@{version}: {said}")
+
+
+def _lake(declared: Declared) -> Lake:
+    from sluice.lake.tables import Lake
+
+    return Lake(settings().places.lake_uri, declared.name)
+
+
+def _now() -> int:
+    return open_clock(settings().places.clock).now()
 
 
 def _listed(text: str) -> list[str]:

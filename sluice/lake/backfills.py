@@ -62,7 +62,17 @@ def previous(plan: Plan) -> Previous | str:
     other = [table for table in plan.written if lake.reached_by(table, last["name"]) is None]
     if other:
         return f"{other[0]} was written by somebody else since"
-    return _grown(plan, found) or found
+    return unfit(plan, found) or found
+
+
+def unfit(plan: Plan, found: Previous) -> str | None:
+    """Why a backfill cannot go on from one before, for what has come since or has gone; None where it can."""
+    old, new = batches(plan.tables(), found.base), batches(plan.tables(), plan.base)
+    if not set(old) <= set(new):
+        return "a batch of the one before is history no longer"
+    if sum(rows for name, rows in new.items() if name not in old) > sum(old.values()):
+        return "more than half of the rows are new"
+    return None
 
 
 def named_in(lake: Lake, table: str, version: int) -> Mapping[str, Any] | None:
@@ -102,16 +112,6 @@ def end(plan: Plan) -> None:
 def batches(lake: Lake, base: int) -> dict[tuple[str, str], int]:
     """The batches that are history at a version of `batches` by stream and name, with the rows they brought."""
     return {(row["stream"], row["batch"]): row["accepted"] for row in published_batches(lake, base)}
-
-
-def _grown(plan: Plan, found: Previous) -> str | None:
-    """Why what has come since is not what one can go on with."""
-    old, new = batches(plan.tables(), found.base), batches(plan.tables(), plan.base)
-    if not set(old) <= set(new):
-        return "a batch of the one before is history no longer"
-    if sum(rows for name, rows in new.items() if name not in old) > sum(old.values()):
-        return "more than half of the rows are new"
-    return None
 
 
 def _note(plan: Plan, state: str) -> None:

@@ -3,7 +3,8 @@
     touched    a row for the vectors of every repair, and one for each model whose training set is no longer what it was
 
 A training set is a version of vectors and a span of time, so what was touched of it is what differs between that
-version and the newest one within that span: it is found however many backfills came in between.
+version and the newest one within that span: it is found however many backfills came in between. So is what moved of the
+vectors: since the version up to which somebody was told, which the commits of `touched` say.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ import pyarrow as pa
 from sluice.declare.operate import EVENT_TIME
 from sluice.declare.pipeline import ALL, Pipeline
 from sluice.lake.backfills import batches, named_in
-from sluice.lake.files import spans
+from sluice.lake.files import missing, spans
+from sluice.lake.keeping.present import files
 from sluice.lake.keeping.retired import vectors_since
+from sluice.lake.lineage.datasets import Run, tables_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.moved import COUNTS, Move, Moved, Span, moved
 from sluice.lake.plan import VECTORS as TABLES
 from sluice.lake.plan import published_batches
@@ -49,6 +53,8 @@ TOUCHED = pa.schema(
 )
 """`first` and `until` are the span that was looked at; `batches` is what was new, as JSON, in the vectors' own row."""
 VECTORS = TABLES[EVENT_TIME]
+_TOLD = "told"
+"""How far repairs have told what moved, in versions of the vectors."""
 _EVER = Span(int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
 
 
@@ -74,6 +80,25 @@ class Touched:
     """Only those whose training set is no longer what it was."""
 
 
+def note_before(lake: Lake) -> None:
+    """Before the first repair of all: write down which vectors there were, so that what it moves is told if it dies."""
+    newest = lake.version(VECTORS)
+    if newest >= 0 and lake.reached_by("touched", _TOLD) is None:
+        lake.append_moving("touched", TOUCHED.empty_table(), _TOLD, None, newest)
+
+
+def tell_touched(lake: Lake, pipeline: Pipeline, at: int) -> Touched | None:
+    """Find what has moved since somebody was told, whoever moved it, and keep it; None for the first vectors of all."""
+    with told_run(pipeline.name, "repair", lambda: _about(lake), at=at):
+        told = lake.reached_by("touched", _TOLD)
+        if told is None:
+            note_before(lake)
+            return None
+        found = touched(lake, pipeline, _first_left(lake, told))
+        record(lake, found, at, told=told)
+    return found
+
+
 def touched(lake: Lake, pipeline: Pipeline, before: int) -> Touched:
     """What has moved since a version of the vectors, in the days that it knew.
 
@@ -92,34 +117,24 @@ def touched(lake: Lake, pipeline: Pipeline, before: int) -> Touched:
     )
 
 
-def record(lake: Lake, found: Touched, at: int) -> None:
-    """Keep what a repair touched, once."""
-    arrived = json.dumps([dict(row) for row in found.arrived])
-    own = {"model": "", "version": "", "segment": ALL, "first": _EVER.first, "until": _EVER.until}
-    rows = [
-        {
-            **own,
-            "vectors": VECTORS,
-            "before": found.before,
-            "after": found.after,
-            "batches": arrived,
-            **_counts(found.vectors),
-        }
-    ]
-    rows += [
-        {
-            **{name: getattr(one.trained, name) for name in own},
-            "vectors": one.trained.vectors,
-            "before": one.trained.vectors_version,
-            "after": lake.version(one.trained.vectors),
-            "batches": "[]",
-            **_counts(one.moved),
-        }
-        for one in found.models
-    ]
-    lake.append_rows(
-        "touched", [{"at": at, **row} for row in rows], TOUCHED, once=f"touched:{found.before}:{found.after}"
-    )
+def record(lake: Lake, found: Touched, at: int, *, told: int | None = None) -> None:
+    """Keep what a repair touched, once; Outage when another process has told of it since it was `told` last."""
+    if lake.reached_by("touched", _TOLD) == found.after:
+        return
+    of_vectors = {
+        "model": "",
+        "version": "",
+        "segment": ALL,
+        "first": _EVER.first,
+        "until": _EVER.until,
+        "vectors": VECTORS,
+        "before": found.before,
+        "after": found.after,
+        "batches": json.dumps([dict(row) for row in found.arrived]),
+        **_counts(found.vectors),
+    }
+    rows = [{"at": at, **row} for row in (of_vectors, *(_of_model(lake, one) for one in found.models))]
+    lake.append_moving("touched", pa.Table.from_pylist(rows, schema=TOUCHED), _TOLD, told, found.after)
 
 
 def columns_of(row: Mapping[str, Any]) -> dict[str, Move]:
@@ -131,6 +146,42 @@ def arrived_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The batches that were new, from a row of `touched`."""
     found: list[dict[str, Any]] = json.loads(row["batches"])
     return found
+
+
+def _about(lake: Lake) -> Run:
+    """What a repair has compared, and where that is kept."""
+    return Run(tables_of(lake, [VECTORS, "training_sets"]), tables_of(lake, ["touched"]))
+
+
+def _first_left(lake: Lake, version: int) -> int:
+    """A version of the vectors; if files of it are gone, the next one that can be read whole."""
+    newest = lake.version(VECTORS)
+    named = _paths(lake, newest)
+    for one in range(version, newest):
+        if not missing(lake.uri(VECTORS), sorted(_paths(lake, one) - named)):
+            return one
+    return newest
+
+
+def _paths(lake: Lake, version: int) -> set[str]:
+    found = lake.open(VECTORS, version)
+    return {file.path for file in files(found)} if found else set()
+
+
+def _of_model(lake: Lake, one: Model) -> dict[str, object]:
+    trained = one.trained
+    return {
+        "model": trained.model,
+        "version": trained.version,
+        "segment": trained.segment,
+        "first": trained.first,
+        "until": trained.until,
+        "vectors": trained.vectors,
+        "before": trained.vectors_version,
+        "after": lake.version(trained.vectors),
+        "batches": "[]",
+        **_counts(one.moved),
+    }
 
 
 def _models(lake: Lake, least: int) -> list[Model]:

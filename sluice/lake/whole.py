@@ -11,23 +11,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from sluice.declare.pipeline import hash_of
 from sluice.engine.shares import part_of
 from sluice.errors import DataError
-from sluice.lake.asof import load
 from sluice.lake.backfill import Counted, Written, assemble, compute_piece, count, deal
 from sluice.lake.days import Days
 from sluice.lake.dealing import relate
 from sluice.lake.files import missing, remove
+from sluice.lake.keeping.present import folders
 from sluice.lake.kept import Kept
 from sluice.lake.pieces import pieces
-from sluice.lake.plan import Plan, sources, standing_rows
+from sluice.lake.plan import Plan, Source, sources, standing_rows
 from sluice.lake.ranges import Range, ranges, sheets
 
 _SOURCES, _RANGES = "sources", "ranges"
@@ -40,8 +39,6 @@ def everything(kept: Kept, plan: Plan, asked: Days | None, tell: Callable[[str],
 
     With `asked`, of the days only those.
     """
-    # a version that cannot be read is told before the work, not after it
-    load(plan.tables(), plan.declared(), dict(plan.asof))
     counts, rows = _counted(kept, plan)
     days: Counter[int] = Counter()
     for one in counts:
@@ -65,7 +62,7 @@ def _counted(kept: Kept, plan: Plan) -> tuple[list[Counted], int]:
     told = kept.results(_SOURCES)
     if told and told["files"]["standing"] != standing:
         # what was forgotten since must not come back out of what was dealt before
-        remove(plan.work())
+        _deal_again(plan)
         told = {}
     done = kept.results("count", list(parts))
     if len(done) == len(parts):
@@ -74,19 +71,35 @@ def _counted(kept: Kept, plan: Plan) -> tuple[list[Counted], int]:
     files, rows = sources(plan)
     if not files:
         raise DataError("there is no published history", where=plan.tables().root, next_step="ingest something first")
-    mine = {"rows": rows, "standing": standing, "hash": hash_of({"files": [asdict(file) for file in files]})}
-    if told.get("files", mine) != mine:
+    dealt = _still_there(told["files"]["files"], files) if told else []
+    if not dealt:
         # its files were written anew since, with the same rows: what was dealt of some does not fit the others
-        remove(plan.work())
-    kept.mark(_SOURCES, "files", mine)
+        _deal_again(plan)
+        dealt = files
+        named = [(file.number, file.stream, file.path) for file in files]
+        kept.mark(_SOURCES, "files", {"rows": rows, "standing": standing, "files": named})
     tellers = [stream.name for stream in plan.declared().streams if stream.parent]
     told_by = {f"{name}-{part:05}": (name, part) for name in tellers for part in parts.values()}
-    kept.each("deal", partial(deal, plan), {f"{file.number:06}": file for file in files}, rows=rows)
+    kept.each("deal", partial(deal, plan), {f"{file.number:06}": file for file in dealt}, rows=rows)
     kept.each("relate", partial(relate, plan), told_by, rows=rows)
     found = kept.each("count", partial(count, plan), parts, rows=rows)
     for read in ("facts", "told"):
         remove(plan.work(read))
     return found, rows
+
+
+def _still_there(named: Iterable[tuple[int, str, str]], files: Iterable[Source]) -> list[Source]:
+    """The files that were dealt before, if all of them are there; those of batches that came since are of none."""
+    there = {(file.stream, file.path): file for file in files}
+    found = [(number, there.get((stream, path))) for number, stream, path in named]
+    dealt = [replace(file, number=number) for number, file in found if file is not None]
+    return dealt if len(dealt) == len(found) else []
+
+
+def _deal_again(plan: Plan) -> None:
+    """Remove all the work; what it is of stays noted."""
+    for name in folders(plan.work()):
+        remove(plan.work(name))
 
 
 def _computed(kept: Kept, plan: Plan, counts: Sequence[Counted], mine: Range, rows: int) -> list[Written]:

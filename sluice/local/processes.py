@@ -48,14 +48,17 @@ def start_time(pid: int) -> float:
 
 def is_alive(record: Record) -> bool:
     """Whether the recorded process still runs: the pid exists and was created when the record says."""
-    if record.pid is None or record.started is None:
-        return False
+    return record.pid is not None and record.started is not None and is_running(record.pid, record.started)
+
+
+def is_running(pid: int, started: float) -> bool:
+    """Whether a process runs that was created at a time, and not another that got its pid."""
     try:
-        process = psutil.Process(record.pid)
+        process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
-            _reap(record.pid)
+            _reap(pid)
             return False
-        return bool(abs(process.create_time() - record.started) < SAME_START)
+        return bool(abs(process.create_time() - started) < SAME_START)
     except psutil.NoSuchProcess:
         return False
 

@@ -26,6 +26,7 @@ from sluice.stream.memory import MemoryTopics
 from sluice.stream.records import bronze_rows
 from sluice.stream.topics import stream_topic
 from tests.sluice.engine.stores import contents
+from tests.sluice.lake.lineage.told import runs
 from tests.sluice.stream import payments
 from tests.sluice.stream.feeds import Message, feed, send
 from tests.sluice.stream.plant import Plant, merged
@@ -98,6 +99,14 @@ def test_it_is_not_started_while_an_entity_is_being_forgotten(lake: Lake) -> Non
     announce(lake, Receipt("e", ANNOUNCED, "Ada", "a letter", 1, "card", "", ""), [], None)
     with pytest.raises(Outage, match=r"an entity is being forgotten \(erasure e\)"):
         start(Spread())
+
+
+def test_a_start_of_the_online_store_is_told_as_a_run(lake: Lake) -> None:
+    start(Spread())
+    begun, done = runs(settings().places.home, "load online")
+    assert begun == ("START", set(), set())
+    assert done[1] >= {"silver/payments", "tiles/spend"}
+    assert [Path(one).name for one in done[2]] == [f"{PIPELINE.name}.db"]
 
 
 def test_routers_and_folds_go_on_from_it_to_the_bytes_of_one_consumer(events: dict[str, pa.Table]) -> None:

@@ -205,6 +205,30 @@ def test_a_run_keeps_what_is_needed_to_train_the_model_again(result: TrainingRes
     assert [each["name"] for each in json.loads(inputs)] == [each.name for each in INPUTS]
 
 
+def test_what_a_run_registered_before_it_died_says_what_it_is_of_and_is_not_made_again(
+    request_: TrainingRequest,
+) -> None:
+    quick = replace(LOGISTIC, epochs=1, steps=4)
+    mine = replace(request_, pipeline="mortal", segments=("*", "online"), algorithms=(quick,), variants=(Variant(),))
+    mine = replace(mine, tags={"training_set": "{}"})
+    registry = Registry(mine.tracking_uri, mine.pipeline, mine.store)
+
+    def die(model: TrainedModel) -> None:
+        raise KeyboardInterrupt(model.name)
+
+    with pytest.raises(KeyboardInterrupt, match="mortal-all"):
+        train(mine, registered=die)
+    (left,) = registry.versions(request=mine.identity)
+    assert (left.name, left.version, left.segment, left.variant) == ("mortal-all", 1, "*", "candidate")
+    assert left.tags["training_set"] == "{}"
+    assert registry.versions(request=replace(mine, data_version="vectors_as_served@8").identity) == []
+
+    again = replace(mine, done=frozenset({("*", "candidate")}))
+    assert again.identity == mine.identity
+    result = train(again)
+    assert (result.models, [each.segment for each in result.skipped]) == ((), ["online"])
+
+
 def test_a_missing_column_stops_before_anything_is_trained(request_: TrainingRequest) -> None:
     with pytest.raises(DataError, match="risk"):
         train(replace(request_, table=request_.table.drop_columns(["risk"])))

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.lake.days import days
+from sluice.lake.files import remove
+from sluice.lake.keeping.present import files
 from sluice.lake.moved import Move, Moved, Span, moved
 from sluice.lake.plan import Plan
-from sluice.lake.touched import arrived_of, columns_of, record, touched
+from sluice.lake.touched import Touched, arrived_of, columns_of, note_before, record, tell_touched, touched
 from sluice.lake.training_sets import TrainingSet, keep
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
@@ -126,6 +128,72 @@ def test_what_was_touched_is_kept_once(shop: Shop) -> None:
     assert set(rows) == {"", "shop-*"}
     assert columns_of(rows["shop-*"]) == dict(found.models[0].moved.columns)
     assert arrived_of(rows[""]) == [{"stream": "orders", "batch": "late", "accepted": 1, "late": 0}]
+
+
+def told(shop: Shop, at: int) -> Touched:
+    found = tell_touched(shop.lake, pipeline, at)
+    assert found is not None
+    return found
+
+
+def kept(shop: Shop) -> list[tuple[int, int, int]]:
+    """What was told of vectors: between which versions, and how many had changed."""
+    rows = shop.lake.rows("touched")
+    return sorted((row["before"], row["after"], row["changed"]) for row in rows if not row["model"])
+
+
+def test_what_a_repair_moved_that_died_before_it_told_is_told_by_the_next_one(shop: Shop) -> None:
+    note_before(shop.lake)
+    shop.deliver("late", AT + HOUR, orders=[order(40, customer="c1", ordered_at="2026-01-01 10:05:00")])
+    computed(shop, AT + HOUR)  # here it dies
+
+    note_before(shop.lake)
+    computed(shop, AT + 2 * HOUR)
+    found = told(shop, AT + 2 * HOUR)
+    assert (found.before, found.after, found.vectors.changed, found.vectors.added) == (0, 2, 2, 1)
+    assert [row["batch"] for row in found.arrived] == ["late"]
+    assert kept(shop) == [(0, 2, 2)]
+
+
+def test_what_any_backfill_moved_since_the_last_repair_is_told_once(shop: Shop) -> None:
+    note_before(shop.lake)
+    for number, customer in ((1, "c1"), (2, "c2"), (3, "c0")):
+        at = AT + number * HOUR
+        shop.deliver(
+            f"late{number}", at, orders=[order(40 + number, customer=customer, ordered_at="2026-01-01 10:00:30")]
+        )
+        computed(shop, at)
+        if number != 2:  # a backfill that nobody tells of
+            told(shop, at)
+    assert kept(shop) == [(0, 1, 4), (1, 3, 8)]
+    again = told(shop, AT + 4 * HOUR)
+    assert (again.before, again.after, again.vectors) == (3, 3, Moved())
+    assert kept(shop) == [(0, 1, 4), (1, 3, 8)]
+
+
+def test_the_first_vectors_of_all_touch_nothing_and_what_moves_them_is_told(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, file=OPEN)
+    shop.deliver("first", orders=orders(1, 12))
+    note_before(shop.lake)
+    computed(shop)
+    assert tell_touched(shop.lake, pipeline, AT) is None
+    shop.deliver("late", AT + HOUR, orders=[order(40, customer="c1", ordered_at="2026-01-01 10:05:00")])
+    computed(shop, AT + HOUR)  # by somebody else
+    note_before(shop.lake)
+    assert told(shop, AT + HOUR).vectors.changed == 2
+
+
+def test_of_vectors_that_are_gone_the_next_that_are_left_are_compared(shop: Shop) -> None:
+    note_before(shop.lake)
+    first = {file.path for file in files(shop.lake.open("vectors", 0))}
+    for number in (1, 2):
+        shop.deliver(f"late{number}", AT + number * HOUR, orders=[order(40 + number, ordered_at="2026-01-01 10:00:30")])
+        computed(shop, AT + number * HOUR)
+    for path in first:  # a vacuum took them
+        remove(shop.lake.uri(f"vectors/{path}"))
+    found = told(shop, AT + 2 * HOUR)
+    assert (found.before, found.after, found.vectors.added) == (1, 2, 1)
+    assert [row["batch"] for row in found.arrived] == ["late2"]
 
 
 EVENTS = st.lists(st.tuples(st.integers(1, 8), st.integers(0, 39), st.integers(0, 1)), min_size=1, max_size=5)

@@ -7,7 +7,8 @@ dies. What is written down is the one place that still names the entity, and goe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -30,12 +31,15 @@ from sluice.lake.keeping import retiring
 from sluice.lake.keeping.present import tables
 from sluice.lake.keeping.retired import unfinished as half_retired
 from sluice.lake.keeping.rewriting import Which, drop, rewrite
+from sluice.lake.lineage.datasets import Run, tables_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.publish import PUBLICATIONS, recover, turn_of
 from sluice.lake.schemas import Registry, kept
 from sluice.lake.tables import Lake
 
 _LAST = {"rows": 1, "rows_as_served": 1, "tiles": 2}
 """Tiles are laid out anew from rows: these go first."""
+_RECEIPTS = {"erasures", "erased"}
 _RECORDS = {"legal_holds": "value", "verdicts": "message"}
 """Tables whose rows stay on record, and the column that may name the entity."""
 
@@ -73,14 +77,17 @@ def forget(
     for option, given in (("by", by), ("because", because)):
         if not given.strip():
             raise UserError("an erasure names a person and a reason", where=f"--{option}")
-    _settle(lake, pipeline)
-    finish(lake, pipeline, names, stores, registry)
-    planned = plan(lake, pipeline, entity, names, registry)
-    refuse_held(lake, pipeline, planned)
-    told = announced(planned, names, by, because)
-    _write_down(lake, told, planned)
-    erasures.announce(lake, told, _pseudonyms(pipeline, told, planned, names), planned.turn)
-    return _do(lake, pipeline, told, names, stores, registry)
+    done: list[Receipt] = []
+    with _told(lake, pipeline, done, at=entity.until):
+        _settle(lake, pipeline)
+        done += _finish(lake, pipeline, names, stores, registry)
+        planned = plan(lake, pipeline, entity, names, registry)
+        refuse_held(lake, pipeline, planned)
+        told = announced(planned, names, by, because)
+        _write_down(lake, told, planned)
+        erasures.announce(lake, told, _pseudonyms(pipeline, told, planned, names), planned.turn)
+        done.append(_do(lake, pipeline, told, names, stores, registry))
+    return done[-1]
 
 
 def announced(planned: Plan, names: Pseudonyms, by: str, because: str) -> Receipt:
@@ -105,6 +112,27 @@ def finish(
     lake: Lake, pipeline: Pipeline, names: Pseudonyms, stores: Stores, registry: Registry | None = None
 ) -> list[Receipt]:
     """Do what was announced and is not done, as it was announced; and take away what one that died had written down."""
+    done: list[Receipt] = []
+    with _told(lake, pipeline, done):
+        done += _finish(lake, pipeline, names, stores, registry)
+    return done
+
+
+def _told(
+    lake: Lake, pipeline: Pipeline, done: Sequence[Receipt], *, at: int | None = None
+) -> AbstractContextManager[None]:
+    """Tell of a run by the tables that something was looked for in; never of whom."""
+
+    def about() -> Run:
+        cleared = {table for one in done for table in one.versions}
+        return Run((), tables_of(lake, sorted(cleared | (_RECEIPTS if done else set()))))
+
+    return told_run(pipeline.name, "forget", about, at=at, private=True)
+
+
+def _finish(
+    lake: Lake, pipeline: Pipeline, names: Pseudonyms, stores: Stores, registry: Registry | None
+) -> list[Receipt]:
     done = [_do(lake, pipeline, told, names, stores, registry) for told in erasures.unfinished(lake)]
     over = [f"{FOLDER}/{one.erasure}" for one in erasures.receipts(lake) if one.state == DONE]
     for name in {*over, *remains.idle(lake, FOLDER)}:

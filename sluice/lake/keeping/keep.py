@@ -23,6 +23,8 @@ from sluice.lake.keeping.present import File, tables
 from sluice.lake.keeping.retired import floor, since_of, unfinished
 from sluice.lake.keeping.retiring import Old, old
 from sluice.lake.keeping.rewriting import Older, Share, Which, drop, share
+from sluice.lake.lineage.datasets import Run, tables_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.tables import Lake
 
 DROPPED, PACKED, VACUUMED, KEPT = "rows dropped", "files packed", "files removed", "kept"
@@ -30,6 +32,7 @@ _BY_ENTITY = ("vectors", "vectors_as_served", "rows", "rows_as_served")
 """Tables whose rows name their entities in columns."""
 _NAMELESS = ("audits", "predictions_refused")
 """Tables whose rows are about entities, and do not name them."""
+_RECORDS = ("retirements", "retired")
 
 
 @dataclass(frozen=True)
@@ -132,9 +135,21 @@ def apply(lake: Lake, pipeline: Pipeline, at: int, in_use: Collection[str]) -> l
     Models that are `in_use` (`fraud-pos/3`) keep the rows they were trained on, however old. Again, there is nothing
     to do.
     """
-    for stream in _begun(lake, pipeline):
-        retiring.finish(lake, stream)
-    return list(_kept(lake, pipeline, at, in_use, Doing(lake, at)))
+    finished: list[str] = []
+    told: list[Told] = []
+    with told_run(pipeline.name, "keep", lambda: _about(lake, finished, told), at=at):
+        for stream in _begun(lake, pipeline):
+            for shares in retiring.finish(lake, stream):
+                finished += (table for table, one in shares.items() if one.rows)
+        told += _kept(lake, pipeline, at, in_use, Doing(lake, at))
+    return told
+
+
+def _about(lake: Lake, finished: Sequence[str], told: Sequence[Told]) -> Run:
+    """The tables that were written anew, and those that say what went of them."""
+    dropped = {*finished, *(one.table for one in told if one.what == DROPPED and one.count)}
+    packed = {one.table for one in told if one.what == PACKED}
+    return Run((), tables_of(lake, sorted({*dropped, *packed, *(_RECORDS if dropped else ())})))
 
 
 def _begun(lake: Lake, pipeline: Pipeline) -> list[str]:

@@ -37,19 +37,27 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def told_run(
-    pipeline: str, job: str, about: Callable[[], Run], *, at: int | None = None, endless: bool = False
+    pipeline: str,
+    job: str,
+    about: Callable[[], Run],
+    *,
+    at: int | None = None,
+    endless: bool = False,
+    private: bool = False,
 ) -> Iterator[None]:
     """Tell of a run of a job when it begins, and when it has ended or failed, with what it read and wrote by then.
 
     `about` is asked at the end, however it came; of an `endless` run, which goes on until it is told to stop or dies,
-    at its beginning too. `at` is the moment of the event clock that the run is for.
+    at its beginning too. `at` is the moment of the event clock that the run is for. What a `private` one failed with is
+    told without its words, as they may name a person.
     """
     teller = _Teller(pipeline, job, at, "STREAMING" if endless else "BATCH")
     teller.tell("START", about if endless else Run)
     try:
         yield
     except BaseException as error:
-        teller.tell("FAIL", about, error)
+        words = "" if private else f": {error}"
+        teller.tell("FAIL", about, f"{type(error).__name__}{words}")
         raise
     teller.tell("COMPLETE", about)
 
@@ -81,7 +89,7 @@ class _Teller:
         self._id, self._pipeline, self._job, self._at = str(generate_new_uuid()), pipeline, job, at
         self._processing = processing
 
-    def tell(self, state: str, about: Callable[[], Run], error: BaseException | None = None) -> None:
+    def tell(self, state: str, about: Callable[[], Run], error: str | None = None) -> None:
         from openlineage.client.event_v2 import RunState
 
         try:
@@ -89,7 +97,7 @@ class _Teller:
         except Exception as failed:  # noqa: BLE001 whatever the client raises, the work goes on
             _log.warning("a run of %s was not told to OpenLineage: %s", self._job, failed)
 
-    def _event(self, state: RunState, run: Run, error: BaseException | None) -> RunEvent:
+    def _event(self, state: RunState, run: Run, error: str | None) -> RunEvent:
         from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, RunEvent
         from openlineage.client.event_v2 import Run as Told
         from openlineage.client.facet_v2 import error_message_run, job_type_job, nominal_time_run, processing_engine_run
@@ -100,8 +108,7 @@ class _Teller:
         if self._at is not None:
             facets["nominalTime"] = nominal_time_run.NominalTimeRunFacet(rfc3339(self._at))
         if error is not None:
-            told = f"{type(error).__name__}: {error}"
-            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(told, "python")
+            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(error, "python")
         kind = job_type_job.JobTypeJobFacet(self._processing, "SLUICE", "JOB")
         return RunEvent(
             eventTime=datetime.now(UTC).isoformat(),

@@ -20,6 +20,7 @@ from sluice.lake.contract import PRESENT
 from sluice.settings import settings
 from tests.registry_server import registry_server
 from tests.sluice.lake.forgetting.lakes import FILE, FIRST, PIPELINE, ZEBRA, Market, mentions, order, returned, zebra
+from tests.sluice.lake.lineage.told import events, runs
 from tests.sluice.lake.messages import avro
 from tests.sluice.lake.test_publish import Killed, MortalLake
 from tests.spark_jobs.deliveries import AT
@@ -103,6 +104,23 @@ def test_archived_messages_are_read_by_the_schemas_of_the_registry(
         said = forget("apply", "--by", "Ada", "--because", "a letter").output
     assert re.match(r"receipt \w+: 2 rows of 1 tables are gone\n", said)
     assert avro_shop.lake.count("events/orders", where=~PRESENT) == 2
+
+
+def test_an_erasure_is_told_as_a_run_that_names_tables_and_nobody(shop: Market) -> None:
+    who = f"customer={ZEBRA}"
+    sluice("hold", "add", who, "--by", "Eve", "--because", "a case")
+    assert ZEBRA in str(sluice("forget", "apply", who, "--by", "Ada", "--because", "a letter").exception)
+    sluice("hold", "remove", shop.lake.rows("legal_holds")[0]["hold"], "--by", "Eve", "--because", "closed")
+    sluice("forget", "apply", who, "--by", "Ada", "--because", "a letter")
+    sluice("forget", "finish")
+    (refused, failed, begun, done, *again) = runs(shop.folder, "forget")
+    assert (refused, failed, begun) == (("START", set(), set()), ("FAIL", set(), set()), ("START", set(), set()))
+    assert done[:2] == ("COMPLETE", set())
+    assert done[2] >= {"events/orders", "silver/orders", "vectors", "erasures", "erased"}
+    assert again == [("START", set(), set()), ("COMPLETE", set(), set())]
+    told = [one for one in events(shop.folder, "forget") if one["eventType"] == "FAIL"]
+    assert [one["run"]["facets"]["errorMessage"]["message"] for one in told] == ["UserError"]
+    assert ZEBRA not in (shop.folder / "openlineage.jsonl").read_text()
 
 
 def test_one_that_died_is_named_by_the_doctor_and_finished(shop: Market, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from sluice.declare.durations import DAY
 from sluice.errors import SluiceError
 from sluice.settings import settings
 from tests.sluice.lake.keeping.test_retiring import FILE
+from tests.sluice.lake.lineage.told import runs
 from tests.spark_jobs.deliveries import AT, Shop, orders
 
 pytestmark = pytest.mark.integration
@@ -44,6 +45,18 @@ def test_what_would_go_is_shown_with_bytes_and_goes_when_it_is_applied(shop: Sho
     assert sluice("keep", "apply").output == said
     assert len(shop.silver()) == 0
     assert "dropped" not in sluice("keep", "show").output
+
+
+def test_a_keeping_is_told_as_a_run_with_the_tables_that_it_has_written_anew(shop: Shop) -> None:
+    sluice("keep", "apply")
+    sluice("keep", "apply")
+    emptied = {"events/orders", "silver/orders", "baselines/orders"}
+    assert runs(shop.folder, "keep") == [
+        ("START", set(), set()),
+        ("COMPLETE", set(), {*emptied, "retirements", "retired"}),
+        ("START", set(), set()),
+        ("COMPLETE", set(), set()),
+    ]
 
 
 def test_a_hold_keeps_what_it_is_on_until_it_is_lifted(shop: Shop) -> None:

@@ -12,6 +12,7 @@ import pytest
 from serve import promotions
 from serve.control import deploy
 from tests.sluice.cli.conftest import Loop, sluice
+from tests.sluice.lake.lineage.told import runs
 
 pytestmark = [pytest.mark.scenario, pytest.mark.timeout(1500)]
 
@@ -32,6 +33,7 @@ def test_back_restores_the_champion_before_and_no_request_fails_meanwhile(loop: 
     with asking(loop.here.settings.serve_url, request, statuses):
         done = sluice("rollout", "back", "fraud", "pos", "--by", "Ada", "--because", "customers complain")
     assert done.returncode == 0, done.stderr
+    assert runs(loop.home, "take back")[-2:] == [("START", set(), set()), ("COMPLETE", set(), {"promotions"})]
     assert before.before is not None
     assert done.stdout.startswith(f"pos: rollback {before.champion}, {before.before} answers — customers complain")
     after = promotions.state(lake)["pos"]

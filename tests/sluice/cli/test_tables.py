@@ -12,6 +12,7 @@ from sluice.errors import DataError, SluiceError, exit_code
 from sluice.lake.asof import load, loads
 from sluice.lake.tables import Lake
 from sluice.settings import settings
+from tests.sluice.lake.lineage.told import runs
 from tests.sluice.stream import priced
 
 pytestmark = pytest.mark.integration
@@ -67,6 +68,22 @@ def test_with_one_bad_row_nothing_is_loaded_and_every_bad_row_is_named(home: Pat
     assert "3 rows are refused, and nothing is loaded" in str(done.exception)
     assert exit_code(done.exception) == 3
     assert loads(lake(), "terms") == []
+
+
+def test_a_load_is_told_as_a_run_with_its_file_and_its_table(home: Path) -> None:
+    file = str(home / "terms.csv")
+    tables("load", PIPELINE, "terms", file)
+    tables("holidays", PIPELINE, "--countries", "FR", "--years", "2024")
+    (home / "terms.csv").write_text(TERMS + "b,phone,2024-02-03,1,\n")
+    tables("load", PIPELINE, "terms", file)
+    assert runs(home / "home", "load") == [
+        ("START", set(), set()),
+        ("COMPLETE", {file}, {"asof/terms"}),
+        ("START", set(), set()),
+        ("COMPLETE", set(), {"asof/holidays"}),
+        ("START", set(), set()),
+        ("FAIL", {file}, {"asof/terms"}),
+    ]
 
 
 def test_a_long_list_of_bad_rows_is_cut_and_counted(home: Path) -> None:
