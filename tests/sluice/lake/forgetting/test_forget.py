@@ -260,7 +260,7 @@ def test_under_a_legal_hold_nothing_goes_and_it_is_told_who_placed_it(small: Mar
     with pytest.raises(UserError) as raised:
         gone(small)
     assert str(raised.value).startswith(f"forget: {on} is under a legal hold: Eve, because 'case 4711'\n")
-    assert f"sluice hold remove market {placed.hold}" in str(raised.value)
+    assert f"market.py {placed.hold} --by WHO" in str(raised.value)
     assert (len(ids(small)), receipts(small.lake)) == (5, [])
     holds.lift(small.lake, placed.hold, by="Eve", because="closed", at=AT + 1)
     gone(small)
