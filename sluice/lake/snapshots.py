@@ -77,8 +77,11 @@ def read_source(name: str, source: str, *, columns: Sequence[str] | None = None)
     try:
         fragment, schema = _files(place, int(version), identity)[path]
         chosen = schema.names if columns is None else [one for one in schema.names if one in columns]
+        how = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         # one thread after the other, so that rows have the numbers of the file
-        for batch in fragment.to_batches(schema=schema, columns=chosen, batch_size=CHUNK, use_threads=False):
+        for batch in fragment.to_batches(
+            schema=schema, columns=chosen, batch_size=CHUNK, use_threads=False, fragment_scan_options=how
+        ):
             yield first, plain_rows(batch)
             first += len(batch)
     except (pa.ArrowException, OSError) as error:

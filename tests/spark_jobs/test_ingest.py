@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sluice.engine.versions import settled
-from sluice.errors import DataError, UserError
+from sluice.errors import UserError
 from sluice.lake.accounts import accounts
 from sluice.lake.delivery import Delivery
 from sluice.lake.within import between
@@ -280,25 +280,6 @@ def test_a_file_without_rows_is_a_batch_of_none(shop: Shop) -> None:
     shop.waive("orders:count", "a")
     assert shop.deliver("a", orders=path) is None
     assert shop.lake.published("orders")[0]["rows"] == 0
-
-
-@pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all"])
-def test_a_file_that_cannot_be_read_leaves_nothing_of_the_delivery(shop: Shop, content: bytes) -> None:
-    bad = shop.folder / "bad.parquet"
-    bad.write_bytes(content)
-    with pytest.raises(DataError, match=r"bad\.parquet: not a readable parquet file"):
-        shop.deliver("a", orders=(shop.file("good", orders(1, 4)), bad))
-    assert shop.lake.version("events/orders") == -1
-
-
-def test_a_file_damaged_inside_leaves_nothing_of_its_stream(shop: Shop) -> None:
-    path = shop.file("a", orders(1, 4))
-    content = bytearray(path.read_bytes())
-    content[4:600] = bytes(596)
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.parquet: not a readable parquet file"):
-        shop.deliver("a", orders=path)
-    assert shop.lake.version("events/orders") == -1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import deltalake
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sluice.errors import DataError, UserError
@@ -123,6 +124,18 @@ def test_a_damaged_data_file_leaves_nothing_of_the_delivery(shop: Shop) -> None:
     path = write(shop, orders(1, 4))
     write(shop, orders(5, 6))
     next(path.glob("*.parquet")).write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"data file .* cannot be read"):
+        shop.deliver("a", orders=path)
+    assert shop.lake.count("events/orders") == 0
+
+
+def test_a_changed_byte_of_a_data_file_with_checksums_leaves_nothing_of_the_delivery(shop: Shop) -> None:
+    path = write(shop, orders(1, 4))
+    file = next(path.glob("*.parquet"))
+    pq.write_table(pq.read_table(file), file, write_page_checksum=True, compression=None, use_dictionary=False)
+    content, value = file.read_bytes(), b"\x03\x00\x00\x00web"
+    assert content.count(value) == 4
+    file.write_bytes(content.replace(value, value[:-1] + b"c", 1))
     with pytest.raises(DataError, match=r"data file .* cannot be read"):
         shop.deliver("a", orders=path)
     assert shop.lake.count("events/orders") == 0

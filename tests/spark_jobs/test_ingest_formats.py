@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import orjson
 import pytest
 
 from sluice.declare.loading import load_pipeline
-from sluice.errors import UserError
+from sluice.errors import GateStopped, UserError
 from sluice.lake.decoding import UNKNOWN, Schema
 from sluice.lake.delivery import Delivery
 from sluice.lake.refused import Wanted, refused
@@ -123,6 +124,24 @@ def test_torn_messages_and_those_of_unknown_schemas_are_refused_and_stay_so(tmp_
     pipeline = load_pipeline(str(shop.declaration))
     events = Bronze(shop.lake, pipeline, [shop.lake.version("batches")]).events["orders"]
     assert sorted(events.column("_id").to_pylist()) == [*range(1, 9)]
+
+
+@pytest.mark.parametrize("form", ["avro", "protobuf"])
+def test_any_bytes_as_a_message_are_a_row_or_refused_and_leave_the_others_alone(tmp_path: Path, form: str) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201 pytest shows it when the test fails
+    chance, good = random.Random(seed), [sent(form, number) for number in range(1, 31)]
+    torn = [message[: chance.randrange(len(message))] for message in good * 3]
+    heads = [b"", b"\x00", head(7), head(8), head(99)]
+    noise = [chance.choice(heads) + chance.randbytes(chance.randrange(60)) for _ in range(200)]
+    shop = shop_of(form, tmp_path)
+    shop.archive("orders", chance.sample([*good, *torn, *noise], 320))
+    with pytest.raises(GateStopped, match="of the rows refused"):
+        take(shop, "one", MemoryRegistry(REGISTRY.schemas))
+    found = shop.accounts()
+    assert (found.produced_bronze, found.waiting) == (320, 0)
+    assert {row["order_id"] for row in shop.lake.rows("silver/orders")} >= {*range(1, 31)}
+    assert found.quarantined["format"] > 200
 
 
 def test_a_column_that_a_schema_gains_is_told_by_the_gate_of_columns(tmp_path: Path) -> None:

@@ -18,11 +18,15 @@ import pytest
 
 from sluice.errors import DataError, Outage
 from sluice.lake.delivery import Delivery
+from sluice.lake.doctor import INVARIANTS
 from sluice.lake.publish import recover
 from sluice.lake.workers import Here
+from sluice.local.environment import engine_environment
+from sluice.settings import settings
 from spark_jobs.ingest import ingest
 from spark_jobs.workers import SparkWorkers
 from tests.s3_server import BUCKET, S3Server
+from tests.sluice.lake.shop import pipeline
 from tests.spark_jobs.deliveries import AT, FILE, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
@@ -146,18 +150,29 @@ def test_two_jobs_at_once_do_not_both_publish(tmp_path: Path) -> None:
     assert recover(shop.lake, "orders") == 1
 
 
-def job(shop: Shop, *arguments: str) -> subprocess.Popen[str]:
+PLAIN = (sys.executable, "-m", "spark_jobs.ingest")
+
+
+def job(shop: Shop, *arguments: str, command: Sequence[str] = PLAIN, **environment: str) -> subprocess.Popen[str]:
     """The job in a process group of its own."""
-    command = [sys.executable, "-m", "spark_jobs.ingest", "--pipeline", str(FILE), "--at", str(AT)]
+    given = ["--pipeline", str(FILE), "--at", str(AT), "--lake", str(shop.folder / "lake")]
     return subprocess.Popen(
-        [*command, "--lake", str(shop.folder / "lake"), *arguments],
+        [*command, *given, *arguments],
         cwd=ROOT,
-        env={**os.environ, "SLUICE_HOME": str(shop.folder)},
+        env={**os.environ, "SLUICE_HOME": str(shop.folder), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def submit(log: Path) -> Sequence[str]:
+    """The job on Spark, which writes down what it does."""
+    told = {"enabled": "true", "dir": log.as_uri(), "compress": "false"}
+    configured = [part for name, text in told.items() for part in ("--conf", f"spark.eventLog.{name}={text}")]
+    start = (str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]")
+    return (*start, *configured, "spark_jobs/ingest.py")
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -230,6 +245,35 @@ def test_a_job_that_is_killed_at_any_moment_and_run_again_loses_nothing_and_doub
     found = shop.accounts()
     assert (found.produced_bronze, found.silver, found.duplicates) == (len(ROWS) + 31, 61, 2)
     assert (found.conflicts, found.quarantined) == (1, {"category": 1})
+
+
+def test_a_driver_of_spark_that_is_killed_while_its_tasks_write_is_completed_by_the_next_run(
+    tmp_path: Path, spark: SparkWorkers
+) -> None:
+    """Killed as soon as there are files for silver that no log names; Spark tells which tasks there were."""
+    shop = Shop(tmp_path, spark)
+    shop.deliver("before", orders=orders(28, 40))
+    files = {"orders": shop.file("orders", ROWS), "returns": shop.file("returns", [returned(1), returned(2)])}
+    named = [part for stream, path in files.items() for part in ("--file", f"{stream}={path}")]
+    silver = Path(shop.lake.uri("silver/orders"))
+    before, log = {*silver.glob("staged-*/*")}, _folder(tmp_path / "log")
+
+    environment = {**engine_environment(settings()), "SLUICE_SPARK_LEAST_ROWS": "0"}
+    process = job(shop, "--batch", "a", *named, command=submit(log), **environment)
+    while {*silver.glob("staged-*/*")} == before and process.poll() is None:
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    _, errors = ended(process)
+    assert process.returncode == -signal.SIGKILL, errors
+    assert {batch["batch"] for batch in shop.lake.published()} == {"before"}
+    assert any("SparkListenerTaskEnd" in path.read_text() for path in log.rglob("*") if path.is_file())
+
+    assert shop.deliver("a", **files) is None
+    found = shop.accounts()
+    assert (found.produced_bronze, found.silver, found.duplicates) == (13 + len(ROWS), 40, 5)
+    assert (found.conflicts, found.quarantined) == (1, {"category": 1})
+    assert shop.accounts("returns").silver == 2
+    assert [one for check in INVARIANTS.values() for one in check(shop.lake, pipeline)] == []
 
 
 def _folder(path: Path) -> Path:

@@ -1,7 +1,8 @@
 """Whatever is delivered, archived, told anew, refused and replayed, and whatever dies: history is what a model says.
 
 The model is a dictionary: of every event, the versions that were accepted. What stands is one of the greatest revision;
-what is a copy, a correction or a contradiction follows from counting them.
+what is a copy, a correction or a contradiction follows from counting them. A second one has of every version the copies
+that history keeps, each with its watermark and the moment it was known: what is late and what has expired follows.
 """
 
 from __future__ import annotations
@@ -31,23 +32,30 @@ from spark_jobs.ingest import ingest
 from tests.properties import examples
 from tests.sluice.lake.open_shop import pipeline
 from tests.sluice.lake.test_publish import Killed, mortal
-from tests.spark_jobs.deliveries import AT, FILE, MINUTE, Shop, order
+from tests.spark_jobs.deliveries import AT, FILE, HOUR, MINUTE, START, Shop, order
 
 pytestmark = pytest.mark.integration
 
 TODAY = days("2026-01-01", where="test")
 PUT, DELETE = "put", "delete"
-NUMBERS, CENTS = st.integers(1, 5), st.integers(0, 3)
-ROWS = st.lists(
-    st.tuples(NUMBERS, CENTS, st.integers(0, 2), st.sampled_from([PUT, PUT, PUT, DELETE]), st.sampled_from("ggggb")),
-    min_size=1,
-    max_size=4,
-)
+NUMBERS, CENTS = st.integers(1, 5), st.integers(0, 1)
+ROW = st.tuples(NUMBERS, CENTS, st.integers(0, 2), st.sampled_from([PUT, PUT, PUT, DELETE]), st.sampled_from("ggggb"))
+ROWS = st.lists(ROW, min_size=1, max_size=4)
+DELAYS = st.sampled_from([0, HOUR, HOUR + 1]) | st.integers(0, 4 * HOUR)
+"""How long after it happened an event of a topic is known; the stream says `late_after="1h"`."""
+MESSAGES = st.lists(st.tuples(ROW, DELAYS), min_size=1, max_size=4)
+HORIZON = 2 * MINUTE
+"""Events happen within five minutes: some are further behind the watermark of their topic than that."""
 STATED = st.lists(st.tuples(NUMBERS, CENTS), max_size=4, min_size=1, unique_by=lambda row: row[0])
 COMMITS = st.none() | st.integers(0, 8)
 """After how many commits a job dies; none for one that lives."""
 Version = tuple[int, str, int | None]
 """Revision, operation and amount; no amount for a delete that a restatement made."""
+Copy = tuple[int, int]
+"""The watermark that an event met, below all times for one of a file, and when it was known. The least is the first."""
+UNMEASURED = -1
+Arrival = tuple[int, Version, Copy]
+LISTED = ("_id", "_revision", "_known")
 
 
 class History(RuleBasedStateMachine):
@@ -58,7 +66,10 @@ class History(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory()
         self.shop = Shop(Path(self._folder.name), file=FILE.with_name("open_shop.py"))
         self.versions: dict[int, set[Version]] = defaultdict(set)
-        self.topic: list[tuple[int, int, int, str, str]] = []
+        self.copies: dict[tuple[int, Version], list[Copy]] = defaultdict(list)
+        self.late: list[tuple[int, int, int]] = []
+        self.watermark, self.now = UNMEASURED, AT
+        self.topic: list[tuple[Any, int]] = []
         self.rows = self.refused = self.batches = 0
         self.files: set[tuple[Any, ...]] = set()
 
@@ -73,22 +84,29 @@ class History(RuleBasedStateMachine):
         self._ingest(commits, files=[("orders", path)])
         # the same bytes again add nothing, whatever they are called
         if tuple(rows) not in self.files:
-            self._accept(rows)
+            self._accept([(row, (UNMEASURED, _time(row[0]))) for row in rows])
             self.files.add(tuple(rows))
 
-    @rule(rows=ROWS)
-    def archive(self, rows: list[Any]) -> None:
-        """Events of a topic, which are history once they are ingested."""
-        told = [{**_row(*row), "_op": int(row[3] == DELETE)} for row in rows]
-        self.shop.archive("orders", told)
-        self.topic += rows
+    @rule(messages=MESSAGES)
+    def archive(self, messages: list[Any]) -> None:
+        """Events of a topic, some of them hours after they happened; they are history once they are ingested."""
+        told = [(row, _time(row[0]) + delay) for row, delay in messages]
+        sent = [{**_row(*row), "_op": int(row[3] == DELETE), "_known": known} for row, known in told]
+        self.shop.archive("orders", sent)
+        self.topic += told
+        self.now = max(self.now, *(known for _, known in told))
 
-    @precondition(lambda self: self.topic)
-    @rule(commits=COMMITS)
-    def ingest_archived(self, commits: int | None) -> None:
-        """What the topic has brought since."""
+    @rule(messages=MESSAGES, commits=COMMITS)
+    def ingest_archived(self, messages: list[Any], commits: int | None) -> None:
+        """What the topic has brought since, these messages last."""
+        self.archive(messages)
         self._ingest(commits, from_bronze=True)
-        self._accept(self.topic)
+        met = []
+        for row, known in self.topic:
+            met.append((row, (self.watermark, known)))
+            if not _refused(row):
+                self.watermark = max(self.watermark, _time(row[0]))
+        self._accept(met)
         self.topic = []
 
     @rule(stated=STATED, commits=COMMITS)
@@ -96,16 +114,18 @@ class History(RuleBasedStateMachine):
         """The whole day, told anew."""
         stands = self._standing()
         tops = {number: max(revision for revision, _, _ in told) for number, told in self.versions.items()}
-        path = self._file([_row(number, cents, 0, PUT, "g") for number, cents in stated])
-        self._ingest(commits, files=[("orders", path)], restates=TODAY)
+        path, at = self._file([_row(number, cents, 0, PUT, "g") for number, cents in stated]), self._tick()
+        self._ingest(commits, at=at, files=[("orders", path)], restates=TODAY)
+        batch: list[Arrival] = []
         for number, cents in stated:
-            if stands.get(number) != cents:
-                revision = tops[number] + 1 if number in tops else 0
-                self.versions[number].add((revision, PUT, cents))
+            same = stands.get(number) == cents
+            revision = tops.get(number, -1) + (not same)
+            # what is as it was is known since it happened, and the rest since it was told
+            batch.append((number, (revision, PUT, cents), (UNMEASURED, _time(number) if same else at)))
         gone = stands.keys() - {number for number, _ in stated}
-        for number in gone:
-            self.versions[number].add((tops[number] + 1, DELETE, None))
-        self.rows += len(stated) + len(gone)
+        batch += [(number, (tops[number] + 1, DELETE, None), (UNMEASURED, at)) for number in gone]
+        self._arrive(batch)
+        self.rows += len(batch)
 
     @precondition(lambda self: self.refused)
     @rule(commits=COMMITS)
@@ -119,16 +139,18 @@ class History(RuleBasedStateMachine):
         at = self._tick()
         made = claim(self.shop.lake, "orders", picked, by="Ada", because="mended", at=at)
         self._ingest(commits, name=batch_of(made.name), at=at, replay=made.name)
+        batch: list[Arrival] = []
         for row in made.rows:
             told = orjson.loads(row["payload"])
             version = (row["revision"], DELETE if row["op"] else PUT, round(told["amount"] * 100))
-            self.versions[told["order_id"]].add(version)
+            batch.append((told["order_id"], version, (UNMEASURED, at)))
+        self._arrive(batch)
         self.rows += len(made.rows)
 
     @invariant()
     def sums_close(self) -> None:
         """Every row is in one place, and as often as the model says."""
-        found = self.shop.accounts()
+        found = self.shop.accounts(horizon=HORIZON)
         revisions = {(number, version[0]) for number, told in self.versions.items() for version in told}
         versions = sum(len(told) for told in self.versions.values())
         assert found.produced_bronze == self.rows + len(self.topic)
@@ -137,6 +159,25 @@ class History(RuleBasedStateMachine):
         assert found.silver == len(self.versions)
         assert found.superseded == len(revisions) - len(self.versions)
         assert found.conflicts == versions - len(revisions)
+        assert found.late == sum(batch["late"] for batch in self.shop.lake.published("orders")) == len(self.late)
+        assert found.expired == sum(
+            _time(number) < watermark - HORIZON
+            for (number, _), copies in self.copies.items()
+            for watermark, _ in copies
+        )
+
+    @invariant()
+    def what_is_late_is_listed_and_every_copy_has_its_watermark(self) -> None:
+        """Late is a version whose first arrival was known more than an hour after it happened."""
+        listed = sorted(tuple(row[name] for name in LISTED) for row in self.shop.lake.rows("late/orders"))
+        assert listed == sorted(self.late)
+        found = [(*row, UNMEASURED if mark is None else mark) for *row, mark in self.shop.silver(*LISTED, "_watermark")]
+        kept = [
+            (number, version[0], known, mark)
+            for (number, version), copies in self.copies.items()
+            for mark, known in copies
+        ]
+        assert sorted(found) == sorted(kept)
 
     @invariant()
     def what_stands_is_of_the_greatest_revision(self) -> None:
@@ -152,14 +193,22 @@ class History(RuleBasedStateMachine):
         """No invariant of the lake is broken."""
         assert [one for check in INVARIANTS.values() for one in check(self.shop.lake, pipeline)] == []
 
-    def _accept(self, rows: list[Any]) -> None:
+    def _accept(self, rows: list[tuple[Any, Copy]]) -> None:
         self.rows += len(rows)
-        for number, cents, revision, op, kind in rows:
-            # a delete needs only its id and time
-            if kind == "b" and op == PUT:
-                self.refused += 1
-            else:
-                self.versions[number].add((revision, op, _content(cents, op, kind)))
+        good = [(row, copy) for row, copy in rows if not _refused(row)]
+        self.refused += len(rows) - len(good)
+        self._arrive([(row[0], _version(*row[1:]), copy) for row, copy in good])
+
+    def _arrive(self, batch: list[Arrival]) -> None:
+        """Of copies of one version the first enters: late if history has none, beside others if it is before them."""
+        for number, version in {arrival[:2] for arrival in batch}:
+            first = min(copy for *arrived, copy in batch if arrived == [number, version])
+            copies = self.copies[number, version]
+            if not copies and first[1] - _time(number) > HOUR:
+                self.late.append((number, version[0], first[1]))
+            if not copies or first < min(copies):
+                copies.append(first)
+            self.versions[number].add(version)
 
     def _standing(self) -> dict[int, int]:
         if self.shop.lake.open("silver/orders") is None:
@@ -172,8 +221,9 @@ class History(RuleBasedStateMachine):
         return self.shop.file(f"f{self.batches}", rows)
 
     def _tick(self) -> int:
-        self.batches += 1
-        return AT + self.batches * MINUTE
+        """The moment of the next batch: after all that is known."""
+        self.now += MINUTE
+        return self.now
 
     def _ingest(self, commits: int | None, *, name: str | None = None, at: int | None = None, **how: Any) -> None:
         at = self._tick() if at is None else at
@@ -195,8 +245,18 @@ def _row(number: int, cents: int, revision: int, op: str, kind: str) -> dict[str
     return order(number, amount=cents / 100, channel=channel, _revision=revision, _op=op)
 
 
-def _content(cents: int, op: str, kind: str) -> Any:
-    return (cents, kind) if op == DELETE else cents
+def _time(number: int) -> int:
+    return START + number * MINUTE
+
+
+def _refused(row: Any) -> bool:
+    *_, op, kind = row
+    # a delete needs only its id and time
+    return bool(kind == "b" and op == PUT)
+
+
+def _version(cents: int, revision: int, op: str, kind: str) -> Any:
+    return revision, op, (cents, kind) if op == DELETE else cents
 
 
 @pytest.mark.hypothesis
