@@ -75,7 +75,7 @@ def route(pipeline: Pipeline, partition: Owned = None) -> None:
 
     Only for topics with several partitions. An event lies in the partition of its id, and its customer and its
     terminal in two shards: the router of that partition reads it, keeps what may still be corrected, and passes it on
-    to both. At its end it says what it did.
+    to both. At its end it says what it did; while it runs, what it refuses and what comes too late, once a minute.
     """
     from sluice.lake.lineage.datasets import Run, topic_of
     from sluice.lake.lineage.runs import told_run
@@ -88,6 +88,8 @@ def route(pipeline: Pipeline, partition: Owned = None) -> None:
     typer.echo(f"{done.events:,} events routed, {done.fresh:,} of them kept here")
     typer.echo(f"{done.waiting:,} had to wait for the event that they are about")
     typer.echo(f"{done.misplaced:,} did not lie in the partition of their key")
+    for line in done.uncounted.lines():
+        typer.echo(line)
 
 
 @stream.command()
@@ -96,7 +98,8 @@ def fold(pipeline: Pipeline, partition: Owned = None) -> None:
 
     With one partition, one process folds everything; of two, the one that comes second to a batch ends. With several,
     any number of processes share the shards, each of which has one writer at a time; they need a router
-    (`sluice stream route`).
+    (`sluice stream route`), which is what refuses events then. What is refused, or comes too late for a view, is said
+    once a minute, and at the end.
     """
     from sluice.lake.lineage.datasets import Run, store_of
     from sluice.lake.lineage.runs import told_run
@@ -104,7 +107,9 @@ def fold(pipeline: Pipeline, partition: Owned = None) -> None:
     declared = load_pipeline(pipeline)
     written = store_of(settings().online_uri, declared.name)
     with told_run(declared.name, "fold", lambda: Run(_streams(declared), [written]), endless=True):
-        _division(declared).fold(partition or [], _until_told())
+        uncounted = _division(declared).fold(partition or [], _until_told())
+    for line in uncounted.lines() if uncounted is not None else []:
+        typer.echo(line)
 
 
 @stream.command()

@@ -8,7 +8,7 @@ conflicts, corrections, deletions, late labels and replays need no code of their
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -33,6 +33,8 @@ class MicroBatch:
     events: Mapping[str, pa.Table]
     expected: Mapping[Partition, int | None]
     positions: Mapping[Partition, Position]
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """How many events beside these the contract refused, by rule."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,6 +44,8 @@ class Accounts:
 
     erased: int = 0
     """Rows of which an erasure has left the place alone."""
+    expired_by_view: Mapping[str, int] = field(default_factory=dict)
+    """Of each view that was asked about, the rows that came too late for it; a row may be too late for several."""
 
     @property
     def missing(self) -> int:
@@ -51,8 +54,13 @@ class Accounts:
         return self.produced_bronze - explained - sum(self.quarantined.values()) - self.retired - self.erased
 
 
-def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts:
-    """The accounts of a stream; those older than their watermark by more than `horizon` microseconds are expired."""
+def accounts(
+    lake: Lake, stream: str, *, horizon: int | None = None, horizons: Mapping[str, int] = MappingProxyType({})
+) -> Accounts:
+    """The accounts of a stream; those older than their watermark by more than `horizon` microseconds are expired.
+
+    `horizons` are those of the views that count the stream's events.
+    """
     batches = lake.published(stream)
     shown, stopped = {batch["batch"] for batch in batches}, _stopped(lake, stream)
     physical, conflicts, superseded, again = _versions(lake, stream)
@@ -72,6 +80,7 @@ def accounts(lake: Lake, stream: str, *, horizon: int | None = None) -> Accounts
         quarantined=_quarantined(lake, stream),
         retired=dropped.rows,
         erased=lake.count(bronze, where=~PRESENT),
+        expired_by_view={view: _expired(lake, stream, micros) for view, micros in horizons.items()},
     )
 
 

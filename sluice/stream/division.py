@@ -20,6 +20,7 @@ from sluice.stream.members import Member, Named, Ownership
 from sluice.stream.producer import Producer
 from sluice.stream.router import Routed, Router
 from sluice.stream.topics import LARGEST, entity_topic, stream_topic
+from sluice.stream.uncounted import Uncounted
 from sluice.wording import command
 
 Stopped = Callable[[], bool]
@@ -47,17 +48,22 @@ class Division:
             remember(store, self.spread)
             return store.read([]).knowledge.base
 
-    def fold(self, numbers: Collection[int], stopped: Stopped) -> None:
-        """Fold until `stopped()`: everything, or the shards of these numbers, or those that a group gives."""
+    def fold(self, numbers: Collection[int], stopped: Stopped) -> Uncounted | None:
+        """Fold until `stopped()`: everything, or the shards of these numbers, or those that a group gives.
+
+        What was read and does not count; None of shards, because it is their routers that read it.
+        """
         _check(numbers, self.spread.shards, self.pipeline.name)
         if self.spread.whole:
             with self._own() as store:
-                FoldConsumer(self.pipeline, store, self.bootstrap, self.most, self.schemas, self.remembers).run(stopped)
-            return
+                consumer = FoldConsumer(self.pipeline, store, self.bootstrap, self.most, self.schemas, self.remembers)
+                consumer.run(stopped)
+            return consumer.tally.total
         shard = partial(self._shard, self.remember())
         crew = Crew(self.bootstrap, [entity_topic(self.pipeline.name)], shard, self.most)
         with self._ownership(numbers, entity_topic(self.pipeline.name), "fold") as ownership:
             crew.run(ownership, stopped)
+        return None
 
     def route(self, numbers: Collection[int], stopped: Stopped) -> Routed:
         """Route until `stopped()` the partitions of these numbers, or those that a group gives; what was done."""

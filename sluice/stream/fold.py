@@ -3,13 +3,14 @@
 It reads from the positions that stand in the store beside the tiles, drops what the contract refuses, and writes each
 batch with its new positions in one transaction. Whatever dies and whenever, the next start goes on where the last
 committed batch ended. It writes nothing to the lake but a registered schema that it is the first to meet; refused
-events are kept there by the ingest job, by the same code.
+events are counted here, and kept there by the ingest job, by the same code.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,7 +23,7 @@ from sluice.engine.fold import MicroBatch, fold
 from sluice.engine.forget import forget_expired
 from sluice.engine.store import FENCE, Knowledge, Partition, Position, StoreDown, TileStore, standing
 from sluice.errors import Outage
-from sluice.lake.contract import check
+from sluice.lake.contract import Checked, check
 from sluice.lake.forgetting.erasures import Remembers, nothing
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.schemas import RegistryDown, Schemas
@@ -31,6 +32,7 @@ from sluice.stream.records import Record, bronze_rows, by_partition
 from sluice.stream.subscription import Subscription
 from sluice.stream.tidying import Tidying
 from sluice.stream.topics import source_of, stream_topic
+from sluice.stream.uncounted import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +55,13 @@ class FoldConsumer:
     """Where registered schemas are; not needed where all topics are JSON."""
     remembers: Remembers = nothing
     """What was forgotten: it is asked at the start, and whenever the store has forgotten something."""
+    tally: Tally = field(init=False)
+    """What it has read so far and does not count."""
     _forgotten: Forgotten = field(default=Forgotten(), init=False)
     _tidying: Tidying = field(init=False)
 
     def __post_init__(self) -> None:
+        self.tally = Tally(self.pipeline, self.pipeline.name)
         self._tidying = Tidying(self.pipeline)
         self._forgotten = self.remembers()
 
@@ -97,6 +102,7 @@ class FoldConsumer:
         """
         batch = micro_batch(self.pipeline, records, positions, sources, schemas=self.schemas, forgotten=self._forgotten)
         fold(self.pipeline, self.store, batch)
+        self.tally.add(batch)
         return {**positions, **batch.positions}
 
     def _read(self) -> Knowledge:
@@ -141,24 +147,29 @@ def micro_batch(
     streams = {stream_topic(pipeline.name, stream.name): stream for stream in pipeline.streams}
     events: dict[str, list[pa.Table]] = {}
     moved: dict[Partition, Position] = {}
+    refused: Counter[str] = Counter()
     for partition, group in by_partition(records).items():
         held = positions.get(partition, Position(0, None))
         waiting = [record for record in group if record.offset >= held.offset]
         if waiting:
             stream = streams[partition[0]]
-            accepted, watermark = _accepted(stream, waiting, held.watermark, schemas)
+            checked = _checked(stream, waiting, schemas)
+            accepted, watermark = _marked(checked.accepted, waiting, held.watermark)
             events.setdefault(stream.name, []).append(encode(forgotten.standing(stream, accepted), stream))
+            refused.update(checked.rejected.column("rule").to_pylist())
             moved[partition] = Position(waiting[-1].offset + 1, watermark)
     tables = {name: pa.concat_tables(parts) for name, parts in events.items()}
-    return MicroBatch(tables, standing(positions, {*sources, *moved}) if moved else {}, moved)
+    return MicroBatch(tables, standing(positions, {*sources, *moved}) if moved else {}, moved, refused)
 
 
-def _accepted(
-    stream: Stream, records: Sequence[Record], watermark: int | None, schemas: Schemas | None
-) -> tuple[pa.Table, int | None]:
-    """What the contract accepts of one partition's records, and its watermark after them."""
-    place = f"{source_of(records[0].topic)}/{records[0].partition}"
+def _checked(stream: Stream, records: Sequence[Record], schemas: Schemas | None) -> Checked:
+    """What the contract accepts of one partition's records, and what it refuses."""
     known = {} if schemas is None else schemas.of(stream, (record.value for record in records))
-    accepted = check(stream, bronze_rows(records, batch=""), batch="", schemas=known).accepted
+    return check(stream, bronze_rows(records, batch=""), batch="", schemas=known)
+
+
+def _marked(accepted: pa.Table, records: Sequence[Record], watermark: int | None) -> tuple[pa.Table, int | None]:
+    """Accepted events with the watermark that each was met with, and the partition's watermark after its records."""
+    place = f"{source_of(records[0].topic)}/{records[0].partition}"
     marked, after = with_watermarks(accepted, {} if watermark is None else {place: watermark})
     return marked, after.get(place)

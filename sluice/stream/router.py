@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.fold import MicroBatch
@@ -27,6 +27,7 @@ from sluice.stream.producer import Sender
 from sluice.stream.records import Record
 from sluice.stream.tidying import Tidying
 from sluice.stream.topics import LARGEST, entity_topic, stream_topic
+from sluice.stream.uncounted import Tally, Uncounted
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Routed:
     """Those of them that had to wait for the event that they are about."""
     misplaced: int = 0
     """Those of them that do not lie in the partition of their key."""
+    uncounted: Uncounted = field(default_factory=Uncounted)
+    """What it read beside them, and those of them that are too late for a view."""
 
     def __add__(self, other: Routed) -> Routed:
         return Routed(
@@ -53,6 +56,7 @@ class Routed:
             self.fresh + other.fresh,
             self.waiting + other.waiting,
             self.misplaced + other.misplaced,
+            self.uncounted + other.uncounted,
         )
 
 
@@ -80,6 +84,7 @@ class Router:
         self._forgotten = remembers()
         self._meaning = meaning_of(pipeline, spread.shards)
         self._tidying = Tidying(pipeline)
+        self._tally = Tally(pipeline, f"{pipeline.name}, partition {number}")
         left = store.read([(OUTBOX, shard) for shard in range(spread.shards)]).heads
         self._send([body for body in left if body is not None])
 
@@ -158,7 +163,8 @@ class Router:
         misplaced = [fact for fact in dealt.kept if self._is_misplaced(fact)]
         if misplaced and not self.routed.misplaced:
             self._warn(misplaced[0])
-        self.routed += Routed(events, len(dealt.kept), len(dealt.waiting), len(misplaced))
+        uncounted = self._tally.add(batch)
+        self.routed += Routed(events, len(dealt.kept), len(dealt.waiting), len(misplaced), uncounted)
 
     def _is_misplaced(self, fact: Fact) -> bool:
         return partition_of(anchor_key(fact.anchor), self._spread.partitions) != self.number

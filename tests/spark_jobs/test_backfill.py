@@ -83,10 +83,13 @@ def submitted(
     return subprocess.Popen([*command, *arguments(history, pipeline), *more], cwd=ROOT, env=environment, **pipes)
 
 
-def test_spark_computes_what_one_process_computes(spark: SparkWorkers, history: History, tmp_path: Path) -> None:
+@pytest.mark.parametrize("parts", [2, 8])
+def test_spark_computes_what_one_process_computes(
+    spark: SparkWorkers, history: History, tmp_path: Path, parts: int
+) -> None:
     alone = copied(history, tmp_path / "alone")
 
-    backfill(spark, plan(history, parts=3))
+    backfill(spark, plan(history, parts))
     backfill(Here(), plan(alone, parts=1))
 
     assert everything(history) == everything(alone)

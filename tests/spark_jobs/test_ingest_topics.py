@@ -94,8 +94,9 @@ def test_a_late_event_is_in_silver_and_listed_as_late_and_expired_by_its_waterma
 def test_an_event_has_expired_from_a_microsecond_behind_the_horizon_on(shop: Shop) -> None:
     shop.archive("orders", [at(39, 1), at(9, 2), at(8, 3)])
     shop.deliver("one", from_bronze=True)
-    behind = [shop.accounts(horizon=horizon).expired for horizon in (30 * MINUTE, 30 * MINUTE - 1, 31 * MINUTE)]
-    assert behind == [1, 2, 0]
+    horizons = {"half": 30 * MINUTE, "less": 30 * MINUTE - 1, "more": 31 * MINUTE}
+    assert [shop.accounts(horizon=horizon).expired for horizon in horizons.values()] == [1, 2, 0]
+    assert shop.accounts(horizons=horizons).expired_by_view == {"half": 1, "less": 2, "more": 0}
 
 
 def test_an_event_that_came_too_late_is_mended_by_delivering_it_in_a_file(shop: Shop) -> None:

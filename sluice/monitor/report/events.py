@@ -21,11 +21,12 @@ PLACES = ("silver", "duplicates", "conflicts", "superseded", "held", "waiting", 
 
 
 def event_figures(lake: Lake, pipeline: Pipeline, stream: Stream, broker_ends: Mapping[str, int]) -> dict[str, Any]:
-    """The account of one stream; `late` and `expired` lie within `silver`.
+    """The account of one stream; `late` and `expired` lie within `silver`, as do those of each view.
 
     A topic that `broker_ends` does not name has had nothing produced to it.
     """
-    found = accounts(lake, stream.name, horizon=keep(pipeline))
+    horizons = {view.name: view.horizon for view in pipeline.windows if view.stream.name == stream.name}
+    found = accounts(lake, stream.name, horizon=keep(pipeline), horizons=horizons)
     # files, and replays of their rows; those of topics are in the topic again
     landed = lake.count(f"events/{stream.name}", where=~pc.starts_with(ds.field("source"), TOPIC))
     landed += sum(one.rows for (source, _), one in gone(lake, stream.name).items() if not source.startswith(TOPIC))
@@ -35,6 +36,7 @@ def event_figures(lake: Lake, pipeline: Pipeline, stream: Stream, broker_ends: M
         **{place: getattr(found, place) for place in PLACES},
         "late": found.late,
         "expired": found.expired,
+        "expired_by_view": dict(found.expired_by_view),
         "quarantined": dict(sorted(found.quarantined.items())),
     }
 

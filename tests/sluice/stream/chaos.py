@@ -25,6 +25,8 @@ from tests.sluice.stream.feeds import Message
 FIRST = 1_522_540_800_000_000
 """2018-04-01 00:00 UTC, where the Handbook begins."""
 PARTITIONS, MOST = 4, 1_000
+LEAF = 16
+"""Events of an entity stored together: few, because in these weeks no customer has as many as are by default."""
 BATCH = 10_000
 """Records that the undisturbed consumer takes at once."""
 ROUNDS = 2

@@ -41,6 +41,8 @@ from tests.sluice.stream.workers import LOST, ROOT, Worker
 Kind = Literal["route", "fold"]
 KINDS: tuple[Kind, ...] = ("route", "fold")
 MOST = 40
+LEAF = 64
+"""Events of an entity stored together; the busy ones of a test have more, and so chunks."""
 SESSION_MS = 6_000
 """The least that the broker allows."""
 PARTITIONS = 4
@@ -70,12 +72,14 @@ class Site:
         online: str,
         *,
         like: Path = PAYMENTS,
+        leaf: int = LEAF,
         partitions: int = PARTITIONS,
         most: int = MOST,
     ) -> Self:
         """A fresh site with topics, for a pipeline like that of a file, which is named as the file is."""
         file = folder / f"{name}.py"
-        file.write_text(like.read_text().replace(f'    "{like.stem}",\n    views', f'    "{name}",\n    views'))
+        named = like.read_text().replace(f'    "{like.stem}",\n    views', f'    "{name}",\n    views')
+        file.write_text(named.replace("over=", f"leaf={leaf}, over="))
         pipeline = load_pipeline(str(file))
         create_topics(bootstrap, pipeline, partitions)
         return cls(folder, bootstrap, file, pipeline, online, Spread(partitions, partitions), most)

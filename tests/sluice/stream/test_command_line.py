@@ -90,6 +90,7 @@ def test_a_pipeline_is_divided_routed_folded_and_read_by_the_command_line(
     told = routed.read_text()
     assert "events routed" in told
     assert "0 did not lie in the partition of their key" in told
+    assert "16 events refused: type 12, json 4" in told
 
     lines = said(environment, "features", "get", str(file), "card=3", "shop=a", "--at", "2024-02-03T04:00:00Z")
     wanted = ("spend__since_last", "traffic__count_4h")
@@ -110,8 +111,10 @@ def test_topics_with_one_partition_are_folded_by_one_process_and_have_nothing_to
     with Producer(broker.bootstrap) as producer:
         send(load_pipeline(str(one)), producer, feed(42, 50))
     known = [heading, f"{one.stem}: no base, 0 records behind"]
-    with running(environment, "fold", one):
+    with running(environment, "fold", one) as folded:
         wait_for(lambda: said(environment, "stream", "status", str(one)) == known)
+    uncounted = ["2 events refused: json 1, type 1", "too late for a view: spend 3, traffic 3, risk 1"]
+    assert folded.read_text().splitlines() == uncounted
 
 
 def test_years_of_a_topic_are_brought_by_one_command_that_tells_how_far_it_is(place: Place, tmp_path: Path) -> None:

@@ -120,4 +120,5 @@ def assert_like_one_consumer(site: Site, topics: MemoryTopics) -> None:
     whole = MemoryStore()
     records = [record for held in topics.records.values() for record in held]
     FoldConsumer(site.pipeline, whole, site.bootstrap).fold(records, {})
+    assert whole._chunks
     assert site.tiles() == (whole._heads, whole._chunks)

@@ -12,7 +12,7 @@ import pytest
 from sluice.stream.memory import MemoryTopics
 from tests.redis_server import RedisServer
 from tests.sluice.stream.broker import Broker
-from tests.sluice.stream.chaos import HANDBOOK, MOST, PARTITIONS, Chaos, Tiles, book, undisturbed
+from tests.sluice.stream.chaos import HANDBOOK, LEAF, MOST, PARTITIONS, Chaos, Tiles, book, undisturbed
 from tests.sluice.stream.crews import Site
 
 SIZE = 200_000
@@ -32,10 +32,13 @@ class Replay:
 def replay(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Replay:
     """The replay in the topics of the broker; its stores are each test's own."""
     folder = tmp_path_factory.mktemp("replay")
-    site = Site.make(folder, broker.bootstrap, "book", "", like=HANDBOOK, partitions=PARTITIONS, most=MOST)
+    bootstrap = broker.bootstrap
+    site = Site.make(folder, bootstrap, "book", "", like=HANDBOOK, leaf=LEAF, partitions=PARTITIONS, most=MOST)
     topics = MemoryTopics(partitions=PARTITIONS)
     site.produce(book(SIZE), topics)
-    return Replay(site, topics, undisturbed(site, topics))
+    expected = undisturbed(site, topics)
+    assert {name[0] for name in expected[1]} == {"customer", "terminal"}, "both views have chunks"
+    return Replay(site, topics, expected)
 
 
 @pytest.fixture

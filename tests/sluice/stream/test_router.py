@@ -19,6 +19,7 @@ from sluice.stream.memory import MemoryRecord, MemoryTopics
 from sluice.stream.owned import EPOCH
 from sluice.stream.parcels import Parcel, read_parcel
 from sluice.stream.router import Routed, Router
+from sluice.stream.uncounted import Uncounted
 from tests.sluice.stream import payments, refunds
 from tests.sluice.stream.feeds import START
 
@@ -102,6 +103,7 @@ def test_a_refused_record_and_a_known_version_go_nowhere_but_move_on() -> None:
     world.take(first)
     assert world.take(world.paid(amount=-1), world.paid()) == {}
     assert world.parcels[-1][1].moved[PAID, HERE].after == Position(3, START)
+    assert world.router.routed.uncounted == Uncounted({"range": 1})
 
 
 def test_records_that_were_routed_are_left_out() -> None:
@@ -222,8 +224,11 @@ def test_facts_go_once_no_event_that_counts_can_need_them() -> None:
 
 
 def test_counts_of_several_routers_add_up() -> None:
-    parts: Sequence[Routed] = [Routed(1, 2, 3, 4), Routed(10, 20, 30, 40)]
-    assert sum(parts, Routed()) == Routed(11, 22, 33, 44)
+    parts: Sequence[Routed] = [
+        Routed(1, 2, 3, 4, Uncounted({"json": 1}, {"spend": 1})),
+        Routed(10, 20, 30, 40, Uncounted({"json": 2, "range": 3})),
+    ]
+    assert sum(parts, Routed()) == Routed(11, 22, 33, 44, Uncounted({"json": 3, "range": 3}, {"spend": 1}))
 
 
 @pytest.mark.parametrize("read", [0, 1])

@@ -28,8 +28,13 @@ def events(run: Run) -> Section:
     header = ["stream", "produced", *(f"{'=' if not n else '+'} {place}" for n, place in enumerate(PLACES))]
     header += ["+ quarantined", "left over", "late", "expired"]
     shown = table(header, [_event_row(event) for event in accounts], caption="Events by stream, and where they went")
-    note = tag("p", "Late and expired events lie within silver: late ones count, expired ones count in no window.")
-    return Section("events", "Events", lead, (shown, note))
+    return Section("events", "Events", lead, (shown, tag("p", _within_silver(accounts))))
+
+
+def _within_silver(accounts: Sequence[Event]) -> str:
+    late = [f"{view} {count:,}" for event in accounts for view, count in event["expired_by_view"].items() if count]
+    by_view = f" Too late for a view, and in none of its values: {', '.join(late)}." if late else ""
+    return f"Late and expired events lie within silver: late ones count, expired ones count in no window.{by_view}"
 
 
 def _event_row(event: Event) -> list[object]:

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.unit
 
 STREAM = pipeline.events
 TOPIC = "fraud.transactions"
-HORIZON = max(view.horizon for view in pipeline.windows)
+VIEWS = {"customer_spend": 0, "terminal_traffic": 0, "terminal_risk": 0}
+"""Those over the transactions; two look back 30 days and three, the third 21 more."""
 
 
 def figures(lake: Lake, *, offset: int = 0) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def test_nothing_produced_is_nothing_anywhere(lake: Lake) -> None:
         **dict.fromkeys(PLACES, 0),
         "late": 0,
         "expired": 0,
+        "expired_by_view": VIEWS,
         "quarantined": {},
     }
     assert closes(found)
@@ -116,8 +118,18 @@ def test_a_doubled_silver_row_leaves_the_sum_open(lake: Lake) -> None:
     assert not closes(figures(lake))
 
 
-@pytest.mark.parametrize(("behind", "count"), [(HORIZON, 0), (HORIZON + 1, 1)])
-def test_an_event_is_expired_past_the_longest_horizon_behind_the_watermark(lake: Lake, behind: int, count: int) -> None:
+@pytest.mark.parametrize(
+    ("behind", "count", "views"),
+    [
+        (33 * DAY, 0, (0, 0, 0)),
+        (33 * DAY + 1, 0, (1, 1, 0)),
+        (54 * DAY, 0, (1, 1, 0)),
+        (54 * DAY + 1, 1, (1, 1, 1)),
+    ],
+)
+def test_an_event_is_expired_for_a_view_past_its_horizon_behind_the_watermark_and_for_all_past_the_longest(
+    lake: Lake, behind: int, count: int, views: tuple[int, ...]
+) -> None:
     history(lake)
     accepted = lake.read("silver/transactions")
     watermarks = pa.array([LIVE + behind, *[None] * (len(accepted) - 1)], pa.int64())
@@ -125,7 +137,8 @@ def test_an_event_is_expired_past_the_longest_horizon_behind_the_watermark(lake:
         accepted.schema.get_field_index("_watermark"), "_watermark", watermarks.slice(0, 1)
     )
     lake.append("silver/transactions", late)
-    assert figures(lake)["expired"] == count
+    found = figures(lake)
+    assert (found["expired"], found["expired_by_view"]) == (count, dict(zip(VIEWS, views, strict=True)))
 
 
 @pytest.mark.parametrize("place", PLACES)

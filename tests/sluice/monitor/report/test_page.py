@@ -110,6 +110,13 @@ def test_the_first_line_is_the_outcome(tree: Tree) -> None:
     assert "transactions: 135 produced = 135 accounted for" in tree.text
 
 
+def test_views_that_events_came_too_late_for_are_named(told: Run) -> None:
+    event = {**told.figures["events"][0], "expired_by_view": {"customer_spend": 1_200, "terminal_risk": 0}}
+    shown = page(told.lake, told.pipeline, {**told.figures, "events": [event]})
+    assert "Too late for a view, and in none of its values: customer_spend 1,200." in shown
+    assert "Too late for a view" not in page(told.lake, told.pipeline, told.figures)
+
+
 def test_every_plot_says_in_words_what_it_shows(tree: Tree) -> None:
     plots = tree.all("svg")
     assert len(plots) == 6
