@@ -16,6 +16,7 @@ import argparse
 from sluice.declare.loading import load_pipeline
 from sluice.lake.lineage.datasets import Run, table_of, topic_of
 from sluice.lake.lineage.runs import told_run
+from sluice.lake.registry import registry_at
 from sluice.lake.tables import Lake
 from sluice.lake.typing import instant
 from sluice.settings import settings
@@ -47,7 +48,8 @@ def _arguments() -> Backlog:
     until = None if given.until is None else instant(given.until, "--until")
     asked = Asked(given.from_offset, given.until_offset, since, until)
     lake = Lake(given.lake, declared.name)
-    return Backlog(lake, given.bootstrap, declared.stream(given.stream), asked, given.span)
+    registry = registry_at(settings().schema_registry)
+    return Backlog(lake, given.bootstrap, declared.stream(given.stream), asked, given.span, registry)
 
 
 def _report(backlog: Backlog, done: Brought) -> list[str]:

@@ -22,7 +22,7 @@ from sluice.errors import Outage
 from sluice.lake.forgetting.erasers import unforgotten
 from sluice.lake.forgetting.erasures import Remembers, nothing
 from sluice.lake.forgetting.forgotten import Forgotten
-from sluice.lake.schemas import kept
+from sluice.lake.schemas import Schemas
 from sluice.lake.tables import Lake
 from sluice.stream.predictions import prediction_rows
 from sluice.stream.records import Record, bronze_rows, by_partition
@@ -44,6 +44,8 @@ class Archive:
     most: int = 20_000
     remembers: Remembers = nothing
     """What was forgotten, asked again before every commit."""
+    schemas: Schemas | None = None
+    """Where registered schemas are; by default in the lake alone."""
     _last: dict[Partition, int | None] = field(default_factory=dict)
     """The last offset of each partition that is in the lake, as far as this archive knows."""
 
@@ -83,7 +85,9 @@ class Archive:
                 rows, refused = unforgotten(self.pipeline, forgotten, rows, refused)
                 self._keep_refused(partition, refused, last)
             else:
-                rows = without_forgotten(self.lake, self._stream(partition[0]), bronze_rows(fresh, batch=""), forgotten)
+                schemas = self.schemas or Schemas(self.lake, None)
+                rows = bronze_rows(fresh, batch="")
+                rows = without_forgotten(schemas, self._stream(partition[0]), rows, forgotten)
             try:
                 self.lake.append_moving(table, rows, application, before, last)
             except Outage:
@@ -126,10 +130,13 @@ class Archive:
         return self._last[partition]
 
 
-def without_forgotten(lake: Lake, stream: Stream, rows: pa.Table, forgotten: Forgotten) -> pa.Table:
-    """Raw events of a topic; of what was forgotten its place alone."""
-    schemas = kept(lake) if forgotten and stream.format != "json" else {}
-    return forgotten.erased(stream, rows, schemas)
+def without_forgotten(schemas: Schemas, stream: Stream, rows: pa.Table, forgotten: Forgotten) -> pa.Table:
+    """Raw events of a topic; of what was forgotten its place alone.
+
+    Only then they are looked into; RegistryDown when the schema of one is neither in the lake nor to be had.
+    """
+    known = schemas.of(stream, rows.column("payload").to_pylist()) if forgotten else {}
+    return forgotten.erased(stream, rows, known)
 
 
 def wait_until_archived(pipeline: Pipeline, lake: Lake, bootstrap: str, *, patience_s: float = 60.0) -> None:

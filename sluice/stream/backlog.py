@@ -27,6 +27,7 @@ from sluice.lake.files import actions_of, append_files, create_table, read_file,
 from sluice.lake.forgetting.erasures import forgotten, refuse_later
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.properties import properties
+from sluice.lake.schemas import Registry, Schemas
 from sluice.lake.tables import Lake
 from sluice.lake.workers import Workers
 from sluice.stream.archive import application_of, brought_by, without_forgotten
@@ -48,6 +49,8 @@ class Backlog:
     stream: Stream
     asked: Asked
     span: int = SPAN
+    registry: Registry | None = None
+    """Has the schemas that messages name and the lake does not."""
 
     @property
     def topic(self) -> str:
@@ -144,13 +147,13 @@ def _write(backlog: Backlog, known: Forgotten, folder: str, span: Span) -> int:
 
     Of what was forgotten its place alone.
     """
-    counted = 0
+    counted, schemas = 0, Schemas(backlog.lake, backlog.registry)
 
     def tables() -> Iterator[pa.Table]:
         nonlocal counted
         for rows in rows_of(backlog.bootstrap, span):
             counted += len(rows)
-            yield without_forgotten(backlog.lake, backlog.stream, rows, known)
+            yield without_forgotten(schemas, backlog.stream, rows, known)
 
     write_parquet(backlog.lake.uri(f"{backlog.table}/{folder}/{span.name}.parquet"), tables(), BRONZE)
     return counted

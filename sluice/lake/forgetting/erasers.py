@@ -15,6 +15,7 @@ from sluice.declare.pipeline import Pipeline
 from sluice.engine.encode import Mask, integers
 from sluice.engine.tiles import Id
 from sluice.lake.contract import ERASED, format_of
+from sluice.lake.decoding import Schema
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.forgetting.found import Found, seen
 from sluice.lake.keeping.retiring import TABLES
@@ -197,6 +198,7 @@ class Replayed:
     pipeline: Pipeline
     what: Forgotten
     found: Mapping[str, Found]
+    schemas: Mapping[int, Schema]
 
     @property
     def columns(self) -> list[str]:
@@ -211,7 +213,7 @@ class Replayed:
         columns = (rows.column(name).to_pylist() for name in ("stream", "source", "payload"))
         for place, (name, source, payload) in enumerate(zip(*columns, strict=True)):
             stream = self.pipeline.stream(name)
-            gone[place] |= self.what.named_in(stream, payload or b"", format_of(stream, source))
+            gone[place] |= self.what.named_in(stream, payload or b"", format_of(stream, source), self.schemas)
         return gone
 
 
@@ -223,6 +225,8 @@ class Erasers:
     entity: Entity
     what: Forgotten
     found: Mapping[str, Found]
+    schemas: Mapping[int, Schema]
+    """Those that messages of topics name."""
     answered: Sequence[str] = ()
     """The ids of events that answers about the entity were asked for."""
 
@@ -264,7 +268,7 @@ class Erasers:
             "requests": Words(self.pipeline, self.what, "problem"),
             "audits": Values("event_id", self._audited()),
             "verdicts": Examples(self.pipeline, self.what),
-            "replays": Replayed(self.pipeline, self.what, self.found),
+            "replays": Replayed(self.pipeline, self.what, self.found, self.schemas),
             "legal_holds": Held(self.entity),
         }
         if kind == "asof":

@@ -31,7 +31,7 @@ from sluice.lake.keeping.present import tables
 from sluice.lake.keeping.retired import unfinished as half_retired
 from sluice.lake.keeping.rewriting import Which, drop, rewrite
 from sluice.lake.publish import PUBLICATIONS, recover, turn_of
-from sluice.lake.schemas import kept
+from sluice.lake.schemas import kept, kept_for
 from sluice.lake.tables import Lake
 
 _LAST = {"rows": 1, "rows_as_served": 1, "tiles": 2}
@@ -114,7 +114,7 @@ def _do(lake: Lake, pipeline: Pipeline, told: Receipt, names: Pseudonyms, stores
     entity, answered = _written(folder, told)
     found = left(pipeline, folder)
     what = erasures.forgotten_by(lake, told, names)
-    erasers = Erasers(pipeline, entity, what, found, answered)
+    erasers = Erasers(pipeline, entity, what, found, kept(lake), answered)
     _take(lake, erasers)
     _void(lake, pipeline)
     # what others wrote while they did not know of it yet
@@ -146,7 +146,7 @@ def _take(lake: Lake, erasers: Erasers) -> None:
         kind, _, name = table.partition("/")
         if kind == "events":
             stream = erasers.pipeline.stream(name)
-            rewrite(lake, table, which, partial(emptied, stream, kept(lake)))
+            rewrite(lake, table, which, partial(emptied, stream, kept_for(lake, stream)))
         elif kind == "tiles":
             tiles.renew(lake, erasers.pipeline.view(name), which)
         elif kind in _RECORDS:

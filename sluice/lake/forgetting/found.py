@@ -25,7 +25,7 @@ from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.handing import hand_over, handed_over
 from sluice.lake.keeping.rewriting import At
 from sluice.lake.published import ids_of
-from sluice.lake.schemas import kept
+from sluice.lake.schemas import kept_for
 from sluice.lake.tables import Lake
 
 PLACE = ["source", "partition", "position"]
@@ -170,7 +170,7 @@ def _versions(lake: Lake, stream: Stream, what: Forgotten) -> _Versions:
     known = At(_places(history))
     batches = {batch["batch"]: batch for batch in lake.published(stream.name)}
     judged = ~archived_since(lake.reached(stream.name)).rows & of_batches({"", *batches})
-    schemas = {} if stream.format == "json" else kept(lake)
+    schemas = kept_for(lake, stream)
     typed, named, counts = [history], [_PLACES.empty_table()], []
     for where in (judged, ~judged):
         for rows in _unknown(lake, stream, known, where):

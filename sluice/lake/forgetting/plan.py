@@ -19,6 +19,7 @@ from sluice.lake.forgetting.pseudonyms import Pseudonyms
 from sluice.lake.keeping.holds import Hold, holding
 from sluice.lake.keeping.present import files, tables
 from sluice.lake.keeping.rewriting import Share, Which, share
+from sluice.lake.schemas import kept
 from sluice.lake.tables import Lake
 from sluice.lake.training_sets import training_sets
 from sluice.lake.typing import integer
@@ -64,7 +65,7 @@ def plan(lake: Lake, pipeline: Pipeline, entity: Entity, names: Pseudonyms) -> P
     what = Forgotten(names, {(entity.key, names.of(entity.key, entity.value)): entity.until})
     found, what = find(lake, pipeline, what)
     there = tables(lake)
-    looked = Erasers(pipeline, entity, what, found)
+    looked = Erasers(pipeline, entity, what, found, kept(lake))
     answers = looked.of("predictions") if "predictions" in there else None
     answered = [] if answers is None else _asked(lake, answers)
     looked = replace(looked, answered=answered)

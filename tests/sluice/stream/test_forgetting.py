@@ -8,15 +8,18 @@ from pathlib import Path
 import orjson
 import pytest
 
+from sluice.declare.loading import load_pipeline
 from sluice.engine.encode import integers
 from sluice.engine.places import open_store
 from sluice.engine.shards import Spread, remember
 from sluice.engine.store import FENCE, MemoryStore, Overtaken, Position
+from sluice.engine.versions import PUT
 from sluice.lake.contract import ERASED
 from sluice.lake.forgetting.erasers import Entity
 from sluice.lake.forgetting.forget import Online
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.forgetting.pseudonyms import pseudonyms_of
+from sluice.lake.schemas import MemoryRegistry, Schemas
 from sluice.lake.tables import Lake
 from sluice.stream.archive import Archive
 from sluice.stream.fold import FoldConsumer
@@ -25,7 +28,9 @@ from sluice.stream.gather import ShardFold
 from sluice.stream.memory import MemoryRecord, MemoryTopics
 from sluice.stream.router import OUTBOX, Router
 from sluice.stream.topics import entity_topic
+from tests.sluice.lake.messages import avro, avro_message, for_avro, shop_in
 from tests.sluice.stream.payments import pipeline
+from tests.spark_jobs.deliveries import AT, order
 
 pytestmark = pytest.mark.unit
 
@@ -144,6 +149,28 @@ def test_an_archive_leaves_a_place_of_what_was_forgotten(tmp_path: Path) -> None
     times = rows.column("known").to_pylist()
     assert [times[at] for at in empty] == [START + 3 * MINUTE, START + 5 * MINUTE, START + 7 * MINUTE, None]
     assert archive._reached((TOPIC, 0)) == 8
+
+
+def test_an_archive_asks_the_registry_for_a_schema_that_nobody_has_looked_up(tmp_path: Path) -> None:
+    """Order n is customer c(n modulo 3)'s; nothing of the topic was judged yet."""
+    shop = load_pipeline(str(shop_in("avro", tmp_path)))
+    lake, mine = Lake(str(tmp_path), shop.name), ("customer", NAMES.of("customer", "c0"))
+    registry = MemoryRegistry({7: avro()})
+    rows = [{**order(number), "ordered_at": f"2026-01-01T10:0{number}:00+00:00"} for number in range(1, 5)]
+    sent = [
+        MemoryRecord("shop.orders", 0, offset, START // 1000, avro_message(7, avro(), for_avro(row)))
+        for offset, row in enumerate(rows)
+    ]
+    Archive(
+        shop,
+        lake,
+        "",
+        remembers=lambda: Forgotten(NAMES, {mine: AT}, erasures=1),
+        schemas=Schemas(lake, registry),
+    ).write(sent)
+    found = lake.read("events/orders").sort_by("position")
+    assert found.column("op").to_pylist() == [PUT, PUT, ERASED, PUT]
+    assert found.column("payload").to_pylist() == [sent[0].value, sent[1].value, b"", sent[3].value]
 
 
 def test_an_archive_keeps_no_answer_about_it(tmp_path: Path) -> None:
