@@ -13,7 +13,6 @@ from sluice.cli.keeping import size
 from sluice.clock import open_clock, rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
-from sluice.errors import Outage
 from sluice.settings import settings
 from sluice.wording import command
 
@@ -150,18 +149,14 @@ def _stores(declared: Declared) -> Stores:
 
     def forget_there(online: Online) -> None:
         from sluice.engine.places import open_store
-        from sluice.engine.shards import open_online
-        from sluice.engine.store import StoreDown
+        from sluice.engine.shards import online_if_there
         from sluice.stream.forgetting import forget_online
 
         uri = settings().online_uri
-        try:
-            open_online(uri, declared.name).close()
-        except StoreDown:
-            raise
-        except Outage:
-            return  # nobody has started one
-        forget_online(declared, partial(open_store, uri), online)
+        there = online_if_there(uri, declared.name)
+        if there is not None:
+            there.close()
+            forget_online(declared, partial(open_store, uri), online)
 
     return forget_there
 

@@ -17,6 +17,8 @@ from sluice.settings import settings
 
 if TYPE_CHECKING:
     from sluice.lake.lineage.datasets import Dataset
+    from sluice.lake.schemas import Schemas
+    from sluice.lake.tables import Lake
     from sluice.stream.division import Division
 
 stream = typer.Typer(
@@ -178,8 +180,6 @@ def _division(pipeline: declare.Pipeline) -> Division:
     """A pipeline as its topics say that it is divided."""
     from sluice.engine.places import open_store
     from sluice.lake.forgetting.erasures import Remembered
-    from sluice.lake.registry import registry_at
-    from sluice.lake.schemas import Schemas
     from sluice.lake.tables import Lake
     from sluice.stream.division import Division
     from sluice.stream.topics import spread_of_topics
@@ -187,9 +187,16 @@ def _division(pipeline: declare.Pipeline) -> Division:
     here = settings()
     opened = functools.partial(open_store, here.online_uri)
     lake = Lake(here.places.lake_uri, pipeline.name)
-    schemas, remembers = Schemas(lake, registry_at(here.schema_registry)), Remembered(lake)
     spread = spread_of_topics(here.kafka, pipeline)
-    return Division(pipeline, spread, here.kafka, opened, schemas=schemas, remembers=remembers)
+    return Division(pipeline, spread, here.kafka, opened, schemas=_schemas(lake), remembers=Remembered(lake))
+
+
+def _schemas(lake: Lake) -> Schemas:
+    """The registered schemas of a lake, and those of the registry that settings name."""
+    from sluice.lake.registry import registry_at
+    from sluice.lake.schemas import Schemas
+
+    return Schemas(lake, registry_at(settings().schema_registry))
 
 
 def _until_told() -> Callable[[], bool]:

@@ -26,6 +26,7 @@ from sluice.engine.store import (
     Heads,
     Knowledge,
     Name,
+    NotThere,
     Reading,
     StoreDown,
     nothing,
@@ -222,8 +223,7 @@ class RedisStore:
     def _check_there(self) -> None:
         [body] = self._link.ask(("GET", self._names.knowledge))
         if body is None:
-            where = f"{self._link.where}, {self._names.knowledge}"
-            raise Outage("the online store is not there yet", where=where, next_step="run the flow `features`")
+            raise NotThere.at(f"{self._link.where}, {self._names.knowledge}")
 
     def _check_room(self) -> None:
         """SettingsError where Redis may throw away what it has no memory for."""

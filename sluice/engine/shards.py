@@ -23,6 +23,7 @@ from sluice.engine.store import (
     ChunkName,
     Heads,
     Knowledge,
+    NotThere,
     Reading,
     TileReader,
     TileStore,
@@ -75,13 +76,21 @@ def remember(store: TileStore, spread: Spread) -> None:
 
 
 def open_online(uri: str, pipeline: str) -> TileReader:
-    """The online store of a pipeline to read from, whole or in shards; Outage while it is not there."""
+    """The online store of a pipeline to read from, whole or in shards; NotThere while nobody has started it."""
     stores = open_shards(uri, pipeline)
     return stores[0] if len(stores) == 1 else Shards(stores)
 
 
+def online_if_there(uri: str, pipeline: str) -> TileReader | None:
+    """The same; None while nobody has started it. Outage where one is that cannot be read."""
+    try:
+        return open_online(uri, pipeline)
+    except NotThere:
+        return None
+
+
 def open_shards(uri: str, pipeline: str) -> Sequence[TileStore]:
-    """The stores of a pipeline to read from: the whole one, or its shards; Outage while one is not there."""
+    """The stores of a pipeline to read from: the whole one, or its shards; NotThere while one is not there."""
     with ExitStack() as stack:
         own = stack.enter_context(closing(open_store(uri, pipeline, read_only=True)))
         spread = spread_of(own)

@@ -17,6 +17,7 @@ from sluice.engine.store import (
     Fact,
     Knowledge,
     Name,
+    NotThere,
     Position,
     Reading,
     nothing,
@@ -57,7 +58,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         if read_only and not path.exists():
-            raise Outage("the online store is not there yet", where=str(path), next_step="run the flow `features`")
+            raise NotThere.at(str(path))
         self._path = str(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)

@@ -173,6 +173,15 @@ class ChunkGone(Outage):
         )
 
 
+class NotThere(Outage):
+    """There is no such store: nobody has started it from history yet."""
+
+    @classmethod
+    def at(cls, where: str) -> NotThere:
+        """The message with the place."""
+        return cls("the online store is not there yet", where=where, next_step="run the backfill first")
+
+
 class StoreDown(ServiceDown):
     """A store elsewhere does not answer, or has lost its last changes: which ones it holds, its positions say."""
 

@@ -36,7 +36,7 @@ from sluice.lake.landing import told_in
 from sluice.lake.parents import Keys, overdue
 from sluice.lake.publish import Batch, turn_of
 from sluice.lake.restating import history_of, restated
-from sluice.lake.schemas import Registry, Schemas, kept
+from sluice.lake.schemas import Registry, Schemas, kept_for
 from sluice.lake.seam import Seam, seam_of
 from sluice.lake.tables import Lake
 from sluice.lake.tally import Tally, evidence, greatest, tally
@@ -188,7 +188,7 @@ def _ahead(pipeline: Pipeline, stream: Stream, delivery: Delivery) -> int:
 def check_slices(plan: Plan, slices: Sequence[Slice]) -> list[Tally]:
     """Check slices one after the other: a partition's watermark goes on from one to the next."""
     contract, lake, watermarks = plan.delivery.contract(plan.stream), plan.lake, plan.watermarks
-    schemas = {} if contract.format == "json" else kept(lake)
+    schemas = kept_for(lake, contract)
     tallies = []
     for part in slices:
         bronze = read_slice(lake, plan.stream, part)

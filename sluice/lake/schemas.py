@@ -113,6 +113,11 @@ class Schemas:
         return {number: found.get(number, Schema(UNKNOWN, "")) for number in wanted}
 
 
+def kept_for(lake: Lake, stream: Stream) -> dict[int, Schema]:
+    """The schemas that messages of a stream's topic may name: none for JSON."""
+    return {} if stream.format == "json" else kept(lake)
+
+
 def kept(lake: Lake) -> dict[int, Schema]:
     """The schemas that a lake has, by id."""
     return {

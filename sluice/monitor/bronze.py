@@ -25,7 +25,7 @@ from sluice.lake.contract import BRONZE, TOPIC, check
 from sluice.lake.decoding import Schema
 from sluice.lake.keeping.retired import Gone, gone
 from sluice.lake.plan import published_batches
-from sluice.lake.schemas import kept
+from sluice.lake.schemas import kept_for
 from sluice.lake.tables import Lake
 from sluice.lake.watermarks import with_erased
 
@@ -102,7 +102,7 @@ def _read(lake: Lake, stream: Stream, batches: Sequence[Mapping[str, Any]]) -> _
         parts = [part for batch in batches for part in _from_files(lake, stream, batch)]
         archived = _archived(lake, stream)
         ends = _ends(archived, gone(lake, stream.name))
-        parts += _from_topics(stream, archived, kept(lake))
+        parts += _from_topics(stream, archived, kept_for(lake, stream))
     events = pa.concat_tables([_empty(stream), *parts]).combine_chunks()
     place = events.column("_place").combine_chunks().dictionary_encode()
     codes, _ = integers(place.indices)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.shards import Spread
-from sluice.engine.store import TileReader
-from sluice.errors import Outage
+from sluice.engine.store import NotThere, TileReader
 from sluice.stream.subscription import Subscription
 from sluice.stream.topics import stream_topic
 
@@ -42,7 +41,7 @@ def standings(
         try:
             with closing(opened(name)) as store:
                 known = store.read([]).knowledge
-        except Outage:
+        except NotThere:
             yield Standing(name, None, sum(ends.values()))
             continue
         yield Standing(name, known.base, sum(end - (known.offset(place) or 0) for place, end in ends.items()))

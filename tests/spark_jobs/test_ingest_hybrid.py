@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.declare.loading import load_pipeline
+from sluice.errors import GateStopped
 from sluice.lake.contract import BRONZE
 from sluice.lake.doctor import INVARIANTS
+from sluice.lake.incidents import incidents, refuse_incidents
 from tests.properties import examples
 from tests.sluice.lake.test_contract import bronze as rows_of
-from tests.spark_jobs.deliveries import FILE, MINUTE, START, Shop, order, orders, returned
+from tests.spark_jobs.deliveries import AT, FILE, MINUTE, START, Shop, order, orders, returned
 from tests.spark_jobs.test_ingest_formats import sent
 
 pytestmark = pytest.mark.integration
@@ -43,6 +45,13 @@ def archive(shop: Shop, first: int, numbers: range, *, partition: int = 0) -> No
         known=[START + number * MINUTE for number in numbers],
     )
     shop.lake.append("events/orders", pa.table(rows, BRONZE))
+
+
+def move_cut(shop: Shop, minute: int) -> None:
+    """Have the shop declared with another cut."""
+    text = shop.declaration.read_text().replace(f"10:{CUT}:00Z", f"10:{minute}:00Z")
+    shop.declaration = shop.declaration.with_name("moved.py")
+    shop.declaration.write_text(text)
 
 
 def seam(shop: Shop, batch: str) -> tuple[str, str]:
@@ -118,16 +127,47 @@ def test_a_gap_in_time_is_an_incident_with_every_batch_until_a_file_fills_it(tmp
     assert [one.found for one in ailments(shop)] == [gap]
     archive(shop, 11, range(31, 33))
     assert gap in str(shop.deliver("two", from_bronze=True))
+    assert [(one.batch, one.rule) for one in incidents(shop.lake)] == [("one", "seam"), ("two", "seam")]
+    with pytest.raises(GateStopped, match="deliver what is missing as a file, and the next batch of the topic ends it"):
+        refuse_incidents(shop.lake, "training")
     shop.deliver("mended", orders=orders(15, 19))
     assert seam(shop, "mended") == ("pass", "not asked")
     archive(shop, 13, range(33, 35))
     assert shop.deliver("three", from_bronze=True) is None
     assert seam(shop, "three")[0] == "pass"
-    assert ailments(shop) == []
+    assert (ailments(shop), incidents(shop.lake)) == ([], [])
     archive(shop, 15, range(35, 37))
     assert shop.deliver("four", from_bronze=True) is None
     assert seam(shop, "four") == ("pass", "not asked")  # they have met
     assert shop.accounts().silver == 36
+    assert incidents(shop.lake) == []
+
+
+@pytest.mark.parametrize(("at", "left"), [(AT, ["one"]), (AT + MINUTE, [])])
+def test_an_incident_is_over_as_well_when_files_and_topic_meet_later_at_another_cut(
+    tmp_path: Path, at: int, left: list[str]
+) -> None:
+    """Of two batches that were judged for the same moment nobody can say which one was later."""
+    shop = hybrid(tmp_path)
+    shop.deliver("file", orders=orders(1, 24))
+    archive(shop, 42, range(CUT, 31))
+    assert shop.deliver("one", from_bronze=True) is not None
+    move_cut(shop, 22)
+    archive(shop, 53, range(31, 33))
+    assert shop.deliver("two", at, from_bronze=True) is None
+    assert seam(shop, "two") == ("pass", "files and topic meet at 2026-01-01T10:22:00Z")
+    assert [one.batch for one in incidents(shop.lake)] == left
+
+
+def test_an_incident_at_another_cut_is_not_over_because_files_and_topic_had_met_before(tmp_path: Path) -> None:
+    shop = hybrid(tmp_path)
+    shop.deliver("file", orders=orders(1, 19))
+    archive(shop, 0, range(CUT, 23))
+    assert shop.deliver("one", from_bronze=True) is None
+    move_cut(shop, 30)
+    archive(shop, 3, range(31, 33))
+    assert shop.deliver("two", AT + MINUTE, from_bronze=True) is not None
+    assert [one.batch for one in incidents(shop.lake)] == ["two"]
 
 
 def test_files_that_go_on_after_the_cut_do_not_hide_that_the_topic_began_later(tmp_path: Path) -> None:
@@ -167,9 +207,7 @@ def test_another_cut_is_asked_for_anew(tmp_path: Path) -> None:
     shop.deliver("file", orders=orders(1, CUT - 1))
     archive(shop, 0, range(CUT, 25))
     shop.deliver("one", from_bronze=True)
-    text = shop.declaration.read_text().replace("10:20:00Z", "10:21:00Z")
-    shop.declaration = shop.declaration.with_name("moved.py")
-    shop.declaration.write_text(text)
+    move_cut(shop, 21)
     archive(shop, 5, range(25, 31))
     shop.deliver("two", from_bronze=True)
     assert seam(shop, "two") == ("pass", "files and topic meet at 2026-01-01T10:21:00Z")

@@ -116,7 +116,7 @@ class Forgotten:
             gone[index] = self.named_in(contract, payload or b"", format_of(contract, source), schemas)
         return gone
 
-    def named_in(self, stream: Stream, payload: bytes, form: str, schemas: Mapping[int, Schema] = _NO_SCHEMAS) -> bool:
+    def named_in(self, stream: Stream, payload: bytes, form: str, schemas: Mapping[int, Schema]) -> bool:
         """Whether a refused payload names what is forgotten; one that cannot be taken apart, by any word of it."""
         row = decode(form, payload, schemas)
         if not isinstance(row, dict):

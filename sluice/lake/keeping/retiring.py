@@ -32,6 +32,7 @@ from sluice.lake.keeping.retired import RETIRED, RETIREMENTS, totals, unfinished
 from sluice.lake.keeping.rewriting import At, Older, Share, drop, is_in, share
 from sluice.lake.published import ids_of
 from sluice.lake.replays import unfinished as replays_left
+from sluice.lake.schemas import kept_for
 from sluice.lake.tables import Lake
 
 _PLACE = ["source", "partition", "position"]
@@ -201,13 +202,15 @@ def _copies(lake: Lake, stream: Stream, events: pa.Table, going: pa.Array) -> pa
         return found[0]
     known = [At(_places(events, "_")), At(_refused_rows(lake, stream.name, None))]
     judged = ~archived_since(lake.reached(stream.name)).rows & of_batches({"", *batches})
+    schemas = kept_for(lake, stream)
     for chunk in lake.scan(f"events/{stream.name}", columns=BRONZE.names, where=judged):
         rows = pa.table(chunk)
         rows = rows.filter(pa.array(~(known[0].mask(rows) | known[1].mask(rows))))
         for name in pc.unique(rows.column("batch")).to_pylist():
             renamed = json.loads(batches[name]["renamed"]) if name else {}
             contract = replace(stream, sources={**stream.sources, **renamed})
-            accepted = check(contract, rows.filter(pc.equal(rows.column("batch"), name)), batch="").accepted
+            mine = rows.filter(pc.equal(rows.column("batch"), name))
+            accepted = check(contract, mine, batch="", schemas=schemas).accepted
             found.append(_places(accepted.filter(pc.is_in(accepted.column("_id"), value_set=going)), "_"))
     return pa.concat_tables(found)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,10 @@ from sluice.declare.durations import HOUR
 from sluice.engine.encode import encode
 from sluice.engine.fold import load_base
 from sluice.engine.places import open_store
-from sluice.errors import SluiceError
+from sluice.errors import Outage, SluiceError
 from sluice.lake.contract import PRESENT
+from sluice.lake.files import remove
+from sluice.lake.forgetting.erasures import ANNOUNCED, receipts
 from sluice.settings import settings
 from tests.registry_server import registry_server
 from tests.sluice.lake.forgetting.lakes import FILE, FIRST, PIPELINE, ZEBRA, Market, mentions, order, returned, zebra
@@ -139,6 +143,21 @@ def test_one_that_died_is_named_by_the_doctor_and_finished(shop: Market, monkeyp
     assert f"sluice forget finish {FILE}" in found.output
     assert sluice("forget", "finish").output.startswith("receipt ")
     assert mentions(shop.folder / "online", [FIRST]) == []
+    assert doctor().exit_code == 0
+
+
+def test_a_store_that_cannot_be_read_is_not_taken_for_one_that_nobody_has_started(shop: Market) -> None:
+    """What it has would stay, and nobody would know."""
+    with closing(sqlite3.connect(shop.folder / "online" / "market.db")) as other:
+        other.execute("PRAGMA user_version = 99")
+    asked = ("forget", "apply", f"customer={ZEBRA}", "--by", "Ada", "--because", "a letter")
+    for found in (doctor(), sluice(*asked)):
+        assert isinstance(found.exception, Outage)
+        assert "the online store has format 99" in str(found.exception)
+    (receipt,) = receipts(shop.lake)
+    assert receipt.state == ANNOUNCED
+    remove(f"{shop.folder}/online")
+    assert sluice("forget", "finish").output.startswith("receipt ")
     assert doctor().exit_code == 0
 
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner, Result
 
-from sluice.cli.main import application
+from sluice.cli.main import application, exit_code
 from sluice.clock import FileClock
+from sluice.engine.store import StoreDown
 from sluice.errors import DataError, GateStopped, SluiceError, UserError
 from sluice.lake.doctor import INVARIANTS
 from sluice.settings import settings
@@ -193,6 +194,53 @@ def test_of_a_lake_that_is_not_there_the_doctor_says_so_and_names_it(shop: Shop)
     assert (found.exit_code, found.output) == (0, f"shop in {place}\n-   no batch of 'shop' in {place} yet\n")
     assert shop.deliver("a", orders=orders(1, 10)) is None
     assert sluice("doctor").output.splitlines()[:2] == [f"shop in {place}", "ok  sums close"]
+
+
+def test_the_doctor_tells_which_incidents_are_open_with_what_ends_them_and_is_content(shop: Shop) -> None:
+    for number in range(1, 6):
+        shop.archive("orders", [order(number), order(number + 10, channel="fax")])
+        assert shop.deliver(f"archived-{number}", AT + number, from_bronze=True) is not None
+    found = sluice("doctor")
+    assert found.exit_code == 0
+    incident = "orders:quarantined of batch 'archived-1' at 2026-01-01T10:40:00.000001Z"
+    waiver = f"sluice gates waive {FILE} orders:quarantined --batch archived-1 --by WHO --because WHY"
+    told, next_step, *_, more = found.output.splitlines()[-7:]
+    assert told.startswith(f"-   open incident, what is derived waits: {incident}: 50.00% of the rows refused")
+    assert next_step == f"      next: see to the source, and close it: {waiver}"
+    assert more == f"-   2 more open incidents: sluice gates show {FILE}"
+    shop.waive("orders:quarantined", None, AT + 5)
+    assert "incident" not in said(sluice("doctor"))
+
+
+def test_a_store_that_does_not_answer_is_told_after_the_lake_and_ends_with_4(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_ONLINE", "redis://127.0.0.1:1/0")
+    settings.cache_clear()
+    assert shop.deliver("a", orders=orders(1, 10)) is None
+    assert shop.deliver("b", orders=[order(11, channel="fax"), order(12)]) is not None
+    found = sluice("doctor")
+    assert isinstance(found.exception, StoreDown)
+    assert exit_code(found.exception) == 4
+    lines = found.output.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == [*["ok"] * (len(INVARIANTS) + 1), "-", "-", "next:"]
+    assert lines[-3].startswith("-   tiles equal events: not asked: Redis does not answer")
+    assert said(sluice("doctor", "--events", "0")).count("ok ") == len(INVARIANTS) + 1
+
+
+def test_what_does_not_hold_of_the_lake_counts_before_a_store_that_does_not_answer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_ONLINE", "redis://127.0.0.1:1/0")
+    settings.cache_clear()
+    shop.deliver("a", orders=orders(1, 10))
+    table = shop.lake.open("silver/orders")
+    assert table is not None
+    table.delete("order_id = 7")
+    found = sluice("doctor")
+    assert isinstance(found.exception, DataError)
+    assert "orders: 1 row in bronze and nowhere else" in found.output
+    assert "-   tiles equal events: not asked: Redis does not answer" in found.output
 
 
 def test_the_doctor_names_what_does_not_hold_and_ends_with_3(shop: Shop) -> None:

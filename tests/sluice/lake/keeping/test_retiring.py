@@ -12,6 +12,7 @@ import pytest
 from sluice.clock import rfc3339
 from sluice.declare.durations import DAY
 from sluice.declare.loading import load_pipeline
+from sluice.declare.pipeline import Pipeline
 from sluice.errors import Outage
 from sluice.lake.doctor import INVARIANTS
 from sluice.lake.keeping import holds
@@ -22,6 +23,7 @@ from sluice.lake.keeping.retiring import old, retire
 from sluice.lake.keeping.rewriting import At, drop
 from tests.sluice.lake.test_publish import Killed, mortal
 from tests.spark_jobs.deliveries import AT, MINUTE, Shop, order, orders, returned
+from tests.spark_jobs.test_ingest_formats import sent, take
 
 pytestmark = pytest.mark.integration
 
@@ -58,9 +60,16 @@ def young(number: int, **changes: Any) -> dict[str, Any]:
     return order(number, ordered_at=rfc3339(LATER - number * MINUTE), **changes)
 
 
-def kept(shop: Shop, at: int = LATER) -> dict[str, int]:
+def kept(shop: Shop, at: int = LATER, *, pipeline: Pipeline = PIPELINE) -> dict[str, int]:
     """The rows that go of each table."""
-    return {one.table: one.count for one in apply(shop.lake, PIPELINE, at, ()) if one.what == DROPPED}
+    return {one.table: one.count for one in apply(shop.lake, pipeline, at, ()) if one.what == DROPPED}
+
+
+def in_format(form: str, folder: Path) -> Path:
+    """The same declaration, of orders that come by a topic in a format."""
+    written = folder / f"kept_{form}.py"
+    written.write_text(FILE.read_text().replace('retention="60d"', f'retention="60d", format="{form}"', 1))
+    return written
 
 
 def ids(shop: Shop, stream: str = "orders") -> list[int]:
@@ -114,6 +123,21 @@ def test_an_event_goes_with_all_its_versions_and_copies_or_not_at_all(tmp_path: 
     found = shop.accounts()
     assert (found.duplicates, found.conflicts, found.superseded, found.retired) == (0, 0, 1, 7)
     assert shop.lake.count("conflicts/orders") == 0
+    assert ailments(shop) == []
+
+
+@pytest.mark.parametrize("form", ["avro", "protobuf"])
+def test_copies_in_a_topic_with_registered_schemas_go_with_their_event(tmp_path: Path, form: str) -> None:
+    shop = Shop(tmp_path, file=in_format(form, tmp_path))
+    pipeline = load_pipeline(str(shop.declaration))
+    assert shop.deliver("file", orders=orders(1, 2)) is None
+    shop.archive("orders", [*(sent(form, number) for number in range(2, 9)), sent(form, 3)])
+    take(shop, "topic")
+    assert (shop.accounts().silver, shop.accounts().duplicates) == (8, 2)
+    would = {one.table: one.count for one in show(shop.lake, pipeline, LATER, ()) if one.what == DROPPED}
+    assert would["events/orders"] == kept(shop, pipeline=pipeline)["events/orders"] == 10
+    found = shop.accounts()
+    assert (found.silver, found.duplicates, found.retired) == (0, 0, 10)
     assert ailments(shop) == []
 
 
