@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import pytest
 
 BUDGET = {
+    "tests/benchmarks": 5,
     "tests/flows": 70,
     "tests/golden": 25,
     "tests/models": 90,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import tempfile
 from pathlib import Path
 
-from benchmarks.features import batch, kafka, knowledge, large, reads, report, rich, stream
+from benchmarks.features import batch, kafka, knowledge, large, provenance, reads, report, rich, stream
 
 PARTS = {
     "batch": batch.run,
@@ -27,12 +25,11 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; all of them by default")
     parser.add_argument("--pairs", type=int, default=15, help="interleaved pairs of each comparison (default 15)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the raw numbers go")
+    parser.add_argument("--page", action="store_true", help="measure nothing, and write the page anew")
     given = parser.parse_args()
-    for part in given.only or PARTS:
-        with tempfile.TemporaryDirectory() as folder:
-            measured = PARTS[part](Path(folder), given.pairs)
+    for part in [] if given.page else given.only or PARTS:
         path = given.results / f"features-{part}.json"
-        path.write_text(json.dumps(measured, indent=1) + "\n")
+        provenance.write(path, provenance.measured(PARTS[part], given.pairs))
         print(path)
     report.write(given.results)
     print(given.results / "features.md")

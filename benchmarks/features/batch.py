@@ -1,9 +1,9 @@
 """Batch: from a plain Delta table in the order of time to one Delta table with all twelve features of every event.
 
 (a) laying events out in buckets of their entity, once; (b) from that layout to the values of every view, beside a bare
-numpy kernel that reads the same files and knows nothing of ties, labels or nulls; (c) end to end and warm:
-on a Spark worker beside Spark SQL, and in this process, as the command does unless told otherwise, beside DuckDB and
-Polars, which run there too.
+numpy kernel that knows nothing of ties, labels or nulls, and reads and writes its files through the same code of ours;
+(c) end to end and warm: on a Spark worker beside each peer, and in this process, as the command does unless told
+otherwise, beside DuckDB and Polars, which run there too.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def run(folder: Path, count: int) -> dict[str, Any]:
         there = functools.partial(computing.compute, workers, asked)
         sides: list[tuple[str, Callable[[], object], Callable[[str], object]]] = [
             ("(c) on Spark beside Spark SQL", there, Spark(session, table).write),
+            *((f"(c) on Spark beside {name}", there, functools.partial(peer, table)) for name, peer in PEERS.items()),
             *((f"(c) beside {name}", here, functools.partial(peer, table)) for name, peer in PEERS.items()),
-            ("(c) on Spark beside Polars", there, functools.partial(PEERS["Polars"], table)),
         ]
         for name, ours, peer in sides:
             out = str(folder / "peer")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import statistics
 import subprocess
 import sys
 import threading
@@ -28,7 +27,7 @@ COPIES, CAP = 10, 200
 
 
 def run(folder: Path, count: int) -> dict[str, Any]:
-    """CPU of ten times the rows against once the rows, the greatest memory of a worker, and the peers."""
+    """CPU of ten times the rows and of once the rows in turn, the greatest memory of a worker, and the peers."""
     small = delta_table(handbook(), str(folder / "small"))
     large = str(folder / "large")
     for piece in times(handbook(), COPIES):
@@ -42,17 +41,14 @@ def run(folder: Path, count: int) -> dict[str, Any]:
         ours(small)()
         costs: dict[str, list[Cost]] = {small: [], large: []}
         peaks = {small: 0.0, large: 0.0}
-        # the large one tells more each time: a third of the pairs
-        for number in range(max(3, count // 3)):
+        for number in range(count):
             for table, found in costs.items():
                 with Peak() as memory:
                     found.append(cost(ours(table)))
                 peaks[table] = max(peaks[table], memory.megabytes)
                 print(f"{Path(table).name} {number + 1}: {found[-1]}, {peaks[table]:.0f} MB", file=sys.stderr)
-    medians = {name: statistics.median(one.cpu for one in found) for name, found in costs.items()}
     return {
         "ten times the rows": {
-            "CPU": medians[large] / medians[small],
             "worker MB": peaks[large],
             "worker MB, once the rows": peaks[small],
             "small": [asdict(one) for one in costs[small]],

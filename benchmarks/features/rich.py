@@ -1,10 +1,16 @@
-"""The cost of each function against count: in a batch, and in the read of one request."""
+"""The cost of each function against count, for entities with few events and with many: in a batch, and in a read.
+
+Percentiles and distinct counts keep every value while there are few, and sketches of more: how dear they are depends on
+how many events a window has. So does a read, whose windows hold the states of whole slots where there are many.
+"""
 
 from __future__ import annotations
 
+import functools
 import statistics
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +18,15 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.features.data import handbook
-from benchmarks.features.pairs import cost
+from benchmarks.features.held import busy, filled
+from benchmarks.features.latencies import Prepared, in_turn
+from benchmarks.features.pairs import pairs, ratio
 from benchmarks.features.stores import CATEGORY, TRANSACTIONS, encoded
+from benchmarks.features.targets import BATCH, READ
 from sluice import (
     Flag,
+    Label,
+    Pipeline,
     Windows,
     count,
     decayed_count,
@@ -36,12 +47,21 @@ from sluice import (
     top,
     top_share,
 )
+from sluice.declare.durations import DAY
 from sluice.engine.batch import compute
-from sluice.engine.explain import cost as read_cost
 from sluice.engine.history import rows
+from sluice.engine.read import windowed
+from sluice.engine.requests import Moment, Requests
+from sluice.engine.sqlite import SqliteStore
+from sluice.engine.store import TileStore
 from sluice.engine.vectors import requests_of
 
 EVENTS = 500_000
+"""Of the Handbook, in a batch."""
+TERMINALS = 10_000
+END = 2**50
+CALLS = {100: 200, 1_000: 200, 20_000: 20, 100_000: 40}
+"""Reads of each side in a pair, by the entity's events."""
 STREAM = replace(TRANSACTIONS, columns={**TRANSACTIONS.columns, "channel": CATEGORY, "night": Flag()})
 FUNCTIONS = {
     "count": count("30d"),
@@ -63,34 +83,82 @@ FUNCTIONS = {
     "since_last": since_last("30d"),
     "since_first": since_first("30d"),
 }
+VIEWS = {
+    name: Windows(name, of="customer_id", over=STREAM, features=[features]) for name, features in FUNCTIONS.items()
+}
+LABEL = Label("is_fraud", of=STREAM, column="TX_FRAUD", known_after="7d")
 
 
-def run(_folder: Path, count_: int) -> dict[str, Any]:
-    """Medians of CPU seconds of a batch over the first events, and microseconds of a read with 100 events."""
-    events = encoded(handbook().slice(0, EVENTS))
+def run(folder: Path, count_: int) -> dict[str, Any]:
+    """Of each number of events what a count takes, and every other function's ratio to it with its pairs."""
+    events = with_kinds(encoded(handbook().slice(0, EVENTS)))
+    return {
+        "batch": {str(number): _batch(number, events, count_) for number in BATCH},
+        "read": {str(number): _read(folder / f"{number}.db", number, count_) for number in READ},
+    }
+
+
+def with_kinds(events: pa.Table) -> pa.Table:
+    """Events with a category and a flag more."""
     numbers = np.arange(len(events))
-    events = events.append_column("channel", pa.array(numbers % 3)).append_column("night", pa.array(numbers % 2))
-    works = {name: _batch(features, events) for name, features in FUNCTIONS.items()}
-    for work in works.values():
-        work()
-    seconds: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(count_):
-        for name, work in works.items():
-            seconds[name].append(cost(work).cpu)
-    found: dict[str, Any] = {}
-    for name, features in FUNCTIONS.items():
-        view = Windows("one", of="customer_id", over=STREAM, features=[features])
-        found[name] = {
-            "batch CPU s": statistics.median(seconds[name]),
-            "read µs": read_cost(view, features[-1], 100, 200),
-        }
-    for told in found.values():
-        told["batch against count"] = told["batch CPU s"] / found["count"]["batch CPU s"]
-        told["read against count"] = told["read µs"] / found["count"]["read µs"]
-    return {"functions": found}
+    return events.append_column("channel", pa.array(numbers % 3)).append_column("night", pa.array(numbers % 2))
 
 
-def _batch(features: Any, events: pa.Table) -> Callable[[], object]:
-    view = Windows("one", of="customer_id", over=STREAM, features=[features])
+def _batch(number: int, events: pa.Table, count_: int) -> dict[str, Any]:
+    """CPU seconds of the kernel over all events of as many customers as give each so many of them in thirty days."""
+    grouped = _grouped(number, events)
+    works = {name: _work(view, grouped) for name, view in VIEWS.items()}
+    found, mine = {}, []
+    for name, work in works.items():
+        if name != "count":
+            both = pairs(f"{name}, batch, {number}", works["count"], work, count_)
+            found[name] = _against([(one.cpu, other.cpu) for one, other in both])
+            mine += [one.cpu for one, _ in both]
+    held = statistics.fmean(works["count"]()["count_30d"][0][-EVENTS // 4 :])
+    return {"events in a window": round(held, 1), "count CPU s": statistics.median(mine), "functions": found}
+
+
+def _grouped(number: int, events: pa.Table) -> pa.Table:
+    times = events.column("_time").to_numpy()
+    customers = max(1, round(np.count_nonzero(times > times[-1] - 30 * DAY) / number))
+    of = np.random.default_rng(5).integers(0, customers, len(events))
+    return events.set_column(events.schema.get_field_index("customer_id"), "customer_id", pa.array(of))
+
+
+def _work(view: Windows, events: pa.Table) -> Callable[[], dict[str, Any]]:
     counted, asked = rows(view, {"transactions": events}, kept=0), requests_of(view, events)
     return lambda: compute(view, counted, asked)
+
+
+def _read(path: Path, number: int, count_: int) -> dict[str, Any]:
+    """Microseconds of one request for a customer who has so many events in thirty days, from SQLite."""
+    events = with_kinds(busy(number, END, TERMINALS))
+    pipeline = Pipeline("rich", views=list(VIEWS.values()), label=LABEL)
+    store = filled(pipeline, functools.partial(SqliteStore, path), events, END)
+    sides = {name: (_asking(view, store), CALLS[number]) for name, view in VIEWS.items()}
+    found, mine = {}, []
+    for name, side in sides.items():
+        if name != "count":
+            both = [tuple(map(statistics.median, in_turn(sides["count"], side))) for _ in range(count_)]
+            found[name] = _against(both)
+            mine += [one for one, _ in both]
+            print(f"{name}, read, {number}: {found[name]['ratio']}", file=sys.stderr)
+    store.close()
+    return {"count µs": statistics.median(mine), "functions": found}
+
+
+def _asking(view: Windows, store: TileStore) -> Prepared:
+    pipeline = Pipeline("rich", views=[view], label=LABEL)
+
+    def prepared(size: int) -> Callable[[], object]:
+        nothing = np.zeros(size, np.int64), np.zeros(size, bool)
+        asked = Requests.of([Moment(END, None)] * size, {"customer_id": [0] * size}, lambda _: nothing)
+        return lambda: windowed(pipeline, store, asked)
+
+    return prepared
+
+
+def _against(both: list[tuple[float, ...]]) -> dict[str, Any]:
+    """A function's ratio to the count, and the pairs: what the count took, and what it did."""
+    rounded = [(float(f"{one:.4g}"), float(f"{other:.4g}")) for one, other in both]
+    return {"ratio": asdict(ratio(rounded)), "pairs": rounded}

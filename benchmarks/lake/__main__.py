@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from benchmarks.lake import contract, report, stream, verdict
+from benchmarks.features import provenance
+from benchmarks.lake import backfill, contract, report, stream, verdict
 
-PARTS = {"contract": contract.run, "verdict": verdict.run, "stream": stream.run}
+PARTS = {"contract": contract.run, "verdict": verdict.run, "backfill": backfill.run, "stream": stream.run}
 RESULTS = Path(__file__).parents[1] / "results"
 
 
@@ -21,20 +18,12 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; all of them by default")
     parser.add_argument("--pairs", type=int, default=15, help="interleaved pairs, or runs, of each (default 15)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the raw numbers go")
+    parser.add_argument("--page", action="store_true", help="measure nothing, and write the page anew")
     given = parser.parse_args()
-    for part in given.only or PARTS:
-        measured = _measured(part, given.pairs)
-        (given.results / f"lake-{part}.json").write_text(json.dumps(measured, indent=1) + "\n")
-    (given.results / "lake.md").write_text("\n".join(report.lines(given.results)) + "\n")
+    for part in [] if given.page else given.only or PARTS:
+        provenance.write(given.results / f"lake-{part}.json", provenance.measured(PARTS[part], given.pairs))
+    report.write(given.results)
     print(given.results / "lake.md")
-
-
-def _measured(part: str, pairs: int) -> dict[str, Any]:
-    """What a part measured, and how busy the machine was: others may have been at work on it."""
-    before = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as folder:
-        found = PARTS[part](Path(folder), pairs)
-    return {"cores": os.cpu_count(), "load before": before, "load after": os.getloadavg()[0], **found}
 
 
 if __name__ == "__main__":
