@@ -13,10 +13,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from sluice.declare.loading import load_pipeline
 from sluice.lake.computing import compute, request
-from sluice.lake.lineage.datasets import Run, file_of
-from sluice.lake.lineage.runs import told_run
 from sluice.settings import settings
 from spark_jobs import arguments
 from spark_jobs.arguments import run
@@ -51,9 +48,7 @@ def main() -> None:
     """Compute on the workers, and tell what was done."""
     given = _arguments()
     asked = request(given.pipeline, given.events, given.out, given.lake)
-    about = Run([file_of(path) for _, paths in asked.files for path in paths], [file_of(asked.out)])
-    name = load_pipeline(asked.pipeline).name
-    with spark_workers("compute") as workers, told_run(name, "compute", lambda: about):
+    with spark_workers("compute") as workers:
         done = compute(workers, asked)
     if given.summary:
         given.summary.write_text(json.dumps(asdict(done)))

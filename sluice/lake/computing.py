@@ -31,6 +31,8 @@ from sluice.lake.dealing import relate
 from sluice.lake.event_tables import check_columns
 from sluice.lake.files import is_delta, open_delta, write_parquet
 from sluice.lake.handing import handed_over
+from sluice.lake.lineage.datasets import Run, file_of
+from sluice.lake.lineage.runs import told_run
 from sluice.lake.outputs import REFUSED, check_output, is_file, refused_file, staged
 from sluice.lake.pieces import pieces
 from sluice.lake.slices import Job, Slice, Stretch
@@ -93,14 +95,16 @@ def request(pipeline: str, events: Path, out: Path, lake: str) -> Request:
 
 def compute(workers: Workers, request: Request, *, at_once: int = AT_ONCE, size: int = SLICE) -> Computed:
     """Compute and write the values; they are there when they are whole."""
-    found = sliced(request, size)
-    rows = sum(piece.rows for piece in found)
-    with staged(Path(request.out)) as folder:
-        if rows > at_once:
-            return _in_slices(workers, request, found, folder, size)
-        whole = sliced(request, max(1, rows))
-        (done,) = workers.each(functools.partial(_at_once, request, whole), [str(folder)], rows=rows)
-        return done
+    about = Run([file_of(path) for _, paths in request.files for path in paths], [file_of(request.out)])
+    with told_run(load_pipeline(request.pipeline).name, "compute", lambda: about):
+        found = sliced(request, size)
+        rows = sum(piece.rows for piece in found)
+        with staged(Path(request.out)) as folder:
+            if rows > at_once:
+                return _in_slices(workers, request, found, folder, size)
+            whole = sliced(request, max(1, rows))
+            (done,) = workers.each(functools.partial(_at_once, request, whole), [str(folder)], rows=rows)
+            return done
 
 
 def sliced(request: Request, size: int) -> list[Slice]:

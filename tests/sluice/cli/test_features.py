@@ -16,6 +16,7 @@ from sluice.engine.places import open_store
 from sluice.lake.event_tables import enter_all
 from sluice.settings import settings
 from tests.sluice.cli.conftest import sluice
+from tests.sluice.lake.lineage.told import runs
 
 pytestmark = pytest.mark.integration
 SPARK_WORTHY = 260_000
@@ -86,6 +87,13 @@ def test_values_of_a_file_are_computed_here_and_on_spark_alike(tmp_path: Path, m
     )
     assert on_spark.returncode == 0, on_spark.stderr
     assert pq.read_table(there).equals(pq.read_table(here))
+    begun = ("START", set(), set())
+    assert runs(tmp_path / "home", "compute") == [
+        begun,
+        ("COMPLETE", {str(events)}, {str(here)}),
+        begun,
+        ("COMPLETE", {str(events)}, {str(there)}),
+    ]
 
 
 def test_a_computation_that_cannot_be_says_why(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sluice.settings import settings
+from tests.sluice.lake.lineage.told import runs
 
 pytestmark = pytest.mark.integration
 PAGE = Path(__file__).parents[3] / "docs" / "ingest.md"
@@ -29,6 +30,10 @@ def test_the_five_commands_of_the_page_bring_a_file_into_a_gated_table(
     said = [run(command) for command in commands]
     assert "".join(said[:2]).startswith(blocks["text"])
     assert "11 gates passed" in said[2]
+    assert runs(tmp_path / "home", "ingest") == [
+        ("START", set(), set()),
+        ("COMPLETE", {str(tmp_path / "rides.csv"), "events/rides"}, {"events/rides", "silver/rides"}),
+    ]
     assert "rides.csv" in said[4]
     exec(compile(blocks["python"], PAGE.name, "exec"), {})  # noqa: S102 our own documentation
 

@@ -15,6 +15,7 @@ import pytest
 from sluice.declare.loading import load_pipeline
 from sluice.stream.producer import Producer
 from sluice.stream.topics import stream_topic
+from tests.sluice.lake.lineage.told import runs
 from tests.sluice.stream.broker import Broker
 from tests.sluice.stream.crews import PAYMENTS
 from tests.sluice.stream.feeds import feed, send
@@ -91,6 +92,10 @@ def test_a_pipeline_is_divided_routed_folded_and_read_by_the_command_line(
     assert "events routed" in told
     assert "0 did not lie in the partition of their key" in told
     assert "16 events refused: type 12, json 4" in told
+    streams, entities = {f"{name}.payments", f"{name}.disputes"}, f"{name}.by_entity"
+    home = Path(environment["SLUICE_HOME"])
+    assert runs(home, "route") == [(state, streams, {entities}) for state in ("START", "COMPLETE")]
+    assert [one[:2] for one in runs(home, "fold")[-2:]] == [(state, streams) for state in ("START", "COMPLETE")]
 
     lines = said(environment, "features", "get", str(file), "card=3", "shop=a", "--at", "2024-02-03T04:00:00Z")
     wanted = ("spend__since_last", "traffic__count_4h")
@@ -128,3 +133,5 @@ def test_years_of_a_topic_are_brought_by_one_command_that_tells_how_far_it_is(pl
     assert f"topics: {total} of {total} offsets, " in done.stderr
     assert f"topics: {total} records of {topic} are brought, 0 offsets were there before" in done.stderr
     assert place.lake.count("events/payments") == total
+    told = runs(tmp_path / "home", "topics")
+    assert told == [("START", set(), set()), ("COMPLETE", {topic}, {"events/payments"})]
