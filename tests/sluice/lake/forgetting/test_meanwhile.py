@@ -100,11 +100,11 @@ def test_nothing_is_computed_or_loaded_while_one_is_being_forgotten(small: Marke
     small.computed()
     with pytest.raises(Killed):
         gone(small, MortalLake(small.uri, "market", 4))
-    told = r"an entity is being forgotten \(erasure \w+\)\n  next: .* sluice forget finish market"
+    told = r"an entity is being forgotten \(erasure \w+\)\n  next: .* sluice forget finish \S+market.py"
     with pytest.raises(Outage, match=told):
         small.computed(at=NOW)
     with pytest.raises(Outage, match=told):
-        undisturbed(small.lake, lambda: pytest.fail("it was loaded"))
+        undisturbed(small.lake, str(FILE), lambda: pytest.fail("it was loaded"))
     finish(small.lake, PIPELINE, NAMES, nowhere)
     assert small.computed(at=NOW)[0] == "computing everything: an entity was forgotten since"
 
@@ -118,7 +118,7 @@ def test_what_was_loaded_before_one_was_forgotten_is_loaded_once_more(small: Mar
             gone(small)
         loaded.append(read)
 
-    undisturbed(small.lake, load)
+    undisturbed(small.lake, str(FILE), load)
     assert loaded == [[1, 2, *IDS[:3]], [1, 2]]
 
 
@@ -133,10 +133,10 @@ def test_a_load_whose_files_have_gone_with_one_begins_anew_and_any_other_error_i
             loaded.append(small.lake.version("vectors"))
         small.lake.read("vectors", version=loaded[0] if loaded else version)
 
-    undisturbed(small.lake, load)
+    undisturbed(small.lake, str(FILE), load)
     assert loaded == [version + 1]
     with pytest.raises(DataError, match="there is no table 'nothing'"):
-        undisturbed(small.lake, lambda: small.lake.read("nothing") and None)
+        undisturbed(small.lake, str(FILE), lambda: small.lake.read("nothing") and None)
 
 
 def test_what_was_archived_and_judged_beside_it_goes_however_late(small: Market) -> None:
