@@ -68,7 +68,7 @@ def load_online(pipeline: str, base: int, at: int) -> None:
     """
     here = place(pipeline)
     with told_run(here.pipeline.name, "load online", lambda: about_online(here), at=at):
-        undisturbed(here.lake, partial(start_online, here, base, at))
+        undisturbed(here.lake, pipeline, partial(start_online, here, base, at))
 
 
 def about_online(here: Place) -> Run:

@@ -71,7 +71,7 @@ def backfill(
     finds no day left.
     """
     lake = plan.tables()
-    plan = replace(plan, erasures=settled(lake))
+    plan = replace(plan, erasures=settled(lake, plan.pipeline))
     if not all(_done(lake, table, plan.name) for table in plan.written):
         before = "so it was asked for" if whole else previous(plan)
         left = None if whole or asked or isinstance(before, Previous) else unfinished(plan)

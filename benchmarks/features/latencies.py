@@ -9,29 +9,30 @@ from typing import Any
 
 Prepared = Callable[[int], Callable[[], object]]
 """Makes a call for so many requests, which are ready before it is timed."""
+Clock = Callable[[], float]
 _TURNS = 20
 _UNMEASURED = 5
 
 
-def in_turn(*sides: tuple[Prepared, int]) -> list[list[float]]:
+def in_turn(*sides: tuple[Prepared, int], clock: Clock = time.perf_counter) -> list[list[float]]:
     """Microseconds of each call of every side, a few of each in turn."""
     found: list[list[float]] = [[] for _ in sides]
     for _ in range(_TURNS):
         for number, (prepared, calls) in enumerate(sides):
-            found[number] += latencies(prepared, 1, calls // _TURNS)
+            found[number] += latencies(prepared, 1, calls // _TURNS, clock)
     return found
 
 
-def latencies(prepared: Prepared, size: int, calls: int) -> list[float]:
+def latencies(prepared: Prepared, size: int, calls: int, clock: Clock = time.perf_counter) -> list[float]:
     """Microseconds of each of some calls, on requests made before."""
     waiting = [prepared(size) for _ in range(calls)]
     for call in waiting[:_UNMEASURED]:
         call()
     found = []
     for call in waiting:
-        begun = time.perf_counter()
+        begun = clock()
         call()
-        found.append((time.perf_counter() - begun) * 1e6)
+        found.append((clock() - begun) * 1e6)
     return found
 
 

@@ -55,7 +55,7 @@ SIDES = {
     ),
     "rich": Sides(
         "richer functions against count",
-        "a view with nothing but the count of 30 days: in a batch the kernel alone, rows in memory; in a read one"
+        "a view with nothing but the count of 30 days, CPU: in a batch the kernel alone, rows in memory; in a read one"
         " request from SQLite",
         "one with nothing but the function, over the same events; a decayed one has the count beside it, which"
         " gives it its horizon",

@@ -34,7 +34,9 @@ def _reads(found: Found) -> Iterator[str]:
 
 
 def _rich(found: Found) -> Iterator[str]:
-    yield from _against(found["read"], "one read, events of the entity", lambda told: f"{told['count µs']:,.0f} µs")
+    yield from _against(
+        found["read"], "one read, events of the entity", lambda told: f"{told['count CPU µs']:,.0f} µs of CPU"
+    )
     yield ""
     batch = found["batch"]
     yield from _against(batch, "a batch, events in a window", lambda told: f"{told['count CPU s']:.3f} s of CPU")

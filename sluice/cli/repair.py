@@ -99,9 +99,7 @@ def _tell(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _lines(row: Mapping[str, Any]) -> Iterator[str]:
-    from sluice.lake.touched import VECTORS, arrived_of
+    from sluice.lake.touched import VECTORS, arrived_in_words
 
     yield f"{rfc3339(row['at'])}: {VECTORS}@{row['before']} became {VECTORS}@{row['after']}"
-    for batch in arrived_of(row):
-        late = f", {batch['late']:,} late" if batch["late"] else ""
-        yield f"  {batch['stream']}: batch {batch['batch']!r}, {batch['accepted']:,} rows{late}"
+    yield from (f"  {batch}" for batch in arrived_in_words(row))

@@ -179,7 +179,7 @@ class NotThere(Outage):
     @classmethod
     def at(cls, where: str) -> NotThere:
         """The message with the place."""
-        return cls("the online store is not there yet", where=where, next_step="run the backfill first")
+        return cls("the online store is not there yet", where=where, next_step="run the flow `features`")
 
 
 class StoreDown(ServiceDown):

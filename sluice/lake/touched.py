@@ -148,6 +148,13 @@ def arrived_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def arrived_in_words(row: Mapping[str, Any]) -> Iterator[str]:
+    """The same, each batch with how many rows it had and how many of them were late."""
+    for batch in arrived_of(row):
+        late = f", {batch['late']:,} late" if batch["late"] else ""
+        yield f"{batch['stream']}: batch {batch['batch']!r}, {batch['accepted']:,} rows{late}"
+
+
 def _about(lake: Lake) -> Run:
     """What a repair has compared, and where that is kept."""
     return Run(tables_of(lake, [VECTORS, "training_sets"]), tables_of(lake, ["touched"]))

@@ -53,6 +53,7 @@ def test_features_that_are_killed_between_their_tasks_are_completed_by_the_next_
     settings.cache_clear()
     load_online.fn(str(FILE), lake.version("batches"), AT)
     assert held(tmp_path / "online") == held(tmp_path / "undisturbed")
+    assert made.ailments() == []
     settings.cache_clear()
 
 

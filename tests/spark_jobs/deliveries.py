@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sluice.declare.loading import load_pipeline
 from sluice.errors import GateStopped
 from sluice.lake.accounts import Accounts, accounts
 from sluice.lake.contract import BRONZE
@@ -18,6 +19,7 @@ from sluice.lake.tables import Lake
 from sluice.lake.waivers import Waiver, grant
 from sluice.lake.workers import Here, Workers
 from spark_jobs.ingest import ingest
+from tests.doctor import ailments
 
 FILE = Path(__file__).parents[1] / "sluice" / "lake" / "shop.py"
 AT = 1_767_264_000_000_000
@@ -120,10 +122,15 @@ class Shop:
         self._offsets = dict(other._offsets)
 
     def accounts(self, stream: str = "orders", **how: Any) -> Accounts:
-        """The accounts of a stream, whose sums must close."""
+        """The accounts of a stream, whose sums must close, of a lake that the doctor finds nothing wrong with."""
         found = accounts(self.lake, stream, **how)
         assert found.missing == 0, found
+        assert self.ailments() == []
         return found
+
+    def ailments(self) -> list[str]:
+        """What the doctor finds wrong with the lake."""
+        return ailments(self.lake, load_pipeline(str(self.declaration)))
 
     def silver(self, *columns: str, stream: str = "orders") -> list[tuple[Any, ...]]:
         """Some columns of every published row, sorted by position."""

@@ -120,6 +120,7 @@ def test_a_run_that_was_killed_is_completed_by_the_next(history: History, tmp_pa
     assert any(step.startswith("assemble-2024-") for step in steps)
     assert everything(history) == everything(alone)
     assert not list(work.iterdir())
+    assert history.ailments() == []
 
 
 def test_a_submitted_job_looks_things_up_at_the_versions_it_is_told(tmp_path: Path) -> None:

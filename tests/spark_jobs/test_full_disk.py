@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.lake.doctor import INVARIANTS
-from tests.sluice.lake.shop import pipeline
+from sluice.lake.accounts import accounts
 from tests.spark_jobs.deliveries import Shop, order, orders, returned
 from tests.spark_jobs.test_ingest_jobs import ended, job
 
@@ -58,15 +57,14 @@ def delivered(folder: Path, left: int) -> dict[str, object]:
     code, error = ended(job(shop, "--batch", "a", "--file", f"orders={path}"))
     filler.unlink()
     again, _ = ended(job(shop, "--batch", "a", "--file", f"orders={path}"))
-    found = shop.accounts()
-    ailments = [str(one) for check in INVARIANTS.values() for one in check(shop.lake, pipeline)]
+    found = accounts(shop.lake, "orders")
     return {
         "code": code,
         "error": error,
         "again": again,
         "silver": found.silver,
         "refused": dict(found.quarantined),
-        "ailments": ailments,
+        "ailments": shop.ailments(),
     }
 
 

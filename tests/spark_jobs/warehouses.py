@@ -7,6 +7,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from sluice.declare.loading import load_pipeline
 from sluice.lake.accounts import Accounts, accounts
 from sluice.lake.imports import Import
 from sluice.lake.tables import Lake
@@ -14,6 +15,7 @@ from sluice.lake.workers import Here, Workers
 from sluice.settings import settings
 from spark_jobs.importing import Asked, bring
 from spark_jobs.jdbc import Jdbc, access
+from tests.doctor import ailments
 from tests.postgres_server import Postgres
 
 FILE = Path(__file__).with_name("ledger.py")
@@ -75,9 +77,10 @@ class Ledger:
         return sorted(int(row["_id"]) for row in self.lake.rows(f"silver/{stream}"))
 
     def sums(self, stream: str = "payments") -> Accounts:
-        """The accounts of a stream, whose sums must close."""
+        """The accounts of a stream, whose sums must close, of a lake that the doctor finds nothing wrong with."""
         found = accounts(self.lake, stream)
         assert found.missing == 0, found
+        assert ailments(self.lake, load_pipeline(str(self.file))) == []
         return found
 
 

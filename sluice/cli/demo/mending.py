@@ -18,7 +18,7 @@ from sluice.clock import to_datetime
 from sluice.declare.durations import DAY
 from sluice.engine.versions import settled
 from sluice.lake.moved import COUNTS, most_moved
-from sluice.lake.touched import columns_of
+from sluice.lake.touched import arrived_in_words, columns_of
 
 _BACK = 45 * DAY
 """How far before the live days the mended day is: the first models have learned from it."""
@@ -40,10 +40,12 @@ def tell_anew(teller: Teller, pipeline: str, events: Events) -> None:
 
 
 def repair_days(teller: Teller, pipeline: str, at: int) -> None:
-    """Bring what came late, was corrected or told anew into its days, and say what that touched."""
+    """Bring what came late, was corrected or told anew into its days; say what that was, and what it touched."""
     version = repair(pipeline, at=at)
     rows = [row for row in place(pipeline).lake.rows("touched") if row["at"] == at]
     for row in sorted(rows, key=lambda row: (row["model"], row["version"])):
+        for batch in arrived_in_words(row):
+            teller.say(f"new: {batch}")
         name = f"{row['model']}/{row['version']}" if row["model"] else f"{version}, of days before"
         counts = ", ".join(f"{row[what]:,} {what}" for what in COUNTS if row[what])
         most = most_moved(columns_of(row))

@@ -21,6 +21,7 @@ from sluice.lake.files import remove
 from sluice.lake.forgetting.forgotten import Forgotten
 from sluice.lake.forgetting.pseudonyms import Pseudonyms, own_pseudonyms
 from sluice.lake.tables import Lake
+from sluice.wording import command
 
 ERASURES = pa.schema(
     {
@@ -199,30 +200,33 @@ def how_many(lake: Lake) -> int:
     return lake.reached_by("erasures", TURN) or 0
 
 
-def settled(lake: Lake) -> int:
-    """How many erasures were announced; Outage while one is not done: what is read of a lake may still have it."""
+def settled(lake: Lake, pipeline: str) -> int:
+    """How many erasures were announced; Outage while one is not done: what is read of a lake may still have it.
+
+    `pipeline` is what the command line calls it.
+    """
     known, begun = how_many(lake), unfinished(lake)
     if begun:
         raise Outage(
             f"an entity is being forgotten (erasure {begun[0].erasure})",
             where=lake.root,
-            next_step=f"run it again when that is done; if it died: sluice forget finish {lake.pipeline}",
+            next_step=f"run it again when that is done; if it died: {command('forget', 'finish', pipeline)}",
         )
     return known
 
 
-def undisturbed(lake: Lake, load: Callable[[], None]) -> None:
+def undisturbed(lake: Lake, pipeline: str, load: Callable[[], None]) -> None:
     """Bring what a lake holds elsewhere, and once more whenever an entity was forgotten meanwhile.
 
     Outage while one is being forgotten: what it is brought to may have lost it before.
     """
     loaded = None
-    while loaded != (known := settled(lake)):
+    while loaded != (known := settled(lake, pipeline)):
         try:
             load()
         except (DataError, FileNotFoundError):
             # files that it was about to read may have gone with the entity
-            if settled(lake) == known:
+            if settled(lake, pipeline) == known:
                 raise
         else:
             loaded = known

@@ -64,14 +64,16 @@ class Serving:
         history.load(store)
         return cls(history, store, random.Random(seed))
 
-    def run(self, messages: Sequence[Message], *, slice_: int = 40, together: int = 3) -> Iterator[int]:
+    def run(
+        self, messages: Sequence[Message], *, slice_: int = 40, together: int = 3, asked: float = 0.5
+    ) -> Iterator[int]:
         """Live: ask about some payments, then produce and fold the next slice; yields after each slice.
 
-        `together` is how many payments a request asks about.
+        `together` is how many payments a request asks about, `asked` the part of them that is asked about.
         """
         for start in range(0, len(messages), slice_):
             coming = messages[start : start + slice_]
-            for request in _groups(self._asked(coming), together):
+            for request in _groups(self._asked(coming, asked), together):
                 self.serve(request)
             self.fold(coming)
             yield start
@@ -118,11 +120,11 @@ class Serving:
         """What the audit names: the requests whose vectors differ, and the features."""
         return {item.served.request_id: set(item.differences) for item in self.audit() if item.differences}
 
-    def _asked(self, coming: Sequence[Message]) -> Iterator[dict[str, Any]]:
-        """Payments of the next slice as they are, and some made up at the present moment."""
+    def _asked(self, coming: Sequence[Message], part: float) -> Iterator[dict[str, Any]]:
+        """A part of the next slice's payments as they are, and some made up at the present moment."""
         for message in coming:
             row = payment(message)
-            if row is not None and self.chance.random() < 0.5:
+            if row is not None and self.chance.random() < part:
                 yield row
             if row is not None and self.chance.random() < 0.1:
                 yield {**row, "payment_id": self.chance.choice([None, 0, 10**9]), "card": None}

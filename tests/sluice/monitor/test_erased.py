@@ -10,7 +10,6 @@ import pytest
 from sluice.clock import rfc3339
 from sluice.declare.durations import HOUR
 from sluice.engine.sqlite import SqliteStore
-from sluice.lake.doctor import INVARIANTS
 from sluice.lake.forgetting.forget import forget
 from sluice.lake.forgetting.plan import entity_of
 from sluice.lake.forgetting.pseudonyms import pseudonyms_of
@@ -19,6 +18,7 @@ from sluice.monitor.erased import untouched
 from sluice.monitor.tiles import check_tiles
 from sluice.settings import settings
 from sluice.stream.forgetting import forget_online
+from tests.doctor import ailments
 from tests.sluice.monitor.serving import Serving, payment
 from tests.sluice.stream.feeds import feed
 from tests.sluice.stream.payments import pipeline
@@ -71,4 +71,4 @@ def test_what_was_served_before_and_what_is_served_after_is_what_bronze_says(
     fresh = serving.audit()
     assert len(fresh) > len(found)
     assert [item.differences for item in fresh if item.differences] == []
-    assert [name for name, check in INVARIANTS.items() if list(check(lake, pipeline))] == []
+    assert ailments(lake, pipeline) == []

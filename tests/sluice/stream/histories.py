@@ -19,6 +19,7 @@ from sluice.lake.workers import Here
 from sluice.stream.archive import Archive
 from sluice.stream.memory import MemoryRecord, MemoryTopics
 from spark_jobs.ingest import ingest
+from tests.doctor import ailments
 from tests.sluice.stream.feeds import Message, send
 from tests.sluice.stream.reference import tiles_of
 
@@ -67,6 +68,10 @@ class History:
     def ingest_archived(self, batch: str, at: int) -> None:
         """Make history of what was archived."""
         ingest(Here(), Delivery(self.reference, str(self.folder / "lake"), batch, at, from_bronze=True))
+
+    def ailments(self) -> list[str]:
+        """What the doctor finds wrong with the lake."""
+        return ailments(self.lake, self.pipeline)
 
     def versions(self) -> Mapping[str, pa.Table]:
         """Every version of every event in published history, encoded."""

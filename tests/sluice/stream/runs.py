@@ -16,6 +16,7 @@ from sluice.stream.predictions import KafkaLog
 from sluice.stream.producer import Producer
 from sluice.stream.records import bronze_rows
 from sluice.stream.topics import stream_topic
+from tests.doctor import ailments
 from tests.sluice.engine.stores import Contents, contents
 from tests.sluice.stream.feeds import Message, send
 from tests.sluice.stream.test_predictions import answer
@@ -89,7 +90,8 @@ def finish(place: Place, kind: Kind, done: Callable[[], bool]) -> None:
 
 
 def everything(place: Place) -> tuple[Contents, list[Any]]:
-    """What the workers have made."""
+    """What the workers have made, in a lake that the doctor finds nothing wrong with."""
+    assert ailments(place.lake, place.pipeline) == []
     store = place.store()
     found = contents(store)
     store.close()

@@ -25,6 +25,7 @@ from sluice.stream.memory import MemoryTopics
 from sluice.stream.spans import Asked, Span, rows_of
 from sluice.stream.subscription import Subscription
 from sluice.stream.topics import stream_topic
+from tests.doctor import ailments
 from tests.sluice.stream.feeds import START, feed
 from tests.sluice.stream.runs import finish, produced, wait_for
 from tests.sluice.stream.workers import ROOT, Place
@@ -108,6 +109,7 @@ def test_a_running_archive_and_a_job_beside_it_write_each_record_once(
     finish(place, "archive", lambda: sum(map(place.lake.count, ("events/payments", "events/disputes"))) == total)
     for stream in ("payments", "disputes"):
         assert rows(place.lake, stream) == archived(place, tmp_path / "other", stream)
+    assert ailments(place.lake, place.pipeline) == []
 
 
 def test_what_an_archive_brought_meanwhile_is_taken_out_of_a_file(
@@ -150,6 +152,7 @@ def test_a_job_that_is_killed_goes_on_behind_its_last_commit(
     )
     assert last in told
     assert rows(place.lake) == archived(place, tmp_path / "other")
+    assert ailments(place.lake, place.pipeline) == []
 
 
 def test_records_of_a_span_of_time_are_brought_by_their_timestamps(place: Place, topics: MemoryTopics) -> None:

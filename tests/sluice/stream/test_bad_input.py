@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +14,8 @@ from sluice.clock import rfc3339
 from sluice.declare.durations import HOUR
 from sluice.engine.read import answer
 from sluice.engine.store import MemoryStore, Position
+from sluice.errors import GateStopped
+from sluice.lake.accounts import accounts
 from sluice.lake.contract import check
 from sluice.lake.requests import encode_requests
 from sluice.stream.fold import FoldConsumer, micro_batch
@@ -19,6 +23,7 @@ from sluice.stream.memory import MemoryRecord
 from sluice.stream.records import bronze_rows
 from tests.sluice.engine.contents import contents
 from tests.sluice.stream.feeds import START
+from tests.sluice.stream.histories import History
 from tests.sluice.stream.payments import payments, pipeline
 
 pytestmark = pytest.mark.unit
@@ -75,6 +80,18 @@ def test_the_stream_refuses_it_too_and_goes_on(changes: dict[str, Any], reason: 
     one, other = (contents(pipeline, store, []) for store in stores)
     assert (one.heads, one.chunks) == (other.heads, other.chunks)
     assert stores[0].facts([2]) == []
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_lake_that_has_met_all_of_it(tmp_path: Path) -> None:
+    history = History(tmp_path, pipeline)
+    wrong = [record(10 + offset, **changes) for offset, (changes, _) in enumerate(WRONG)]
+    history.topics.records[TOPIC] = [*(record(offset) for offset in range(10)), *wrong]
+    history.archive()
+    with suppress(GateStopped):  # half of it is refused, and history all the same
+        history.ingest_archived("one", KNOWN)
+    found = accounts(history.lake, "payments")
+    assert (found.silver, sum(found.quarantined.values()), found.missing) == (10, 10, 0)
+    assert history.ailments() == []
 
 
 def test_what_is_right_to_the_last_step_enters() -> None:

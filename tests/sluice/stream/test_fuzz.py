@@ -10,12 +10,12 @@ import pytest
 
 from sluice.lake.accounts import accounts
 from sluice.lake.delivery import Delivery
-from sluice.lake.doctor import INVARIANTS
 from sluice.lake.workers import Here
 from sluice.monitor.tiles import check_tiles
 from sluice.stream.producer import Producer
 from sluice.stream.topics import stream_topic
 from spark_jobs.ingest import ingest
+from tests.doctor import ailments
 from tests.sluice.stream.conftest import fresh_seed
 from tests.sluice.stream.feeds import Message, feed, send
 from tests.sluice.stream.runs import archived, finish, folded
@@ -66,7 +66,7 @@ def messages_are_told_of(place: Place, size: int) -> None:
     assert sum(one.produced_bronze for one in found.values()) == total
     assert [one.missing for one in found.values()] == [0] * len(found)
     assert sum(sum(one.quarantined.values()) for one in found.values()) > len(good) // 3
-    assert [one for check in INVARIANTS.values() for one in check(place.lake, place.pipeline)] == []
+    assert ailments(place.lake, place.pipeline) == []
     store = place.store()
     audited = check_tiles(place.lake, place.pipeline, store, most=200, seed=seed)
     assert len(audited) > 20

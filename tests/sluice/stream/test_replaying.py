@@ -18,6 +18,7 @@ from sluice.stream.producer import Producer
 from sluice.stream.replaying import ends_of, send_again
 from sluice.stream.topics import stream_topic
 from spark_jobs.ingest import ingest
+from tests.doctor import ailments
 from tests.sluice.stream.feeds import START, Message, feed
 from tests.sluice.stream.runs import archived, folded, produced, wait_for
 from tests.sluice.stream.runs import finish as finished
@@ -100,6 +101,7 @@ def test_a_replay_that_dies_at_any_record_sends_each_once(place: Place, lone_see
     back = [row for row in place.lake.rows("silver/payments") if row["_batch"] == "second"]
     assert len(back) + sum(batch["duplicates"] for batch in place.lake.published("payments")[1:]) == count
     assert {row["_known"] for row in back} == {LATER // 1000 * 1000}
+    assert ailments(place.lake, place.pipeline) == []
     with place.worker("fold"):
         wait_for(lambda: folded(place) == total + count)
 

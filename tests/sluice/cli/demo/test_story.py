@@ -11,6 +11,7 @@ import jsonschema
 import mlflow
 import pytest
 
+from sluice.lake.touched import arrived_of
 from sluice.monitor.report.events import accounted
 from tests.sluice.cli.conftest import LEAST_AUDITED, Loop
 
@@ -119,6 +120,16 @@ def test_each_segments_model_beats_ranking_by_the_amount_alone(loop: Loop) -> No
     for model in first.values():
         measured = _run(loop, model).data.metrics
         assert measured["average_precision"] > measured["yardstick.average_precision"] + MARGIN, model
+
+
+def test_the_repair_names_the_models_that_learned_from_what_was_told_anew_or_came_late(loop: Loop) -> None:
+    assert [row for row in loop.report["touched"] if row["model"] is not None and row["changed"] > 0]
+    (vectors,) = [row for row in loop.here.lake.rows("touched") if not row["model"]]
+    batches = {row["batch"]: row for row in arrived_of(vectors) if row["stream"] == "transactions"}
+    (anew,) = [name for name in batches if name.startswith("restated-")]
+    late = [row["late"] for name, row in batches.items() if name != anew and row["late"] > 0]
+    assert late
+    assert all(f", {count:,} late\n" in loop.said for count in [*late, batches[anew]["late"]])
 
 
 def test_the_page_beside_the_figures_needs_nothing_else(loop: Loop) -> None:

@@ -8,13 +8,11 @@ from pathlib import Path
 import pyarrow.fs
 import pytest
 
-from sluice.lake.accounts import accounts
-from sluice.lake.doctor import INVARIANTS
 from sluice.lake.storage import place
 from sluice.lake.tables import Lake
 from sluice.settings import settings
 from tests.s3_server import BUCKET, S3Server
-from tests.sluice.lake.forgetting.lakes import FIRST, PIPELINE, Market, mentions, order, returned, zebra
+from tests.sluice.lake.forgetting.lakes import FIRST, Market, mentions, order, returned, zebra
 from tests.sluice.lake.forgetting.test_forget import gone
 
 pytestmark = pytest.mark.integration
@@ -32,8 +30,7 @@ def test_every_object_of_a_bucket_is_without_it(s3: S3Server, tmp_path: Path, mo
     assert mentions(brought(shop.lake, tmp_path / "before"), ids)
     gone(shop)
     assert mentions(brought(shop.lake, tmp_path / "after"), ids) == []
-    assert accounts(shop.lake, "orders").missing == 0
-    assert [name for name, check in INVARIANTS.items() if list(check(shop.lake, PIPELINE))] == []
+    assert shop.accounts().erased == 3
 
 
 def brought(lake: Lake, folder: Path) -> Path:

@@ -10,7 +10,6 @@ from sluice.declare.durations import HOUR
 from sluice.declare.loading import load_pipeline
 from sluice.errors import UserError
 from sluice.lake.contract import ERASED
-from sluice.lake.doctor import INVARIANTS
 from sluice.lake.forgetting.erasures import Receipt, receipts
 from sluice.lake.forgetting.forget import forget
 from sluice.lake.forgetting.plan import entity_of
@@ -45,11 +44,6 @@ def emptied(shop: Shop) -> list[int]:
     return sorted(row["position"] for row in shop.lake.rows("events/orders") if row["op"] == ERASED)
 
 
-def ailments(shop: Shop) -> list[str]:
-    pipeline = load_pipeline(str(shop.declaration))
-    return [name for name, check in INVARIANTS.items() if list(check(shop.lake, pipeline))]
-
-
 def test_what_nobody_has_judged_yet_is_read_by_the_schemas_that_the_registry_has(shop: Shop) -> None:
     told = gone(shop)
     assert (told.state, told.rows) == ("done", {"events/orders": 2})
@@ -57,7 +51,7 @@ def test_what_nobody_has_judged_yet_is_read_by_the_schemas_that_the_registry_has
     assert len(kept(shop.lake)) == 1
     take(shop, "a", Down())
     assert shop.silver("_id", "customer") == [(2, "c2"), (3, "c0")]
-    assert (shop.accounts().erased, ailments(shop)) == (2, [])
+    assert (shop.accounts().erased, shop.ailments()) == (2, [])
 
 
 def test_without_the_registry_nobody_is_forgotten_as_nobody_knows_what_is_there(shop: Shop) -> None:

@@ -12,7 +12,7 @@ from sluice.lake.refused import Wanted, refused
 from sluice.lake.repairs import Repair, controlled, mended
 from sluice.lake.replays import claim, land
 from tests.sluice.lake.forgetting.lakes import FIRST, PIPELINE, ZEBRA, Market, mentions, order, zebra
-from tests.sluice.lake.forgetting.test_forget import NOW, ailments, gone, ids
+from tests.sluice.lake.forgetting.test_forget import NOW, gone, ids
 from tests.spark_jobs.deliveries import AT
 
 pytestmark = pytest.mark.integration
@@ -42,7 +42,7 @@ def test_a_stopped_batch_that_is_let_through_brings_nothing_of_it(small: Market,
     assert (before.held, after.held, after.erased, after.quarantined) == (6, 0, 3 + 2, {"category": 3})
     assert ids(small) == [1, 2, 23]
     assert mentions(small.folder / "lake", IDS) == []
-    assert ailments(small) == []
+    assert small.ailments() == []
 
 
 def test_one_that_nobody_lets_through_has_nothing_of_it_either(small: Market) -> None:
@@ -52,7 +52,7 @@ def test_one_that_nobody_lets_through_has_nothing_of_it_either(small: Market) ->
     gone(small)
     assert (small.accounts().held, small.lake.count("held/orders")) == (2, 2)
     assert mentions(small.folder / "lake", IDS) == []
-    assert ailments(small) == []
+    assert small.ailments() == []
 
 
 def test_a_replay_lands_nothing_by_what_was_known_before(small: Market) -> None:

@@ -19,7 +19,7 @@ from sluice.lake.tables import Lake
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from tests.sluice.lake.forgetting.lakes import FILE, FIRST, PIPELINE, Market, mentions, order, zebra
-from tests.sluice.lake.forgetting.test_forget import NAMES, NOW, ailments, gone, ids, nowhere, vectors
+from tests.sluice.lake.forgetting.test_forget import NAMES, NOW, gone, ids, nowhere, vectors
 from tests.sluice.lake.test_publish import Killed, MortalLake
 
 pytestmark = pytest.mark.integration
@@ -77,7 +77,7 @@ def test_what_a_backfill_has_published_meanwhile_goes_as_well(small: Market, tmp
     for table in WRITTEN:
         found, wanted = (sorted(map(str, one.lake.read(table).to_pylist())) for one in (small, plain))
         assert found == wanted, table
-    assert ailments(small) == []
+    assert small.ailments() == []
 
 
 @pytest.mark.parametrize(("at", "first"), [("rows/selling", True), ("vectors", False)], ids=["the first", "another"])
@@ -100,11 +100,11 @@ def test_nothing_is_computed_or_loaded_while_one_is_being_forgotten(small: Marke
     small.computed()
     with pytest.raises(Killed):
         gone(small, MortalLake(small.uri, "market", 4))
-    told = r"an entity is being forgotten \(erasure \w+\)\n  next: .* sluice forget finish market"
+    told = r"an entity is being forgotten \(erasure \w+\)\n  next: .* sluice forget finish \S+market.py"
     with pytest.raises(Outage, match=told):
         small.computed(at=NOW)
     with pytest.raises(Outage, match=told):
-        undisturbed(small.lake, lambda: pytest.fail("it was loaded"))
+        undisturbed(small.lake, str(FILE), lambda: pytest.fail("it was loaded"))
     finish(small.lake, PIPELINE, NAMES, nowhere)
     assert small.computed(at=NOW)[0] == "computing everything: an entity was forgotten since"
 
@@ -118,7 +118,7 @@ def test_what_was_loaded_before_one_was_forgotten_is_loaded_once_more(small: Mar
             gone(small)
         loaded.append(read)
 
-    undisturbed(small.lake, load)
+    undisturbed(small.lake, str(FILE), load)
     assert loaded == [[1, 2, *IDS[:3]], [1, 2]]
 
 
@@ -133,10 +133,10 @@ def test_a_load_whose_files_have_gone_with_one_begins_anew_and_any_other_error_i
             loaded.append(small.lake.version("vectors"))
         small.lake.read("vectors", version=loaded[0] if loaded else version)
 
-    undisturbed(small.lake, load)
+    undisturbed(small.lake, str(FILE), load)
     assert loaded == [version + 1]
     with pytest.raises(DataError, match="there is no table 'nothing'"):
-        undisturbed(small.lake, lambda: small.lake.read("nothing") and None)
+        undisturbed(small.lake, str(FILE), lambda: small.lake.read("nothing") and None)
 
 
 def test_what_was_archived_and_judged_beside_it_goes_however_late(small: Market) -> None:
@@ -154,7 +154,7 @@ def test_what_was_archived_and_judged_beside_it_goes_however_late(small: Market)
     gone(small, Meanwhile(small.uri, "market", happens))
     assert happens == {}
     assert ids(small) == [1, 2]
-    assert (small.accounts().erased, ailments(small)) == (5, [])
+    assert (small.accounts().erased, small.ailments()) == (5, [])
     assert mentions(small.folder / "lake", IDS) == []
 
 
@@ -187,5 +187,5 @@ def test_a_batch_that_was_read_before_is_neither_published_nor_held_and_leaves_n
     small.workers = Here()
     stopped = small.deliver("b", at=NOW, orders=rows)
     assert (stopped is None, ids(small)) == ((True, [1, 2, 40, 41]) if channel == "web" else (False, [1, 2]))
-    assert (small.accounts().erased, ailments(small)) == (5, [])
+    assert (small.accounts().erased, small.ailments()) == (5, [])
     assert mentions(small.folder / "lake", IDS) == []

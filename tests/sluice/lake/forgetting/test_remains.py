@@ -13,7 +13,7 @@ import pytest
 
 from sluice.lake.workers import Here
 from tests.sluice.lake.forgetting.lakes import FIRST, Market, mentions, order, zebra
-from tests.sluice.lake.forgetting.test_forget import NOW, ailments, gone, ids
+from tests.sluice.lake.forgetting.test_forget import NOW, gone, ids
 from tests.sluice.lake.test_publish import Killed
 
 pytestmark = pytest.mark.integration
@@ -66,6 +66,6 @@ def test_rows_that_never_landed_go(small: Market, tmp_path: Path, names: dict[st
         assert mentions(shop.folder / "lake", [FIRST, FIRST + 30]) == []
         shop.workers = Here()
         assert shop.deliver("b", at=NOW, orders=rows, renamed={"orders": names} if names else {}) is None
-        assert ailments(shop) == []
+        assert shop.ailments() == []
     assert (ids(small), ids(shop)) == ([1, 2, 40], [40])
     assert (small.accounts().erased, shop.accounts().erased) == (4, 1)

@@ -14,7 +14,6 @@ from sluice.declare.durations import DAY
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline
 from sluice.errors import Outage
-from sluice.lake.doctor import INVARIANTS
 from sluice.lake.keeping import holds
 from sluice.lake.keeping.holds import Held
 from sluice.lake.keeping.keep import DROPPED, apply, show
@@ -76,10 +75,6 @@ def ids(shop: Shop, stream: str = "orders") -> list[int]:
     return sorted(found[0] for found in shop.silver("_id", stream=stream))
 
 
-def ailments(shop: Shop) -> list[str]:
-    return [f"{name}: {one.found}" for name, check in INVARIANTS.items() for one in check(shop.lake, PIPELINE)]
-
-
 def test_what_is_older_than_its_retention_goes_and_nothing_else(shop: Shop) -> None:
     assert show(shop.lake, PIPELINE, LATER, ()) == show(shop.lake, PIPELINE, LATER, ())
     assert (len(ids(shop)), shop.lake.count("events/orders")) == (15, 15)
@@ -89,7 +84,7 @@ def test_what_is_older_than_its_retention_goes_and_nothing_else(shop: Shop) -> N
     assert shop.lake.count("events/orders") == 2
     found = shop.accounts()
     assert (found.produced_bronze, found.silver, found.retired) == (15, 2, 13)
-    assert ailments(shop) == []
+    assert shop.ailments() == []
 
 
 def test_a_second_time_there_is_nothing_to_drop(shop: Shop) -> None:
@@ -123,7 +118,7 @@ def test_an_event_goes_with_all_its_versions_and_copies_or_not_at_all(tmp_path: 
     found = shop.accounts()
     assert (found.duplicates, found.conflicts, found.superseded, found.retired) == (0, 0, 1, 7)
     assert shop.lake.count("conflicts/orders") == 0
-    assert ailments(shop) == []
+    assert shop.ailments() == []
 
 
 @pytest.mark.parametrize("form", ["avro", "protobuf"])
@@ -138,7 +133,7 @@ def test_copies_in_a_topic_with_registered_schemas_go_with_their_event(tmp_path:
     assert would["events/orders"] == kept(shop, pipeline=pipeline)["events/orders"] == 10
     found = shop.accounts()
     assert (found.silver, found.duplicates, found.retired) == (0, 0, 10)
-    assert ailments(shop) == []
+    assert shop.ailments() == []
 
 
 def test_what_tells_about_an_event_stays_as_long_as_it_does(shop: Shop) -> None:
@@ -150,7 +145,7 @@ def test_what_tells_about_an_event_stays_as_long_as_it_does(shop: Shop) -> None:
     kept(shop, AT + 91 * DAY)
     assert ids(shop, "returns") == [1022]
     assert shop.accounts("returns").retired == 3
-    assert ailments(shop) == []
+    assert shop.ailments() == []
 
 
 def test_refused_rows_go_when_their_batch_is_old_and_stopped_batches_when_nobody_looks_at_them(tmp_path: Path) -> None:
@@ -163,7 +158,7 @@ def test_refused_rows_go_when_their_batch_is_old_and_stopped_batches_when_nobody
     kept(shop, AT + 60 * DAY + 1)
     assert (shop.lake.count("quarantine/orders"), shop.lake.count("events/orders")) == (0, 0)
     assert shop.accounts().retired == 5
-    assert ailments(shop) == []
+    assert shop.ailments() == []
 
 
 def test_what_nobody_has_judged_yet_stays(shop: Shop) -> None:
@@ -196,12 +191,12 @@ def test_under_a_hold_nothing_of_an_entity_goes(shop: Shop) -> None:
     assert ids(shop) == [1, 4, 7, 10, 13, 21, 22]
     assert ids(shop, "returns") == [1001]
     assert "legal holds on entities: their events, and every refused row, stay" in {one.because for one in told}
-    assert ailments(shop) == []
+    assert shop.ailments() == []
     holds.lift(shop.lake, hold.hold, by="Bob", because="it is closed", at=AT + 91 * DAY)
     kept(shop, AT + 91 * DAY)
     assert ids(shop) == [21, 22]
     assert ids(shop, "returns") == []
-    assert ailments(shop) == []
+    assert shop.ailments() == []
 
 
 @pytest.mark.parametrize("on", ["orders", "quarantine/orders"])
@@ -221,14 +216,14 @@ def test_one_that_dies_before_any_commit_is_finished_by_the_next(made: Shop, tmp
         shop = copied(made, tmp_path / f"after-{commits}")
         with pytest.raises(Killed):
             apply(mortal(shop.lake, commits), PIPELINE, AT + 91 * DAY, ())
-        told = ailments(shop)
+        told = shop.ailments()
         half = commits not in (0, 10)
         assert told == (["retention is finished: " + told[0].partition(": ")[2]] if half else [])
         kept(shop, AT + 91 * DAY)
         for stream in ("orders", "returns"):
             assert shop.accounts(stream) == whole.accounts(stream)
             assert shop.silver("_id", "_position", stream=stream) == whole.silver("_id", "_position", stream=stream)
-        assert ailments(shop) == []
+        assert shop.ailments() == []
         # what was never announced stays until a vacuum finds it old
         assert len(list((shop.folder / "lake" / "shop" / "retiring").iterdir())) == (0 if half else 1)
 
@@ -245,7 +240,7 @@ def test_of_two_that_keep_at_once_one_does(shop: Shop) -> None:
         retire(shop.lake, old(shop.lake, PIPELINE.streams[1], AT + 91 * DAY, Held()), LATER)
     kept(shop, AT + 91 * DAY)
     assert (shop.accounts().retired, shop.accounts("returns").retired) == (13, 2)
-    assert ailments(shop) == []
+    assert shop.ailments() == []
 
 
 def test_a_replay_of_another_stream_with_the_same_place_stays(shop: Shop) -> None:
