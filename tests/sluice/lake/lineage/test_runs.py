@@ -78,10 +78,10 @@ def test_a_run_that_fails_says_with_what(home: Path) -> None:
 
 def test_a_private_run_that_fails_does_not_say_with_what(home: Path) -> None:
     with pytest.raises(DataError), told_run("shop", "forget", lambda: MADE, private=True):
-        raise DataError("customer=17 is held")
+        raise DataError("customer=zebra is held")
     failed = events(home)[-1]
     assert failed["run"]["facets"]["errorMessage"]["message"] == "DataError"
-    assert "17" not in (home / FILE).read_text().replace(failed["eventTime"], "").replace(failed["run"]["runId"], "")
+    assert "zebra" not in (home / FILE).read_text()
 
 
 def test_what_cannot_be_told_is_a_warning_and_the_work_is_done(
