@@ -16,12 +16,12 @@ from sluice.declare.loading import load_pipeline
 from sluice.errors import GateStopped
 from sluice.lake.accounts import accounts
 from sluice.lake.delivery import Delivery
-from sluice.lake.doctor import INVARIANTS
 from sluice.lake.workers import Here
 from sluice.stream.backlog import Backlog, bring
 from sluice.stream.spans import Asked
 from sluice.stream.topics import stream_topic
 from spark_jobs.ingest import ingest
+from tests.doctor import ailments
 from tests.sluice.stream.feeds import START, Message
 from tests.sluice.stream.runs import archived, finish, produced
 from tests.sluice.stream.workers import Place
@@ -84,7 +84,7 @@ def test_where_files_and_a_topic_overlap_each_event_is_there_once(hybrid: Place,
     found = accounts(hybrid.lake, "payments")
     assert (found.silver, found.duplicates, found.missing) == (LAST, overlap + 2, 0)
     assert verdict(hybrid, "topic", "seam") == "pass"
-    assert [one for check in INVARIANTS.values() for one in check(hybrid.lake, hybrid.pipeline)] == []
+    assert ailments(hybrid.lake, hybrid.pipeline) == []
 
 
 def test_a_topic_whose_broker_dropped_its_beginning_is_an_incident_and_what_is_left_is_history(hybrid: Place) -> None:
