@@ -58,7 +58,7 @@ def rollout(pipeline: str, at: int | None = None, variant: str = CANDIDATE) -> l
 
 def about(here: Place, read: Sequence[str] = ("predictions", "audits", "vectors")) -> Run:
     """What a rollout has read and written."""
-    return Run(tables_of(here.lake, read), tables_of(here.lake, ["promotions"]))
+    return Run(tables_of(here.lake, read), tables_of(here.lake, ["promotions", "rollbacks"]))
 
 
 @flow(name="take back")
@@ -70,7 +70,7 @@ def take_back(pipeline: str, segment: str, by: str, because: str, at: int | None
         move = roll_back(here.lake, segment, by=by, because=because, now=now)
         swap(pipeline)
     mark_aliases(here)
-    return in_words(move)
+    return in_words(replace(move, reason=because))
 
 
 def in_words(move: Move) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from serve import promotions
+from serve import promotions, rollbacks
 from serve.models import check_model
 from serve.rollout import next_move
 from serve.rollout_evidence import COLUMNS, gather
@@ -19,6 +19,9 @@ from sluice.declare.pipeline import ALL, Pipeline
 from sluice.errors import SluiceError, UserError
 from sluice.lake.incidents import incidents
 from sluice.lake.tables import Lake
+
+BY_HAND = "by hand"
+"""The reason of a step that a person took back; theirs is in the table `rollbacks`."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def roll_back(lake: Lake, segment: str, *, by: str, because: str, now: int) -> M
     """Take back a segment's newest step by hand: its challenger, else its champion for the one before it.
 
     A segment whose only model is taken back is answered by the fallback. UserError when there is nothing to take back,
-    and without a person and a reason, which stay with the move.
+    and without a person and a reason, which `rollbacks` keeps: the move names the row.
     """
     signed("a rollback by hand", by=by, because=because)
     states = promotions.state(lake)
@@ -93,7 +96,8 @@ def roll_back(lake: Lake, segment: str, *, by: str, because: str, now: int) -> M
         raise UserError(
             f"{leaving} is the only model of all traffic", where=f"segment {segment}", next_step="promote another first"
         )
-    move = Move(segment, Kind.ROLLBACK, leaving, restored, 0.0, because, now, {"by": by})
+    told = {"rollback": rollbacks.record(lake, segment, by=by, because=because, at=now)}
+    move = Move(segment, Kind.ROLLBACK, leaving, restored, 0.0, BY_HAND, now, told)
     promotions.append(lake, move)
     return move
 

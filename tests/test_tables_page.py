@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from serve.promotions import PROMOTIONS
+from serve.rollbacks import ROLLBACKS
 from sluice.lake.backfills import BACKFILL
 from sluice.lake.baselines.shapes import SHAPES
 from sluice.lake.contract import BRONZE, QUARANTINE, conflicts_schema, silver_schema
@@ -52,6 +53,7 @@ SCHEMAS_OF = {
     "predictions": PREDICTIONS,
     "predictions_refused": REFUSED_PREDICTIONS,
     "promotions": PROMOTIONS,
+    "rollbacks": ROLLBACKS,
     "publications": PUBLICATIONS,
     "quarantine/<stream>": QUARANTINE,
     "replayed": REPLAYED,

@@ -19,7 +19,7 @@
     vectors              of every event, knowing all
     vectors_as_served    of every event, with what had arrived by its time; with rows_as_served and backfills_as_served
     touched              what repairs changed: vectors, and the training sets of models
-    tiles/<view>, training_sets, predictions, audits, drift, performance, decisions, promotions
+    tiles/<view>, training_sets, predictions, audits, drift, performance, decisions, promotions, rollbacks
 
 Every reader goes through `Lake.read`: rows of a batch are there when the batch's row in `batches` is, and not before.
 """

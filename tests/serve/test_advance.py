@@ -158,7 +158,9 @@ def test_a_challenger_is_taken_back_by_hand_first_then_the_champion(lake: Lake, 
     move = roll_back(lake, "pos", by="Ada", because="a complaint", now=NOW + DAY)
     assert (move.leaving, move.to, routing(lake)) == (two, one, Routing({"pos": Route(one)}))
     row = promotions.moves(lake)[-1]
-    assert (row["reason"], orjson.loads(row["evidence"])) == ("a complaint", {"by": "Ada"})
+    (told,) = lake.rows("rollbacks")
+    assert (row["reason"], orjson.loads(row["evidence"])) == ("by hand", {"rollback": told["rollback"]})
+    assert (told["segment"], told["by"], told["because"], told["at"]) == ("pos", "Ada", "a complaint", NOW + DAY)
     move = roll_back(lake, "pos", by="Ada", because="another", now=NOW + DAY)
     assert (move.leaving, move.to, routing(lake)) == (one, None, Routing())
 

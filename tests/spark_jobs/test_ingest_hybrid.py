@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sluice.declare.loading import load_pipeline
 from sluice.errors import GateStopped
 from sluice.lake.accounts import accounts
 from sluice.lake.contract import BRONZE
@@ -121,7 +122,7 @@ def test_a_gap_in_time_is_an_incident_with_every_batch_until_a_file_fills_it(tmp
     assert gap in str(shop.deliver("two", from_bronze=True))
     assert [(one.batch, one.rule) for one in incidents(shop.lake)] == [("one", "seam"), ("two", "seam")]
     with pytest.raises(GateStopped, match="deliver what is missing as a file, and the next batch of the topic ends it"):
-        refuse_incidents(shop.lake, "training")
+        refuse_incidents(shop.lake, load_pipeline(str(shop.declaration)), "training")
     shop.deliver("mended", orders=orders(15, 19))
     assert seam(shop, "mended") == ("pass", "not asked")
     archive(shop, 13, range(33, 35))

@@ -23,7 +23,7 @@ from sluice.lake.keeping.rewriting import At, Which, is_in
 NOBODY = (
     "batches", "schemas", "files", "imports", "replayed", "waivers", "publications", "baselines",
     "retirements", "retired", "erasures", "erased", "backfills", "backfills_as_served", "touched", "training_sets",
-    "drift", "performance", "decisions", "promotions", "freshness",
+    "drift", "performance", "decisions", "promotions", "rollbacks", "freshness",
 )  # fmt: skip
 """Tables about batches, days, segments and models; `erased` has pseudonyms."""
 _VECTORS, _ROWS = ("vectors", "vectors_as_served"), ("rows", "rows_as_served")

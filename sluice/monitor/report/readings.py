@@ -88,9 +88,15 @@ def decision_figures(lake: Lake) -> list[dict[str, Any]]:
 
 def promotion_figures(lake: Lake) -> list[dict[str, Any]]:
     """Every move of a model, in the order in which they were made."""
-    rows = sorted(lake.rows("promotions"), key=lambda row: row["sequence"])
     names = ("segment", "move", "from", "to", "reason")
-    return [{**{name: row[name] for name in names}, "at": rfc3339(row["at"])} for row in rows]
+    return [{**{name: row[name] for name in names}, "at": rfc3339(row["at"])} for row in moves(lake)]
+
+
+def moves(lake: Lake) -> list[dict[str, Any]]:
+    """The rows of `promotions` in order; of a step that was taken back by hand, the reason that its person gave."""
+    given = {row["rollback"]: f"by hand: {row['because']}" for row in lake.rows("rollbacks")}
+    rows = sorted(lake.rows("promotions"), key=lambda row: row["sequence"])
+    return [{**row, "reason": given.get(json.loads(row["evidence"]).get("rollback"), row["reason"])} for row in rows]
 
 
 def touched_figures(lake: Lake) -> list[dict[str, Any]]:

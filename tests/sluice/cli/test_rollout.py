@@ -33,14 +33,19 @@ def test_back_restores_the_champion_before_and_no_request_fails_meanwhile(loop: 
     with asking(loop.here.settings.serve_url, request, statuses):
         done = sluice("rollout", "back", "fraud", "pos", "--by", "Ada", "--because", "customers complain")
     assert done.returncode == 0, done.stderr
-    assert runs(loop.home, "take back")[-2:] == [("START", set(), set()), ("COMPLETE", set(), {"promotions"})]
+    assert runs(loop.home, "take back")[-2:] == [
+        ("START", set(), set()),
+        ("COMPLETE", set(), {"promotions", "rollbacks"}),
+    ]
     assert before.before is not None
     assert done.stdout.startswith(f"pos: rollback {before.champion}, {before.before} answers — customers complain")
     after = promotions.state(lake)["pos"]
     assert (after.champion, after.challenger) == (before.before, None)
     assert len(statuses) > 20
     assert set(statuses) == {200}
-    assert orjson.loads(promotions.moves(lake)[-1]["evidence"]) == {"by": "Ada"}
+    (told,) = lake.rows("rollbacks", where=ds.field("because") == "customers complain")
+    assert orjson.loads(promotions.moves(lake)[-1]["evidence"]) == {"rollback": told["rollback"]}
+    assert told["by"] == "Ada"
     answer = httpx.post(f"{loop.here.settings.serve_url}/score", content=body(request), trust_env=False).json()
     (result,) = answer["results"]
     assert f"{result['model']}/{result['version']}" == str(before.before)

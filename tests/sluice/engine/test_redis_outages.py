@@ -116,7 +116,7 @@ def test_a_wrong_password_is_no_outage_that_passes_and_is_not_shown(redis_server
 
 def test_a_reader_cannot_write_and_says_when_there_is_nothing_to_read(open_: OpenRedis) -> None:
     with pytest.raises(
-        Outage, match=r"\{shop\}:knowledge: the online store is not there yet\n  next: run the backfill"
+        Outage, match=r"\{shop\}:knowledge: the online store is not there yet\n  next: run the flow `features`"
     ):
         open_(read_only=True)
     open_()

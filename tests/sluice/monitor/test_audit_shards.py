@@ -75,7 +75,7 @@ def test_what_one_entity_knew_decides_its_own_features_and_no_others(tmp_path: P
     messages = feed(5, 500)
     serving = Divided.begin(tmp_path, messages[:100], 5)
     serving.history.produce(messages[100:])
-    row = next(row for row in serving._asked(messages[100:]) if row["card"] is not None and row["payment_id"])
+    row = next(row for row in serving._asked(messages[100:], 0.5) if row["card"] is not None and row["payment_id"])
     serving.serve([row])
     serving.plant.drain()
     serving.serve([row])

@@ -11,6 +11,7 @@ from sluice.monitor.report.outcome import changed
 from sluice.monitor.report.plots.drift import WORST, by_segment, drift_plot, times_threshold, worst_columns
 from sluice.monitor.report.plots.quality import quality_plot, spoken
 from sluice.monitor.report.plots.timeline import timeline_plot
+from sluice.monitor.report.readings import moves
 from sluice.monitor.report.rollout import spans
 from sluice.monitor.report.sections.section import Run, Section
 from sluice.monitor.report.wording import MEASURES, NONE, TIMES, measure, minute, segment_name, share
@@ -55,19 +56,19 @@ def quality(run: Run) -> Section:
 
 def decisions(run: Run) -> Section:
     """What was decided and rolled out, and when."""
-    made, moves = run.lake.rows("decisions"), run.lake.rows("promotions")
-    if not made and not moves:
+    made, moved = run.lake.rows("decisions"), moves(run.lake)
+    if not made and not moved:
         return Section("decisions", "Decisions and rollout", "Nothing was decided and no model was put in place.")
     counts = Counter(row["action"].replace("_", " ") for row in made)
     told = ", ".join(f"{action} {count:,}" for action, count in counts.most_common())
     lead = f"{counted(len(made), 'decision')}{f' ({told})' if told else ''}; {changed(run.figures)}."
-    segments = run.ordered(row["segment"] for row in [*made, *moves])
-    plot = timeline_plot(segments, spans(moves, run.at), made, run.at)
+    segments = run.ordered(row["segment"] for row in [*made, *moved])
+    plot = timeline_plot(segments, spans(moved, run.at), made, run.at)
     caption = (
         "Each segment's champion, what was tried beside it, and every decision. "
         "A share is the canary's part of the cards."
     )
-    return Section("decisions", "Decisions and rollout", lead, (plot.shown(caption), *_moves(moves), *_decisions(made)))
+    return Section("decisions", "Decisions and rollout", lead, (plot.shown(caption), *_moves(moved), *_decisions(made)))
 
 
 def _metric(run: Run) -> str:
@@ -120,7 +121,7 @@ def _quality_table(rows: Sequence[Row]) -> Markup:
     return folded(f"{caption} ({len(cells):,} rows)", table(header, cells, caption=caption, words=(0, 2, 3)))
 
 
-def _moves(moves: Sequence[Row]) -> list[Markup]:
+def _moves(moved: Sequence[Row]) -> list[Markup]:
     header = ["at", "segment", "move", "from", "to", "share", "reason"]
     rows = [
         [
@@ -132,7 +133,7 @@ def _moves(moves: Sequence[Row]) -> list[Markup]:
             share(row["share"]) if row["move"] == "canary" else NONE,
             row["reason"],
         ]
-        for row in sorted(moves, key=lambda row: row["sequence"])
+        for row in moved
     ]
     return [table(header, rows, caption="Moves of models", words=(0, 1, 2, 3, 4, 6))] if rows else []
 

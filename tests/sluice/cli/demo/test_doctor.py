@@ -19,5 +19,7 @@ def test_the_doctor_finds_nothing_wrong_after_the_whole_loop(loop: Loop) -> None
     done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     asked = len(INVARIANTS) + 2  # and the chain, and the tiles
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * asked
+    where, *found = done.stdout.splitlines()
+    assert where == f"fraud in {loop.here.lake.root}"
+    assert [line.split()[0] for line in found] == ["ok"] * asked
     assert "of 200 events or fewer" in done.stdout

@@ -81,7 +81,9 @@ def test_drift_was_seen_decided_upon_and_retrained_by_the_event_of_the_decision(
     assert loop.rows("drift", alarm=True)
     retrains = [row for row in loop.rows("decisions", action="retrain") if "moved by" in row["reason"]]
     assert retrains
-    (deployment,) = loop.ask_prefect("deployments", deployments={"name": {"any_": ["retrain"]}})
+    (deployment,) = loop.ask_prefect(
+        "deployments", flows={"name": {"any_": ["retrain"]}}, deployments={"name": {"any_": ["fraud"]}}
+    )
     runs = loop.ask_prefect("flow_runs", deployments={"id": {"any_": [deployment["id"]]}})
     segments = {name for run in runs for name in run["parameters"]["segments"].split(",")}
     assert {row["segment"] for row in retrains} <= segments

@@ -124,4 +124,4 @@ def move(
 ) -> dict[str, object]:
     """A row of the table `promotions`."""
     row = {"segment": segment, "move": name, "from": before, "to": after, "at": at, "sequence": sequence}
-    return {**row, "share": 0.0, "reason": f"{name} of {after}", **more}
+    return {**row, "share": 0.0, "reason": f"{name} of {after}", "evidence": "{}", **more}

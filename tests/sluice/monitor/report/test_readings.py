@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pyarrow as pa
 import pytest
 
 from serve.promotions import PROMOTIONS
+from serve.rollbacks import record
 from sluice.declare.durations import DAY
 from sluice.lake.tables import Lake
 from sluice.lake.touched import TOUCHED
@@ -184,3 +186,14 @@ def test_promotions_come_in_the_order_of_the_log_and_a_first_champion_from_nothi
             "at": at,
         },
     ]
+
+
+def test_a_step_taken_back_by_hand_has_the_reason_that_its_person_gave(lake: Lake) -> None:
+    named = {"rollback": record(lake, "pos", by="Ada", because="a complaint", at=LIVE)}
+    rows = [
+        move(0, "pos", "promote", None, "fraud-pos/1", LIVE, reason="first"),
+        move(1, "pos", "rollback", "fraud-pos/1", None, LIVE, reason="by hand", evidence=json.dumps(named)),
+        move(2, "pos", "rollback", "fraud-pos/2", None, LIVE, reason="by hand", evidence='{"rollback": "none"}'),
+    ]
+    lake.append_rows("promotions", rows, PROMOTIONS)
+    assert [row["reason"] for row in promotion_figures(lake)] == ["first", "by hand: a complaint", "by hand"]
