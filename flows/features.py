@@ -11,6 +11,7 @@ from flows.place import Place, moment, place
 from flows.submit import submit
 from sluice.declare.operate import AS_SERVED
 from sluice.engine.fold import load_base
+from sluice.engine.forget import HORIZONS
 from sluice.engine.history import keep
 from sluice.engine.places import open_store
 from sluice.engine.shards import spread_of
@@ -85,7 +86,7 @@ def start_online(here: Place, base: int, at: int) -> None:
     versions = {f"tiles/{view.name}": lake.version(f"tiles/{view.name}") for view in declared.windows}
     base = base_of(lake, versions, base)
     tiles = {table.removeprefix("tiles/"): lake.read(table, version=version) for table, version in versions.items()}
-    published, recent = Published(lake, declared, base), ds.field("_time") >= at - 2 * keep(declared)
+    published, recent = Published(lake, declared, base), ds.field("_time") >= at - HORIZONS * keep(declared)
     events = {stream.name: published.read(stream, recent) for stream in declared.streams}
     opened = partial(open_store, here.settings.online_uri)
     store = opened(declared.name)

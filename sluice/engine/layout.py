@@ -27,6 +27,8 @@ ALWAYS = int(np.iinfo(np.int64).min)
 """The `known` of what every request may see."""
 FOREVER = int(np.iinfo(np.int64).max)
 """The `until` of what is never replaced."""
+_BLOCK = 4_096
+"""Rows that are laid out at a time: their columns stay in the processor's cache."""
 
 
 def width(view: Windows) -> int:
@@ -86,21 +88,24 @@ def matrix_of(view: Windows, rows: pa.Table, ids: Ints | None = None, places: In
 
     Each row comes to its place among `places`, or to where it is.
     """
-    columns = np.zeros((width(view), len(rows)), np.int64)
     words = {"time": TIME, "flags": FLAGS, **{name: VALUES + i for i, name in enumerate(view.value_columns)}}
     if view.label:
         words |= {"known": known_word(view), "weight": weight_word(view)}
-    for name, word in words.items():
-        if name in rows.column_names:
-            columns[word] = integers(rows.column(name))[0]
+    columns = {word: integers(rows.column(name))[0] for name, word in words.items() if name in rows.column_names}
     if ids is not None:
         columns[ID] = ids
     elif pa.types.is_integer(rows.schema.field("id").type):
         columns[ID] = integers(rows.column("id"))[0]
-    if places is None:
-        return np.ascontiguousarray(columns.T)
-    matrix = np.empty(columns.shape[::-1], np.int64)
-    _put(matrix, columns, places)
+    matrix: Matrix = np.empty((len(rows), width(view)), np.int64)
+    block = np.zeros((width(view), min(_BLOCK, len(rows))), np.int64)
+    for begin in range(0, len(rows), _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        for word, column in columns.items():
+            block[word, : len(column[part])] = column[part]
+        if places is None:
+            matrix[part] = block[:, : len(matrix[part])].T
+        else:
+            _put(matrix, block, places[part])
     return matrix
 
 

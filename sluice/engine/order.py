@@ -59,28 +59,37 @@ def sides_of(rows: pa.Table, requests: pa.Table, *, tied: bool) -> tuple[Side, S
     return history, Side(keys, integers(requests.column("time"))[0], ties, last, kinds)
 
 
-@compiled
 def by_key(keys: Ints, kinds: int) -> Ints:
     """Where each comes in the stable order of keys from -1 to `kinds` - 1, by counting."""
+    # here and below numpy makes the room: it asks for large pages, which compiled loops do not
+    place = np.empty(len(keys), np.int64)
+    _count(keys, kinds, place)
+    return place
+
+
+@compiled
+def _count(keys: Ints, kinds: int, place: Ints) -> None:
     starts = np.zeros(kinds + 2, np.int64)
     for key in keys:
         starts[key + 2] += 1
     for kind in range(1, kinds + 2):
         starts[kind] += starts[kind - 1]
-    place = np.empty(len(keys), np.int64)
     for i in range(len(keys)):
         place[i] = starts[keys[i] + 1]
         starts[keys[i] + 1] += 1
-    return place
 
 
-@compiled
 def turned(values: Values, place: Ints) -> Values:
     """Values at their places."""
     found = np.empty_like(values)
+    _turn(values, place, found)
+    return found
+
+
+@compiled
+def _turn(values: Values, place: Ints, found: Values) -> None:
     for i in range(len(values)):
         found[place[i]] = values[i]
-    return found
 
 
 def inverse(order: Ints) -> Ints:
@@ -105,7 +114,9 @@ def _codes(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ints, Ints, i
         low = min(a.min(initial=2**62), b.min(initial=2**62))
         span = max(a.max(initial=-(2**62)), b.max(initial=-(2**62))) - low + 1
         if len(a) + len(b) == 0 or (0 < span <= _SPREAD * (len(a) + len(b)) + 1024):
-            return _from(low, left, a, a_valid), _from(low, right, b, b_valid), max(int(span), 0)
+            codes = _from(low, left, a, a_valid)
+            others = codes if left.equals(right) else _from(low, right, b, b_valid)
+            return codes, others, max(int(span), 0)
     joined = pa.concat_arrays([*left.chunks, *right.chunks]) if left.num_chunks + right.num_chunks else left
     coded = joined.dictionary_encode() if isinstance(joined, pa.Array) else pa.array([], pa.int64()).dictionary_encode()
     values, valid = integers(coded.indices)

@@ -13,8 +13,12 @@ from deltalake.exceptions import DeltaError
 from sluice.errors import DataError, UserError
 from sluice.lake.tables import Lake
 
-TABLES = ("vectors", "vectors_as_served", "predictions")
-"""Features and predictions; whatever else there is came from a source, or is Sluice's own."""
+TABLES = {
+    "vectors": "run the flow `features`",
+    "vectors_as_served": 'declare Training(knowledge="as_served"), and run the flow `features`',
+    "predictions": "run `sluice stream archive` beside the service",
+}
+"""Features and predictions, and what writes them; whatever else there is came from a source, or is Sluice's own."""
 TIMES = ("event_time", "answered")
 """Columns of microseconds, which are times outside."""
 _TIME = pa.timestamp("us", "UTC")
@@ -79,7 +83,7 @@ def exported(lake: Lake, table: str, version: int | None) -> deltalake.DeltaTabl
     except DeltaError as error:
         raise UserError(f"there is no version {version} of {table!r}", where=lake.root) from error
     if found is None:
-        raise DataError(f"there is no table {table!r}", where=lake.root, next_step="run the step that writes it first")
+        raise DataError(f"there is no table {table!r}", where=lake.root, next_step=TABLES[table])
     return found
 
 

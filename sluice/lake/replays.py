@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from sluice.decisions import signed
 from sluice.declare.pipeline import hash_of
 from sluice.declare.streams import Stream
 from sluice.errors import DataError, UserError
@@ -111,9 +112,7 @@ def claim(
     UserError without a person and a reason, and for rows that another replay has taken up; Outage when another process
     claims rows of the stream at the same moment.
     """
-    for option, given in (("by", by), ("because", because)):
-        if not given.strip():
-            raise UserError("a replay names a person and a reason", where=f"--{option}")
+    signed("a replay", by=by, because=because)
     if not rows:
         raise UserError("there is no refused row to replay", where=stream, next_step="sluice quarantine list PIPELINE")
     ordered = sorted(rows, key=lambda row: row.place)

@@ -15,9 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from sluice.decisions import signed
 from sluice.declare.pipeline import Pipeline
 from sluice.engine.encode import Mask
-from sluice.errors import Outage, UserError
+from sluice.errors import Outage
 from sluice.lake.files import remove
 from sluice.lake.forgetting import erasures, remains, tiles
 from sluice.lake.forgetting.erasers import Entity, Erasers
@@ -74,9 +75,7 @@ def forget(
     `registry` has the schemas that archived messages name and the lake does not: while it is away nothing goes.
     UserError without a person and a reason; and under a legal hold, with who placed it.
     """
-    for option, given in (("by", by), ("because", because)):
-        if not given.strip():
-            raise UserError("an erasure names a person and a reason", where=f"--{option}")
+    signed("an erasure", by=by, because=because)
     done: list[Receipt] = []
     with _told(lake, pipeline, done, at=entity.until):
         _settle(lake, pipeline)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
+from sluice.decisions import signed
 from sluice.declare.pipeline import Pipeline, hash_of
 from sluice.engine.facts import column_type
 from sluice.errors import UserError
@@ -76,7 +77,7 @@ def place(lake: Lake, pipeline: Pipeline, what: str, *, by: str, because: str, a
 
     UserError without a person and a reason, and for what the pipeline does not have.
     """
-    _named(by, because, "a legal hold names a person and a reason")
+    signed("a legal hold", by=by, because=because)
     on, sign, value = what.partition("=")
     if sign:
         _check_entity(pipeline, on, value)
@@ -94,7 +95,7 @@ def place(lake: Lake, pipeline: Pipeline, what: str, *, by: str, because: str, a
 
 def lift(lake: Lake, name: str, *, by: str, because: str, at: int) -> Hold:
     """Let go what a hold held; UserError without a person and a reason, and for a hold that is not on."""
-    _named(by, because, "lifting a hold names a person and a reason")
+    signed("lifting a hold", by=by, because=because)
     on = {one.hold: one for one in holding(lake).holds}
     if name not in on:
         raise UserError.unknown("hold", name, on, where="hold")
@@ -127,9 +128,3 @@ def _check_entity(pipeline: Pipeline, key: str, value: str) -> None:
         raise UserError(
             f"{value!r} is no value of {key!r}", where="hold", allowed="a whole number" if whole else "a text"
         )
-
-
-def _named(by: str, because: str, what: str) -> None:
-    for option, given in (("by", by), ("because", because)):
-        if not given.strip():
-            raise UserError(what, where=f"--{option}")

@@ -84,7 +84,7 @@ def test_a_warehouse_is_named_before_anything_is_started(home: Path, called: tup
             ("export", "vector"),
             "warehouse export: unknown table 'vector'\n  allowed: predictions, vectors, vectors_as_served",
         ),
-        (("export", "vectors"), "{lake}: there is no table 'vectors'\n  next: run the step that writes it first"),
+        (("export", "vectors"), "{lake}: there is no table 'vectors'\n  next: run the flow `features`"),
         (
             ("import", "--stream", "payment"),
             "Pipeline('ledger'): unknown stream 'payment'\n  allowed: disputes, payments",
