@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -56,9 +55,9 @@ def rollout(pipeline: str, at: int | None = None, variant: str = CANDIDATE) -> l
     return steps
 
 
-def about(here: Place, read: Sequence[str] = ("predictions", "audits", "vectors")) -> Run:
+def about(here: Place) -> Run:
     """What a rollout has read and written."""
-    return Run(tables_of(here.lake, read), tables_of(here.lake, ["promotions", "rollbacks"]))
+    return Run(tables_of(here.lake, ["predictions", "audits", "vectors"]), tables_of(here.lake, ["promotions"]))
 
 
 @flow(name="take back")
@@ -66,11 +65,16 @@ def take_back(pipeline: str, segment: str, by: str, because: str, at: int | None
     """Take a segment's newest step back by hand, and serve by the routing that follows; the move in words."""
     here, now = place(pipeline), moment(at)
     one_of(segment, (*here.pipeline.segments, ALL), where="take back", kind="segment")
-    with told_run(here.pipeline.name, "take back", lambda: about(here, read=()), at=now):
+    with told_run(here.pipeline.name, "take back", lambda: by_hand(here), at=now):
         move = roll_back(here.lake, segment, by=by, because=because, now=now)
         swap(pipeline)
     mark_aliases(here)
     return in_words(replace(move, reason=because))
+
+
+def by_hand(here: Place) -> Run:
+    """What a step that is taken back has written."""
+    return Run(writes=tables_of(here.lake, ["promotions", "rollbacks"]))
 
 
 def in_words(move: Move) -> str:

@@ -91,20 +91,17 @@ class _Sorted:
 
 def _values(view: Windows, found: _Sorted, places: Ints) -> dict[str, Column]:
     """The values of requests in their own order, computed in blocks that fit the processor's cache."""
-    # a column is let go as soon as it is in its own order, and its memory serves the next
-    words = [np.empty(len(places), np.int64) for _ in view.functions]
-    valid = [np.empty(len(places), np.bool_) for _ in view.functions]
+    words = np.empty((len(view.functions), len(places)), np.int64)
+    valid = np.empty(words.shape, np.bool_)
 
     def fill(begin: int) -> None:
         part = slice(begin, begin + _BLOCK)
         block, seen = words_of((view,), found.sums(part))
-        for feature in range(len(words)):
-            words[feature][part], valid[feature][part] = block[:, feature], seen[:, feature]
+        words[:, part], valid[:, part] = block.T, seen.T
 
     def back(feature: int) -> tuple[Ints, NDArray[np.bool_]]:
-        column, seen = words[feature], valid[feature]
-        words[feature] = column[:0]
-        return np.take(column, places), seen if seen.all() else np.take(seen, places)
+        seen = valid[feature]
+        return np.take(words[feature], places), seen if seen.all() else np.take(seen, places)
 
     with ThreadPoolExecutor(cores(len(places))) as threads:
         list(threads.map(fill, range(0, len(places), _BLOCK)))

@@ -99,13 +99,13 @@ def matrix_of(view: Windows, rows: pa.Table, ids: Ints | None = None, places: In
     matrix: Matrix = np.empty((len(rows), width(view)), np.int64)
     block = np.zeros((width(view), min(_BLOCK, len(rows))), np.int64)
     for begin in range(0, len(rows), _BLOCK):
-        part = slice(begin, begin + _BLOCK)
+        end = min(begin + _BLOCK, len(rows))
         for word, column in columns.items():
-            block[word, : len(column[part])] = column[part]
+            block[word, : end - begin] = column[begin:end]
         if places is None:
-            matrix[part] = block[:, : len(matrix[part])].T
+            matrix[begin:end] = block[:, : end - begin].T
         else:
-            _put(matrix, block, places[part])
+            _put(matrix, block, places[begin:end])
     return matrix
 
 

@@ -94,9 +94,11 @@ def promotion_figures(lake: Lake) -> list[dict[str, Any]]:
 
 def moves(lake: Lake) -> list[dict[str, Any]]:
     """The rows of `promotions` in order; of a step that was taken back by hand, the reason that its person gave."""
-    given = {row["rollback"]: f"by hand: {row['because']}" for row in lake.rows("rollbacks")}
+    given = {row["rollback"]: f": {row['because']}" for row in lake.rows("rollbacks")}
     rows = sorted(lake.rows("promotions"), key=lambda row: row["sequence"])
-    return [{**row, "reason": given.get(json.loads(row["evidence"]).get("rollback"), row["reason"])} for row in rows]
+    return [
+        {**row, "reason": row["reason"] + given.get(json.loads(row["evidence"]).get("rollback"), "")} for row in rows
+    ]
 
 
 def touched_figures(lake: Lake) -> list[dict[str, Any]]:
