@@ -7,9 +7,6 @@ from typing import Annotated
 import typer
 
 from sluice.declare.loading import load_pipeline
-from sluice.local.environment import apply_environment
-from sluice.local.prefect_services import check_prefect
-from sluice.settings import settings
 
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
 Paused = Annotated[bool, typer.Option("--paused", help="With schedules that stand still until somebody resumes them.")]
@@ -21,6 +18,10 @@ def deploy(pipeline: Pipeline, *, paused: Paused = False) -> None:
     The same again brings them up to the declaration. A worker of the pool `sluice` runs them, where the pipeline's file
     must lie at the same path. Then `prefect deployment run features/<pipeline>` starts one by hand.
     """
+    from sluice.local.environment import apply_environment
+    from sluice.local.prefect_services import check_prefect
+    from sluice.settings import settings
+
     name = load_pipeline(pipeline).name
     check_prefect(settings())
     apply_environment(settings())

@@ -17,7 +17,6 @@ from sluice.declare.lock import freeze as write_lock
 from sluice.declare.lock import lock_of
 from sluice.declare.lock import thaw as remove_lock
 from sluice.errors import UserError
-from sluice.settings import settings
 
 features = typer.Typer(
     help="Explain a pipeline's features; get them, tell what they take, compute them for files; freeze what they mean.",
@@ -137,6 +136,7 @@ def sizes(pipeline: Pipeline, most: Entities = 3) -> None:
     from sluice.engine.forget import HORIZONS
     from sluice.engine.shards import open_shards
     from sluice.engine.sizes import sizes as measured
+    from sluice.settings import settings
 
     declared = load_pipeline(pipeline)
     names = ("kept for", "entities", "events", "bytes", "tiles")
@@ -171,6 +171,7 @@ def compute(pipeline: Pipeline, events: Input, out: Output, engine: Engine = "lo
     from sluice.cli.computing import on_spark, report
     from sluice.lake import computing
     from sluice.lake.workers import Here
+    from sluice.settings import settings
 
     begun = time.monotonic()
     asked = computing.request(pipeline, events, out, settings().places.lake_uri)

@@ -13,7 +13,6 @@ from sluice.cli.keeping import size
 from sluice.clock import open_clock, rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
-from sluice.settings import settings
 from sluice.wording import command
 
 if TYPE_CHECKING:
@@ -146,6 +145,7 @@ def _tell_models(models: Sequence[str], what: str) -> None:
 
 def _stores(declared: Declared) -> Stores:
     """Has the online store forget, where there is one."""
+    from sluice.settings import settings
 
     def forget_there(online: Online) -> None:
         from sluice.engine.places import open_store
@@ -163,15 +163,19 @@ def _stores(declared: Declared) -> Stores:
 
 def _registry() -> Registry | None:
     from sluice.lake.registry import registry_at
+    from sluice.settings import settings
 
     return registry_at(settings().schema_registry)
 
 
 def _now() -> int:
+    from sluice.settings import settings
+
     return open_clock(settings().places.clock).now()
 
 
 def _lake(declared: Declared) -> Lake:
     from sluice.lake.tables import Lake
+    from sluice.settings import settings
 
     return Lake(settings().places.lake_uri, declared.name)

@@ -11,8 +11,6 @@ import typer
 from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
 from sluice.errors import UserError
-from sluice.local.spark import run_job
-from sluice.settings import settings
 
 Pipeline = Annotated[str, typer.Argument(help="A registered pipeline, or the path of a .py file.")]
 Files = Annotated[
@@ -62,6 +60,8 @@ def ingest(
     from sluice.lake.delivery import Delivery, named_file, renamed_in
     from sluice.lake.snapshots import pinned
     from sluice.lake.typing import instant
+    from sluice.local.spark import run_job
+    from sluice.settings import settings
 
     declared = load_pipeline(pipeline)
     here = settings()

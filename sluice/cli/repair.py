@@ -11,8 +11,6 @@ from sluice.cli import screen
 from sluice.clock import open_clock, rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import AS_SERVED
-from sluice.local.spark import run_job
-from sluice.settings import settings
 from sluice.wording import command
 
 if TYPE_CHECKING:
@@ -37,6 +35,8 @@ def run(pipeline: Pipeline) -> None:
     from sluice.lake.incidents import refuse_incidents
     from sluice.lake.tables import Lake
     from sluice.lake.touched import VECTORS, note_before, tell_touched
+    from sluice.local.spark import run_job
+    from sluice.settings import settings
 
     declared, here = load_pipeline(pipeline), settings()
     lake = Lake(here.places.lake_uri, declared.name)
@@ -60,6 +60,7 @@ def show(pipeline: Pipeline) -> None:
     """Show what every repair has touched, the newest first."""
     from sluice.lake.tables import Lake
     from sluice.lake.touched import VECTORS
+    from sluice.settings import settings
 
     declared = load_pipeline(pipeline)
     lake = Lake(settings().places.lake_uri, declared.name)

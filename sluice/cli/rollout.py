@@ -13,8 +13,6 @@ from sluice.decisions import signed
 from sluice.declare.checks import one_of
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import ALL
-from sluice.local.environment import apply_environment
-from sluice.settings import settings
 
 rollout = typer.Typer(
     help="Show where every segment's models stand; move them by a step; take the newest step back.",
@@ -32,6 +30,7 @@ def status(pipeline: Pipeline) -> None:
     """Show every segment's champion, and the challenger beside it, as the promotion log tells them."""
     from serve import promotions
     from sluice.lake.tables import Lake
+    from sluice.settings import settings
 
     declared = load_pipeline(pipeline)
     states = promotions.state(Lake(settings().places.lake_uri, declared.name))
@@ -71,7 +70,9 @@ def back(pipeline: Pipeline, segment: Segment, by: By, because: Because) -> None
 
 def _flows() -> ModuleType:
     """The flows of a rollout, which are runs in Prefect; ServiceDown while its server is away."""
+    from sluice.local.environment import apply_environment
     from sluice.local.prefect_services import check_prefect
+    from sluice.settings import settings
 
     check_prefect(settings())
     apply_environment(settings())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shlex
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 from rich.console import Console
@@ -12,12 +12,8 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from sluice.local import services
-from sluice.local.environment import engine_environment
-from sluice.local.jars import delta_jars, jdbc_jars, kafka_jars
-from sluice.local.java import java
-from sluice.local.redis_server import program
-from sluice.settings import settings
+if TYPE_CHECKING:
+    from sluice.local.services import Status
 
 Names = Annotated[list[str] | None, typer.Argument(help="Services by name; all of them without one.")]
 _STATES = {"runs": "green", "ready": "green", "external": "cyan", "stopped": "dim", "dead": "red"}
@@ -25,6 +21,10 @@ _STATES = {"runs": "green", "ready": "green", "external": "cyan", "stopped": "di
 
 def setup() -> None:
     """Check Java and Redis, and fetch the jars that services, jobs and warehouse need."""
+    from sluice.local.jars import delta_jars, jdbc_jars, kafka_jars
+    from sluice.local.java import java
+    from sluice.local.redis_server import program
+
     console = Console()
     console.print(f"Java: {java()}")
     console.print(f"Redis: {program()}")
@@ -34,6 +34,9 @@ def setup() -> None:
 
 def up(names: Names = None) -> None:
     """Start the embedded services; what already runs is left alone."""
+    from sluice.local import services
+    from sluice.settings import settings
+
     console = Console()
     with _Lines(console) as lines:
         done = services.up(names or None, progress=lines.say)
@@ -45,6 +48,8 @@ def up(names: Names = None) -> None:
 
 def down(names: Names = None) -> None:
     """Stop what `sluice up` started, and nothing else."""
+    from sluice.local import services
+
     console = Console()
     with _Lines(console) as lines:
         stopped = services.down(names or None, progress=lines.say)
@@ -53,6 +58,8 @@ def down(names: Names = None) -> None:
 
 def status() -> None:
     """Show every service: where it is and how it is."""
+    from sluice.local import services
+
     address = Column("address", overflow="fold")
     table = Table("service", "state", "healthy", address, "pid", "memory", "since", box=None, pad_edge=False)
     seen = services.status()
@@ -68,12 +75,15 @@ def status() -> None:
 
 def env() -> None:
     """Print the environment that the engines need, for `eval "$(sluice env)"`."""
+    from sluice.local.environment import engine_environment
+    from sluice.settings import settings
+
     for name, value in sorted(engine_environment(settings()).items()):
         if name == "SLUICE_HOME" or not name.startswith("SLUICE_"):
             typer.echo(f"export {name}={shlex.quote(value)}")
 
 
-def _process(each: services.Status) -> tuple[str, str, str]:
+def _process(each: Status) -> tuple[str, str, str]:
     if each.pid is None or each.since is None:
         return "-", "-", "-"
     since = dt.datetime.fromtimestamp(each.since, dt.UTC).astimezone()

@@ -12,8 +12,6 @@ import typer
 
 from sluice.declare import pipeline as declare
 from sluice.declare.loading import load_pipeline
-from sluice.local.spark import run_job
-from sluice.settings import settings
 
 if TYPE_CHECKING:
     from sluice.lake.lineage.datasets import Dataset
@@ -60,6 +58,7 @@ def topics(pipeline: Pipeline, partitions: Partitions = None) -> None:
     shards from history; as many `sluice stream route` and `sluice stream fold` as there are cores to spare; and one
     `sluice stream archive`.
     """
+    from sluice.settings import settings
     from sluice.stream.topics import create_topics
 
     declared = load_pipeline(pipeline)
@@ -81,6 +80,7 @@ def route(pipeline: Pipeline, partition: Owned = None) -> None:
     """
     from sluice.lake.lineage.datasets import Run, topic_of
     from sluice.lake.lineage.runs import told_run
+    from sluice.settings import settings
     from sluice.stream.topics import entity_topic
 
     declared, broker = load_pipeline(pipeline), settings().kafka
@@ -105,6 +105,7 @@ def fold(pipeline: Pipeline, partition: Owned = None) -> None:
     """
     from sluice.lake.lineage.datasets import Run, store_of
     from sluice.lake.lineage.runs import told_run
+    from sluice.settings import settings
 
     declared = load_pipeline(pipeline)
     written = store_of(settings().online_uri, declared.name)
@@ -121,6 +122,7 @@ def status(pipeline: Pipeline) -> None:
     A shard that stays behind while the others do not has no fold, or a partition of the topics has no router.
     """
     from sluice.engine.places import open_store
+    from sluice.settings import settings
     from sluice.stream.standing import standings
     from sluice.stream.topics import spread_of_topics
 
@@ -140,6 +142,7 @@ def archive(pipeline: Pipeline) -> None:
     from sluice.lake.lineage.runs import told_run
     from sluice.lake.registry import registry_at
     from sluice.lake.tables import Lake
+    from sluice.settings import settings
     from sluice.stream.archive import Archive
 
     declared, broker = load_pipeline(pipeline), settings().kafka
@@ -156,6 +159,7 @@ def archive(pipeline: Pipeline) -> None:
 def _streams(declared: declare.Pipeline) -> list[Dataset]:
     """The topics of a pipeline's streams."""
     from sluice.lake.lineage.datasets import topic_of
+    from sluice.settings import settings
     from sluice.stream.topics import stream_topic
 
     return [topic_of(settings().kafka, stream_topic(declared.name, stream.name)) for stream in declared.streams]
@@ -168,6 +172,9 @@ def bring(pipeline: Pipeline, stream: Stream, since: Since = None, until: Until 
     An archive may run beside it, and passes over what was brought. `sluice ingest PIPELINE --archived` makes history of
     it. Offsets that the broker has dropped are told as a gap.
     """
+    from sluice.local.spark import run_job
+    from sluice.settings import settings
+
     here, declared = settings(), load_pipeline(pipeline)
     given = ["--pipeline", pipeline, "--lake", here.places.lake_uri, "--bootstrap", here.kafka]
     given += ["--stream", declared.stream(stream).name]
@@ -181,6 +188,7 @@ def _division(pipeline: declare.Pipeline) -> Division:
     from sluice.engine.places import open_store
     from sluice.lake.forgetting.erasures import Remembered
     from sluice.lake.tables import Lake
+    from sluice.settings import settings
     from sluice.stream.division import Division
     from sluice.stream.topics import spread_of_topics
 
@@ -195,6 +203,7 @@ def _schemas(lake: Lake) -> Schemas:
     """The registered schemas of a lake, and those of the registry that settings name."""
     from sluice.lake.registry import registry_at
     from sluice.lake.schemas import Schemas
+    from sluice.settings import settings
 
     return Schemas(lake, registry_at(settings().schema_registry))
 

@@ -16,7 +16,6 @@ from sluice.declare.checks import one_of
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
 from sluice.errors import DataError, UserError
-from sluice.settings import settings
 from sluice.wording import command
 
 if TYPE_CHECKING:
@@ -122,11 +121,14 @@ def _publish(declared: Declared, table: AsOfTable, judged: Judged, told: str, at
 
 def _lake(declared: Declared) -> Lake:
     from sluice.lake.tables import Lake
+    from sluice.settings import settings
 
     return Lake(settings().places.lake_uri, declared.name)
 
 
 def _now() -> int:
+    from sluice.settings import settings
+
     return open_clock(settings().places.clock).now()
 
 

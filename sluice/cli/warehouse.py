@@ -10,9 +10,6 @@ import typer
 from sluice.clock import open_clock
 from sluice.declare.loading import load_pipeline
 from sluice.declare.pipeline import Pipeline as Declared
-from sluice.local.jars import jdbc_jars
-from sluice.local.spark import run_job
-from sluice.settings import settings
 
 if TYPE_CHECKING:
     from sluice.lake.imports import Import
@@ -50,6 +47,9 @@ def import_(
     from sluice.lake.imports import announced, sources_of, unfinished
     from sluice.lake.tables import Lake
     from sluice.lake.typing import instant
+    from sluice.local.jars import jdbc_jars
+    from sluice.local.spark import run_job
+    from sluice.settings import settings
 
     here = settings()
     here.warehouse.address()  # that none is named is told before anything is started
@@ -87,6 +87,9 @@ def export(pipeline: Pipeline, table: Exported, into: Into = None, version: Vers
     """
     from sluice.lake.exports import exported
     from sluice.lake.tables import Lake
+    from sluice.local.jars import jdbc_jars
+    from sluice.local.spark import run_job
+    from sluice.settings import settings
 
     here = settings()
     here.warehouse.address()  # that none is named is told before anything is started

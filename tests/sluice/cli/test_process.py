@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 SLUICE = [sys.executable, "-m", "sluice.cli.main"]
 ENGINES = {
     *("tensorflow", "pyspark", "ray", "mlflow", "alibi_detect", "feast", "prefect"),
-    *("kafka", "deltalake", "pandas", "pyarrow", "numba", "numpy"),
+    *("kafka", "deltalake", "pandas", "pyarrow", "numba", "numpy", "pydantic_settings"),
 }
 
 
