@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -72,7 +72,7 @@ class Member:
                 enable_auto_commit=False,
                 session_timeout_ms=session_ms,
                 heartbeat_interval_ms=session_ms // 5,
-                partition_assignment_strategy=[CooperativeStickyAssignor],
+                partition_assignment_strategy=[Assignor(self._assigned)],
                 **PATIENCE,
             )
             self._watch = _Watch(self._consumer)
@@ -106,12 +106,16 @@ class Member:
         self._thread.join()
         self._consumer.close()
 
+    def _assigned(self) -> Collection[TopicPartition]:
+        assigned: set[TopicPartition] = self._consumer.assignment()
+        return assigned
+
     def _listen(self) -> None:
         try:
             while not self._stopped:
                 self._consumer.poll(timeout_ms=_ROUND_MS)
                 with self._changed:
-                    self._given = frozenset(partition.partition for partition in self._consumer.assignment())
+                    self._given = frozenset(partition.partition for partition in self._assigned())
                     # until then it does not join again, and what it had is nobody else's
                     self._changed.wait_for(lambda: self._stopped or self._held == self._given)
         except KafkaError as error:
@@ -124,6 +128,23 @@ class Member:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Assignor(CooperativeStickyAssignor):  # type: ignore[misc] # kafka has no types
+    """Tells the group what the member has at that moment, as the protocol asks for (KIP-429).
+
+    kafka-python's own tells what it was given last, also when that was lost: the leader keeps it from the others until
+    the member lets go of it, and a member that has nothing of it never does.
+    """
+
+    def __init__(self, held: Callable[[], Collection[TopicPartition]]) -> None:
+        super().__init__()
+        self._held = held
+
+    def metadata(self, topics: Iterable[str]) -> object:
+        """What the member tells the group when it joins."""
+        self.member_assignment = sorted(self._held())
+        return super().metadata(topics)
 
 
 class _Watch(ConsumerRebalanceListener):  # type: ignore[misc] # kafka has no types
