@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import pyarrow.dataset as ds
 from prefect import flow, task
 
 from flows.place import Place, moment, place
@@ -22,6 +21,7 @@ from sluice.lake.incidents import refuse_incidents
 from sluice.lake.lineage.datasets import Run, store_of, tables_of
 from sluice.lake.lineage.runs import told_run
 from sluice.lake.published import Published
+from sluice.lake.tiles import standing, tile_table
 from sluice.stream.loading import load_spread
 
 
@@ -83,11 +83,11 @@ def about_online(here: Place) -> Run:
 def start_online(here: Place, base: int, at: int) -> None:
     """Load the store that has all, or that of every router and shard, once."""
     declared, lake = here.pipeline, here.lake
-    versions = {f"tiles/{view.name}": lake.version(f"tiles/{view.name}") for view in declared.windows}
+    versions = {tile_table(view): lake.version(tile_table(view)) for view in declared.windows}
     base = base_of(lake, versions, base)
-    tiles = {table.removeprefix("tiles/"): lake.read(table, version=version) for table, version in versions.items()}
-    published, recent = Published(lake, declared, base), ds.field("_time") >= at - HORIZONS * keep(declared)
-    events = {stream.name: published.read(stream, recent) for stream in declared.streams}
+    tiles = {view.name: standing(lake, view, version=versions[tile_table(view)]) for view in declared.windows}
+    published, recent = Published(lake, declared, base), at - HORIZONS * keep(declared)
+    events = {stream.name: published.read(stream, _time=(recent, None)) for stream in declared.streams}
     opened = partial(open_store, here.settings.online_uri)
     store = opened(declared.name)
     try:

@@ -20,14 +20,14 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import deltalake
-import pyarrow as pa
 
 from sluice.clock import rfc3339
 from sluice.declare.loading import load_pipeline
 from sluice.errors import DataError, UserError
 from sluice.lake import asof
+from sluice.lake.advance import advance
 from sluice.lake.asof import load, newest
-from sluice.lake.backfill import assemble, compute_piece
+from sluice.lake.backfill import assemble
 from sluice.lake.backfills import Previous, begin, end, previous
 from sluice.lake.daily import gather, old_files, renew
 from sluice.lake.days import Days, days
@@ -105,16 +105,14 @@ def _begin_anew(workers: Workers, plan: Plan, asked: Days | None, progress: Prog
 def _grow(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str], None]) -> None:
     """Publish what has changed since the backfill before."""
     try:
-        removed = _go_on(workers, plan, before, tell)
-        others = {table: None if table.startswith("tiles/") else () for table in plan.written}
-        gone = {**others, plan.vectors: removed}
-        _publish(plan, {}, lambda table: partial(_grown, plan, table, gone[table]))
+        gone = _go_on(workers, plan, before, tell)
+        _publish(plan, {}, lambda table: partial(_grown, plan, table, gone.get(table, ())))
     finally:
         remove(plan.work())
 
 
-def _go_on(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str], None]) -> list[str]:
-    """The files of vectors that are replaced."""
+def _go_on(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str], None]) -> dict[str, list[str]]:
+    """The files that are replaced, by table."""
     pipeline, parts = plan.declared(), range(plan.parts)
     load(plan.tables(), pipeline, dict(plan.asof))
     (grown,) = workers.each(partial(gather, plan), [before], rows=0)
@@ -123,12 +121,13 @@ def _go_on(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str],
         f" {grown.computed:,} vectors and {grown.labels:,} labels change"
     )
     each: Callable[..., Any] = partial(workers.each, rows=grown.computed)
-    each(
-        partial(compute_piece, plan, grown=True),
-        [Piece(view.name, part) for view in pipeline.windows for part in parts],
-    )
+    gone: dict[str, list[str]] = {}
+    pieces = [Piece(view.name, part) for view in pipeline.windows for part in parts]
+    for piece, replaced in zip(pieces, each(partial(advance, plan, before), pieces), strict=True):
+        gone.setdefault(f"tiles/{piece.view}", []).extend(replaced)
     each(partial(assemble, plan), [Sheet(part) for part in parts])
-    return [path for path in each(partial(renew, plan), list(enumerate(old_files(plan)))) if path is not None]
+    renewed = each(partial(renew, plan), list(enumerate(old_files(plan))))
+    return {**gone, plan.vectors: [path for path in renewed if path is not None]}
 
 
 def _publish(plan: Plan, files: Files, write: Callable[[str], Write]) -> None:
@@ -171,8 +170,8 @@ def _replaced(plan: Plan, table: str, paths: Sequence[str], held: deltalake.Delt
         replace_files(held, schema, actions, marks)
 
 
-def _grown(plan: Plan, table: str, removed: Sequence[str] | None, held: deltalake.DeltaTable | None) -> None:
-    """Commit the run's files beside what a table held and in place of some; of all for None.
+def _grown(plan: Plan, table: str, removed: Sequence[str], held: deltalake.DeltaTable | None) -> None:
+    """Commit the run's files beside what a table held and in place of some.
 
     Nothing if a run of that name did.
     """
@@ -180,11 +179,8 @@ def _grown(plan: Plan, table: str, removed: Sequence[str] | None, held: deltalak
     if held is None:
         raise AssertionError(f"there is no {table} to go on from")
     if held.transaction_version(plan.name) is None:
-        actions, schema = staged_files(uri, plan.folder)
-        if removed is None:
-            replace_files(held, schema or pa.schema([]), actions, marks)
-        else:
-            exchange_files(held, actions, removed, marks)
+        actions, _ = staged_files(uri, plan.folder)
+        exchange_files(held, actions, removed, marks)
 
 
 def _refuse_days(asked: Days | None) -> None:

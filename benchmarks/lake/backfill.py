@@ -10,11 +10,10 @@ from __future__ import annotations
 import random
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import pyarrow as pa
@@ -23,10 +22,7 @@ from benchmarks.features.data import handbook
 from benchmarks.features.pairs import Cost, compared, cost
 from benchmarks.lake.days import delivered
 from benchmarks.lake.targets import FEW, MANY, VIEWS
-from sluice.lake.backfill import compute_piece
-from sluice.lake.daily import grown_rows
 from sluice.lake.delivery import Delivery
-from sluice.lake.pieces import Piece
 from sluice.lake.plan import Plan, parts_for
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
@@ -36,37 +32,14 @@ _BENCHMARKS = Path(__file__).parents[1]
 _EVERY = 10
 """Days of the history between two backfills: with one for each, filling the lakes would take an hour."""
 PIPELINES = dict(zip(VIEWS, (_BENCHMARKS / "features/book.py", _BENCHMARKS / "lake/lifetime.py"), strict=True))
-W = TypeVar("W")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Day:
-    """What one more day took: what computing read of its views' rows, and what all of the backfill read of files."""
+    """What one more day took, and what the backfill read of files."""
 
     cost: Cost
-    rows: int
     megabytes: float
-
-
-class Reading(Here):
-    """Works here, and counts the rows that computing has before it; what that costs is no part of the backfill."""
-
-    def __init__(self) -> None:
-        self.rows, self.megabytes, self.cost = 0, 0.0, Cost(0, 0)
-
-    def each(self, task: Callable[[W], R], work: Sequence[W], *, rows: int) -> list[R]:
-        """The results in the order of the work."""
-        if isinstance(task, partial) and task.func is compute_piece:
-            before = _megabytes()
-            self.cost = cost(partial(self._count, task.args[0], work))
-            self.megabytes = _megabytes() - before
-        return super().each(task, work, rows=rows)
-
-    def _count(self, plan: Plan, pieces: Sequence[Any]) -> None:
-        for piece in pieces:
-            assert isinstance(piece, Piece)
-            self.rows += len(grown_rows(plan, plan.declared().view(piece.view), piece.part))
 
 
 def run(folder: Path, count: int) -> dict[str, Any]:
@@ -100,10 +73,9 @@ def _added(pipeline: Path, lake: Path, rows: pa.Table, number: int) -> Day:
     """Deliver a day to a lake, and measure the backfill that follows it."""
     delivery = delivered(str(pipeline), lake, rows, number)
     ingest(Here(), delivery)
-    plan, workers, before = _plan(delivery), Reading(), _megabytes()
-    spent = cost(lambda: backfill(workers, plan, tell=_quietly))
-    took = Cost(spent.wall - workers.cost.wall, spent.cpu - workers.cost.cpu)
-    found = Day(took, workers.rows, _megabytes() - before - workers.megabytes)
+    plan, before = _plan(delivery), _megabytes()
+    spent = cost(lambda: backfill(Here(), plan, tell=_quietly))
+    found = Day(spent, _megabytes() - before)
     print(f"{pipeline.stem}, {lake.name} {number}: {found}", file=sys.stderr)
     return found
 
@@ -119,11 +91,8 @@ def _quietly(_: str) -> None:
 
 
 def _told(days: Sequence[dict[int, Day]]) -> dict[str, Any]:
-    read = {
-        str(after): {"rows": [day[after].rows for day in days], "MB": [round(day[after].megabytes, 1) for day in days]}
-        for after in (FEW, MANY)
-    }
-    return {"read": read, **compared([(day[FEW].cost, day[MANY].cost) for day in days])}
+    read = {str(after): [round(day[after].megabytes, 1) for day in days] for after in (FEW, MANY)}
+    return {"MB": read, **compared([(day[FEW].cost, day[MANY].cost) for day in days])}
 
 
 def _megabytes() -> float:

@@ -47,7 +47,7 @@ def _contract(found: Found) -> Iterator[str]:
 
 def _backfill(found: Found) -> Iterator[str]:
     for name, told in found["views"].items():
-        yield from _pairs(told, *(f"{name}, after {days} days" for days in told["read"]))
+        yield from _pairs(told, *(f"{name}, after {days} days" for days in told["MB"]))
 
 
 def _pairs(told: Found, ours: str, other: str) -> Iterator[str]:

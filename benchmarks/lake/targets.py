@@ -58,8 +58,7 @@ def _backfill(found: Found) -> Iterator[Line]:
 
 def _day(told: Found, after: int, side: str) -> str:
     wall, cpu = ([pair[side][kind] for pair in told["pairs"]] for kind in ("wall", "cpu"))
-    rows, megabytes = (statistics.median(told["read"][str(after)][what]) for what in ("rows", "MB"))
-    return f"{_range(wall)} s; {_range(cpu)} s of CPU; {rows:,.0f} rows of views and {megabytes:,.0f} MB read"
+    return f"{_range(wall)} s; {_range(cpu)} s of CPU; {statistics.median(told['MB'][str(after)]):,.0f} MB read"
 
 
 def _stream(found: Found) -> Iterator[Line]:

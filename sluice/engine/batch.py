@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sluice.declare.views import Windows
 from sluice.engine.amend import part_of
 from sluice.engine.arrange import Known, arranged
+from sluice.engine.based import NO_BASES, Based, Bases, Seen, add, based
 from sluice.engine.cores import cores
 from sluice.engine.encode import Ints, integers
 from sluice.engine.evaluate import Sums, evaluate, nears, nobody
@@ -27,11 +28,12 @@ Column = tuple[NDArray[Any], NDArray[np.bool_]]
 _BLOCK = 4_096
 
 
-def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Column]:
+def compute(view: Windows, rows: pa.Table, requests: pa.Table, bases: Bases = NO_BASES) -> dict[str, Column]:
     """Every feature of a view for every request, in the order of `requests`.
 
     `rows` comes from `history.rows` or `arrivals.rows_as_served`, `requests` from `vectors.requests_of`. A request
-    without key reads the empty state; one without id comes after every other.
+    without key reads the empty state; one without id comes after every other. What entities had before `rows` is in
+    `bases`, and known to all requests.
     """
     history, asked = sides_of(rows, requests, tied=_ids_decide(view))
     places = history.places()
@@ -42,7 +44,9 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table) -> dict[str, Colu
     # rows of nobody come first, and are seen by nobody
     somebodys = slice(np.count_nonzero(history.key < 0), None)
     keys, known = turned(history.key, places)[somebodys], _known(rows, places, somebodys)
-    return _values(view, _Sorted(view, matrix[somebodys], keys, known, asked.turned(asked_places), own), asked_places)
+    before = based(view, bases, requests.column("key"))
+    turned_asked = asked.turned(asked_places), None if before is None else before.turned(asked_places)
+    return _values(view, _Sorted(view, matrix[somebodys], keys, known, *turned_asked, own), asked_places)
 
 
 def words_of(views: tuple[Windows, ...], sums: Sums) -> tuple[Matrix, NDArray[np.bool_]]:
@@ -72,9 +76,16 @@ class _Sorted:
     """Sorted rows and requests, where the windows lie, and what requests know otherwise."""
 
     def __init__(
-        self, view: Windows, matrix: Matrix, keys: Ints, known: Known | None, asked: Side, own: Matrix
+        self,
+        view: Windows,
+        matrix: Matrix,
+        keys: Ints,
+        known: Known | None,
+        asked: Side,
+        before: Based | None,
+        own: Matrix,
     ) -> None:
-        self._view, self._asked, self._own = view, asked, own
+        self._view, self._asked, self._before, self._own = view, asked, before, own
         near = nears(view, asked.time)
         self._rows, standing, self._amended = arranged(view, matrix, keys, known, asked, near)
         who = (asked.key, asked.time, asked.tie, asked.last)
@@ -86,6 +97,8 @@ class _Sorted:
         sums = Sums.empty(len(stop), self._view)
         amended = part_of(self._amended, part)
         evaluate(plan_of(self._view), self._rows, first, stop, time, self._own[part], sums, amended)
+        if self._before is not None:
+            add(self._view, self._before, part, Seen(self._rows, first, stop, time, self._own[part]), sums)
         return sums
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ from sluice.engine.history import keep
 from sluice.engine.layout import TIME, known_word
 from sluice.engine.states import State, merged_state, read_state, state, words_of
 from sluice.engine.store import Change, Partition, TileStore
-from sluice.engine.tiles import Id, Laid, Leaf, Rows, hot, lay_out, read_chunk, read_head
+from sluice.engine.tiles import NO_WORDS, Id, Laid, Leaf, Rows, hot, lay_out, no_rows, read_chunk, read_head
 
 HORIZONS = 2
 """Behind the watermark: an event may come one horizon late, and a request of its time looks back as far again."""
@@ -44,42 +45,43 @@ def cut_of(view: Windows, watermark: int) -> int:
     return watermark - HORIZONS * view.horizon
 
 
-def shortened(view: Windows, rows: Rows, cut: int) -> Laid:
-    """An entity from all of its rows, without those before a cut."""
+def shortened(view: Windows, rows: Rows, cut: int, base: Ints = NO_WORDS) -> Laid:
+    """An entity from its rows, without those before a cut; `base` is the state of those that went before."""
     old = _old(view, rows, cut)
-    return lay_out(view, _after(rows, old), _based(view, [state(view, rows.matrix[:old])] if old else []))
+    if old and lifelong(view):
+        held = [read_state(view, base)] if len(base) else []
+        base = _based(view, [*held, state(view, rows.matrix[:old])])
+    return lay_out(view, _after(rows, old), base)
 
 
 def _shortened(view: Windows, store: TileStore, cut: int) -> Iterator[tuple[Id, Laid]]:
     for key, body in list(store.scan(view.name)):
         head = read_head(view, body)
-        held = [read_state(view, head.base)] if len(head.base) else []
         if head.rows is not None:
             old = _old(view, head.rows, cut)
             if old and old * _WORTH >= len(head.rows.matrix):
-                base = _based(view, [*held, state(view, head.rows.matrix[:old])])
-                yield key, lay_out(view, _after(head.rows, old), base)
+                yield key, shortened(view, head.rows, cut, head.base)
         else:
             leaves = [] if head.leaves is None else head.leaves.leaves()
             old = next((i for i, leaf in enumerate(leaves) if not _ended(view, leaf, cut)), len(leaves))
             if old:
-                yield key, _without_leaves(view, store, key, leaves, old, held)
+                yield key, _without_leaves(view, store, key, leaves, old, head.base)
 
 
-def _without_leaves(
-    view: Windows, store: TileStore, key: Id, leaves: Sequence[Leaf], old: int, held: list[State]
-) -> Laid:
+def _without_leaves(view: Windows, store: TileStore, key: Id, leaves: Sequence[Leaf], old: int, held: Ints) -> Laid:
     """A hot entity without its first leaves."""
     gone, left = leaves[:old], leaves[old:]
-    base = _based(view, [*held, *(read_state(view, leaf.state) for leaf in gone)])
+    states = [*([held] if len(held) else []), *(leaf.state for leaf in gone)]
+    base = _based(view, [read_state(view, words) for words in states])
     removed: dict[int, bytes | None] = dict.fromkeys(leaf.start for leaf in gone)
     if sum(leaf.size for leaf in left) > view.leaf:
         return Laid(hot(view, left, base), removed)
-    all_rows = together([_none(view), *_opened(view, store, key, left)])
+    all_rows = together([no_rows(view), *_opened(view, store, key, left)])
     laid = lay_out(view, all_rows, base)
     return Laid(laid.head, {**removed, **dict.fromkeys(leaf.start for leaf in left)})
 
 
+@functools.cache
 def lifelong(view: Windows) -> bool:
     """Whether a view has a lifetime window, for which what is forgotten is kept as a state."""
     return any(view.window(feature) == LIFETIME for feature in view.functions)
@@ -87,7 +89,7 @@ def lifelong(view: Windows) -> bool:
 
 def _based(view: Windows, states: Sequence[State]) -> Ints:
     if not states or not lifelong(view):
-        return np.empty(0, np.int64)
+        return NO_WORDS
     return words_of(merged_state(view, states))
 
 
@@ -114,7 +116,3 @@ def _opened(view: Windows, store: TileStore, key: Id, leaves: Sequence[Leaf]) ->
 
 def _after(rows: Rows, old: int) -> Rows:
     return Rows(rows.matrix[old:], None if rows.ids is None else rows.ids[old:])
-
-
-def _none(view: Windows) -> Rows:
-    return read_head(view, None).rows or Rows(np.empty((0, 0), np.int64), None)

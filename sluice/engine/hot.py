@@ -112,7 +112,7 @@ def hot_sums(view: Windows, head: Head, opened: Mask, rows: Sequence[Matrix], as
         elif loop == "ends":
             pair = _end(view, parts, place, asked.time)
         else:
-            pair = _told(view, place, _tally(view, parts, asked, place), asked.time)
+            pair = told(view, place, _tally(view, parts, asked, place), asked.time)
         found.number[0, place], found.total[0, place] = pair
     _square(view, parts, own, found)
     return found
@@ -236,7 +236,7 @@ def _tally(view: Windows, parts: _Parts, asked: Asked, place: int) -> Tally:
     return merged_tally(feature, [*states, rows, *own])
 
 
-def _told(view: Windows, place: int, found: Tally, time: int) -> tuple[int, int]:
+def told(view: Windows, place: int, found: Tally, time: int) -> tuple[int, int]:
     """Number and total of a feature from the tally of its window."""
     feature = view.functions[place]
     if feature.function == "percentile":

@@ -83,14 +83,20 @@ def words_of(table: pa.Table) -> Words:
     return lambda name: _words(table.column(name))
 
 
+def words_by_name(view: Windows) -> dict[str, int]:
+    """The place in a row of each column of a table of rows but for key and id."""
+    words = {"time": TIME, "flags": FLAGS, **{name: VALUES + i for i, name in enumerate(view.value_columns)}}
+    if view.label:
+        words |= {"known": known_word(view), "weight": weight_word(view)}
+    return words
+
+
 def matrix_of(view: Windows, rows: pa.Table, ids: Ints | None = None, places: Ints | None = None) -> Matrix:
     """Rows (from `history.rows` or `vectors.requests_of`) as one matrix; `ids` stand for text ids.
 
     Each row comes to its place among `places`, or to where it is.
     """
-    words = {"time": TIME, "flags": FLAGS, **{name: VALUES + i for i, name in enumerate(view.value_columns)}}
-    if view.label:
-        words |= {"known": known_word(view), "weight": weight_word(view)}
+    words = words_by_name(view)
     columns = {word: integers(rows.column(name))[0] for name, word in words.items() if name in rows.column_names}
     if ids is not None:
         columns[ID] = ids

@@ -33,7 +33,8 @@ Id = int | str
 COLD, HOT = 1, 2
 _WORD = 8
 _HEAD = 3
-_NO_WORDS = np.empty(0, np.int64)
+NO_WORDS = np.empty(0, np.int64)
+"""The base of an entity of which nothing was forgotten, or that needs nothing of it."""
 
 
 class Rows(NamedTuple):
@@ -97,10 +98,15 @@ class Laid(NamedTuple):
     chunks: Mapping[int, bytes | None]
 
 
+def no_rows(view: Windows) -> Rows:
+    """The rows of an entity without events."""
+    return Rows(np.empty((0, width(view)), np.int64), [] if has_texts(view) else None)
+
+
 def read_head(view: Windows, head: bytes | None) -> Head:
     """A head from its bytes; without any, that of an entity without events."""
     if head is None:
-        return Head(_NO_WORDS, Rows(np.empty((0, width(view)), np.int64), [] if has_texts(view) else None), None)
+        return Head(NO_WORDS, no_rows(view), None)
     words = np.frombuffer(head, np.int64, len(head) // _WORD)
     kind, based, count = words[:_HEAD].tolist()
     base = words[_HEAD : _HEAD + based]
@@ -121,13 +127,13 @@ def id_word(identity: Id) -> int:
     return int.from_bytes(identity.encode()[:_WORD].ljust(_WORD, b"\0"), "big") - 2**63
 
 
-def cold(rows: Rows, base: Ints = _NO_WORDS) -> bytes:
+def cold(rows: Rows, base: Ints = NO_WORDS) -> bytes:
     """The head of a cold entity."""
     header = np.array([COLD, len(base), len(rows.matrix)], np.int64)
     return b"".join([header.tobytes(), base.tobytes(), *_body(rows)])
 
 
-def hot(view: Windows, leaves: Sequence[Leaf], base: Ints = _NO_WORDS) -> bytes:
+def hot(view: Windows, leaves: Sequence[Leaf], base: Ints = NO_WORDS) -> bytes:
     """The head of a hot entity."""
     fixed = shape(view).fixed
     index = np.array([(leaf.start, leaf.span, leaf.size, leaf.known) for leaf in leaves], np.int64).T
@@ -142,7 +148,7 @@ def chunk(rows: Rows) -> bytes:
     return b"".join([len(rows.matrix).to_bytes(_WORD, "little"), *_body(rows)])
 
 
-def lay_out(view: Windows, rows: Rows, base: Ints = _NO_WORDS) -> Laid:
+def lay_out(view: Windows, rows: Rows, base: Ints = NO_WORDS) -> Laid:
     """An entity from all of its rows, in order."""
     if len(rows.matrix) <= view.leaf:
         return Laid(cold(rows, base) if len(rows.matrix) or len(base) else None, {})

@@ -27,16 +27,17 @@ from sluice.declare.durations import DAY
 from sluice.declare.operate import EVENT_TIME
 from sluice.declare.pipeline import ALL, Pipeline
 from sluice.engine.arrivals import scored
+from sluice.engine.based import NO_BASES
 from sluice.engine.batch import Column
-from sluice.engine.build import build
+from sluice.engine.build import Opened, build
 from sluice.engine.encode import OWN_COLUMNS, encode, integers
 from sluice.engine.facts import encoded_schema
 from sluice.engine.labels import label_at
 from sluice.engine.vectors import as_table, complete
-from sluice.lake import buckets, dealing, pieces
+from sluice.lake import buckets, dealing, pieces, tiles
 from sluice.lake.asof import load
 from sluice.lake.contract import silver_schema
-from sluice.lake.daily import days_of, grown_rows
+from sluice.lake.dealing import ALL_DAYS, days_of
 from sluice.lake.files import write_parquet
 from sluice.lake.handing import handed_over
 from sluice.lake.pieces import Piece
@@ -46,8 +47,6 @@ from sluice.lake.storage import below
 
 Written = tuple[str, str]
 """A file that was written: its table, and its path below it."""
-ALL_DAYS = "all"
-"""What the days of a backfill are called that is not divided into ranges."""
 
 
 class Counted(TypedDict):
@@ -87,25 +86,19 @@ def count(plan: Plan, part: int) -> Counted:
     }
 
 
-def compute_piece(plan: Plan, piece: Piece, *, of: str = ALL_DAYS, grown: bool = False) -> list[Written]:
+def compute_piece(plan: Plan, piece: Piece, *, of: str = ALL_DAYS) -> list[Written]:
     """The values of one view for some entities and times, dealt by day, and in the end the entities' tiles.
 
-    Their rows are those that were counted; or, where a backfill has `grown` another, those that lie in the lake.
-    `of` names the range of days. Which files of tables were written.
+    Their rows are those that were counted. `of` names the range of days. Which files of tables were written.
     """
     view, recent = plan.declared().view(piece.view), plan.at - plan.declared().view(piece.view).horizon
-    counted, written = (grown_rows(plan, view, piece.part), []) if grown else _laid(plan, piece, of, recent)
+    counted, written = _laid(plan, piece, of, recent)
     if piece.is_last and plan.knowledge == EVENT_TIME:
-        built = build(view, counted, since=recent)
         path = f"{plan.folder}/{piece.part:05}.parquet"
-        write_parquet(plan.tables().uri(f"tiles/{view.name}/{path}"), [built], built.schema)
-        written = [*written, (f"tiles/{view.name}", path)]
-    asked = pieces.requests(plan, piece)
-    if asked is not None:
-        own = {"_id": asked.column("id"), "time": asked.column("time")}
-        values = pa.table({**own, **dealing.values_of(view, counted, asked)})
-        kind = "values", of, view.name
-        dealing.deal(plan, values, days_of(asked.column("time")), kind, piece.name, order="time")
+        uri = plan.tables().uri(f"{tiles.tile_table(view)}/{path}")
+        tiles.lay(uri, piece.part, tiles.Stamp(plan.base, plan.at), build(view, counted, since=recent))
+        written = [*written, (tiles.tile_table(view), path)]
+    dealing.deal_values(plan, view, Opened(counted, NO_BASES), pieces.requests(plan, piece), piece.name, of=of)
     return written
 
 

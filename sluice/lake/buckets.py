@@ -17,8 +17,10 @@ import pyarrow.dataset as ds
 from sluice.engine.encode import integers
 from sluice.engine.order import by_key, inverse
 from sluice.engine.shares import part_of
-from sluice.lake.files import read_file, write_parquet
+from sluice.errors import DataError
+from sluice.lake.files import write_parquet
 from sluice.lake.tables import Lake
+from sluice.lake.within import between
 
 JOINED, LEFT = 1, -1
 _PART, _SIGN = "part", "sign"
@@ -39,24 +41,31 @@ def dealt(table: pa.Table, by: pa.ChunkedArray, parts: int) -> Iterator[tuple[in
 
 def lay(uri: str, part: int, joined: pa.Table, left: pa.Table | None = None) -> None:
     """Write the rows of one bucket that joined, and those that left, as a file of the table."""
-    sides = [_signed(joined, part, JOINED), *([_signed(left, part, LEFT)] if left is not None else [])]
+    sides = [signed(joined, part, JOINED), *([signed(left, part, LEFT)] if left is not None else [])]
     both = pa.concat_tables(sides)
     order = np.argsort(integers(both.column("time"))[0], kind="stable")
     write_parquet(uri, [both.take(pa.array(order))], both.schema, repeated=[])
 
 
-def laid(lake: Lake, table: str, part: int, *, since: int | None = None, fresh: str | None = None) -> pa.Table:
-    """The rows of one bucket of a table from a moment on, with what a file is about to add to it."""
+def laid(
+    lake: Lake,
+    table: str,
+    part: int,
+    *,
+    since: int | None = None,
+    keys: pa.Array | None = None,
+    fresh: pa.Table | None = None,
+) -> pa.Table:
+    """The rows of one bucket of a table from a moment on, of some entities or all, with what is about to be added."""
     held = lake.open(table)
     if held is None:
         raise AssertionError(f"there is no {table}")
-    condition = ds.field(_PART) == part
-    if since is not None:
-        condition &= ds.field("time") >= since
-    found = pa.table(lake.dataset(held).to_table(filter=condition))
+    asked = between(**{_PART: (part, part)}, time=(since, None))
+    wanted = asked.rows if keys is None else asked.rows & ds.field("key").isin(keys)
+    found = pa.table(lake.dataset(held, within=asked).to_table(filter=wanted))
     if fresh is not None:
-        found = pa.concat_tables([found, read_file(fresh).cast(found.schema)])
-    return _standing(found)
+        found = pa.concat_tables([found, fresh.cast(found.schema)])
+    return standing(found)
 
 
 def of_entities(lake: Lake, table: str, keys: pa.Array) -> pa.Table:
@@ -64,16 +73,17 @@ def of_entities(lake: Lake, table: str, keys: pa.Array) -> pa.Table:
     held = lake.open(table)
     if held is None:
         raise AssertionError(f"there is no {table}")
-    return _standing(pa.table(lake.dataset(held).to_table(filter=ds.field("key").isin(keys))))
+    return standing(pa.table(lake.dataset(held).to_table(filter=ds.field("key").isin(keys))))
 
 
-def _signed(rows: pa.Table, part: int, sign: int) -> pa.Table:
+def signed(rows: pa.Table, part: int, sign: int) -> pa.Table:
+    """Rows that joined, or that left, as a table of rows has them."""
     size = len(rows)
     columns = {_PART: pa.array(np.full(size, part, np.int32)), _SIGN: pa.array(np.full(size, sign, np.int8))}
     return pa.table({**{name: rows.column(name) for name in rows.column_names}, **columns})
 
 
-def _standing(rows: pa.Table) -> pa.Table:
+def standing(rows: pa.Table) -> pa.Table:
     """The rows that joined without those that left again."""
     names = [name for name in rows.column_names if name not in {_PART, _SIGN}]
     signs = integers(rows.column(_SIGN))[0]
@@ -81,4 +91,10 @@ def _standing(rows: pa.Table) -> pa.Table:
         return rows.select(names)
     summed = rows.group_by(names, use_threads=False).aggregate([(_SIGN, "sum")])
     left = integers(summed.column(f"{_SIGN}_sum"))[0]
-    return summed.select(names).take(pa.array(np.repeat(np.arange(len(left)), np.maximum(left, 0))))
+    if (left < 0).any():
+        raise DataError(
+            f"{(left < 0).sum()} rows of a view left that had not joined",
+            where=f"bucket {rows.column(_PART)[0]}",
+            next_step="compute everything anew: backfill --whole",
+        )
+    return summed.select(names).take(pa.array(np.repeat(np.arange(len(left)), left)))

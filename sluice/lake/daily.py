@@ -1,20 +1,20 @@
-"""A backfill that goes on from the one before: a new day costs the rows of a horizon, and not the years before it.
+"""A backfill that goes on from the one before: a new day costs what is new and what it touches, not what there was.
 
     gather    new batches and what they are related to → rows that joined or left, events whose vector or label changes
-    compute   rows of the last weeks by entity          → values by day; tiles         (the step of every backfill)
-    assemble  values by day                             → vectors of events touched    (likewise)
+    advance   what touched entities have, and is new    → values by day; their tiles          (`sluice.lake.advance`)
+    assemble  values by day                             → vectors of events touched           (as in every backfill)
     renew     files of vectors with touched events      → the same without them, with the labels of today
 
 An event changes the vectors of its entity from the moment on that a window can see it, or that it is known, until the
-last window has passed it. Those are computed again from rows; how late the event came makes no difference but to the
-cost. Tiles are made anew from all rows of the horizon, and for a lifetime window from all that there ever were.
+last window has passed it. Those are computed again; how late the event came makes no difference but to the cost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,7 @@ from sluice.engine.forget import lifelong
 from sluice.engine.history import keep
 from sluice.engine.labels import label_at
 from sluice.engine.vectors import requests_of
-from sluice.lake import asof, buckets
+from sluice.lake import asof, buckets, dealing
 from sluice.lake.backfills import Previous
 from sluice.lake.files import read_file, spans, write_parquet
 from sluice.lake.handing import hand_over, handed_over
@@ -72,20 +72,11 @@ def gather(plan: Plan, before: Previous) -> Grown:
             hand_over(f"{plan.work('requests', view.name, part, 0)}.arrow", some)
     label = labels.take(pc.index_in(ids_of(touched), value_set=ids_of(labels))).column("label")
     labelled = touched.append_column("_label", label)
-    for part, some in buckets.dealt(labelled, days_of(labelled.column("_time")), plan.parts):
+    for part, some in buckets.dealt(labelled, dealing.days_of(labelled.column("_time")), plan.parts):
         hand_over(f"{plan.work('scored', part, 0)}.arrow", some)
     name = pipeline.events.name
     _hand_over_changes(plan, after[name], arrived[name], touched, labels)
     return Grown(sum(map(len, arrived.values())), len(touched), len(labels) - len(touched))
-
-
-def grown_rows(plan: Plan, view: Windows, part: int) -> pa.Table:
-    """The rows of one bucket as far back as its requests and its tiles can see."""
-    asked = handed_over(plan.work("requests", view.name, part))
-    first = integers(asked.column("time"))[0].min() - view.reach if asked is not None else _NEVER
-    since = None if lifelong(view) else int(min(first, plan.at - view.horizon))
-    fresh = plan.tables().uri(f"{plan.rows(view)}/{plan.folder}/{part:05}.parquet")
-    return buckets.laid(plan.tables(), plan.rows(view), part, since=since, fresh=fresh)
 
 
 def old_files(plan: Plan) -> list[str]:
@@ -118,11 +109,6 @@ def renew(plan: Plan, numbered: tuple[int, str]) -> str | None:
     kept = held.set_column(held.schema.get_field_index("label"), "label", label).filter(pa.array(~again))
     write_parquet(lake.uri(f"{plan.vectors}/{plan.folder}/kept-{number:05}.parquet"), [kept], kept.schema)
     return path
-
-
-def days_of(times: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The day of each time, in days since 1970."""
-    return pa.chunked_array([pa.array(integers(times)[0] // 86_400_000_000)])
 
 
 def _lay(plan: Plan, view: Windows, joined: pa.Table, left: pa.Table) -> None:
@@ -167,8 +153,8 @@ def _touched(
     stream = everything.pipeline.events
     low = min((since, *(pc.min(span.column("start")).as_py() for _, span in spans if len(span))))
     high = max((pc.max(span.column("end")).as_py() for _, span in spans if len(span)), default=-_NEVER)
-    high = _NEVER if since < _NEVER else high
-    near = everything.read(stream, (ds.field("_time") >= low) & (ds.field("_time") <= high)) if low <= high else arrived
+    high, theirs = (_NEVER, None) if since < _NEVER else (high, reduce(or_, (_of(*span) for span in spans)))
+    near = everything.read(stream, theirs, _time=(low, high)) if low <= high else arrived
     ids = pa.concat_arrays([ids_of(near), ids_of(arrived)])
     standing = plan.asked(scored(everything.with_ids(stream, ids), plan.knowledge))
     time = integers(standing.column("_time"))[0]
@@ -181,18 +167,23 @@ def _touched(
     return standing.filter(pa.array(mine))
 
 
+def _of(view: Windows, span: pa.Table) -> ds.Expression:
+    """Events of the entities that have a span."""
+    return ds.field(view.of).isin(span.column("key").combine_chunks())
+
+
 def _labels(plan: Plan, everything: Published, before: Previous, after: Events, touched: pa.Table) -> pa.Table:
     """The labels as they are now of touched events and of those whose label may be another: `_id`, `time`, `label`."""
     label, at = everything.pipeline.label, plan.at
     stream = label.of
     ids = [ids_of(touched)]
     for teller in telling(everything.pipeline):
-        became = (ds.field("_known") > before.at) & (ds.field("_known") <= at)
-        ids += [ids_of(side, parent_of(teller)) for side in (after[teller.name], everything.read(teller, became))]
+        became = everything.read(teller, _known=(before.at + 1, at))
+        ids += [ids_of(side, parent_of(teller)) for side in (after[teller.name], became)]
     if label.absent is not None:
         wait = int(label.after)
-        matured = (ds.field("_time") > before.at - wait) & (ds.field("_time") <= at - wait)
-        ids.append(ids_of(everything.read(stream, matured)))
+        matured = everything.read(stream, _time=(before.at - wait + 1, at - wait))
+        ids.append(ids_of(matured))
     events = plan.asked(scored(everything.with_ids(stream, pa.concat_arrays(ids)), plan.knowledge))
     times = integers(events.column("_time"))[0]
     found, known = label_at(label, everything.about(ids_of(events)), ids_of(events), times, at)

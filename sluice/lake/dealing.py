@@ -9,13 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sluice.declare.durations import DAY
 from sluice.declare.functions import Windowed
 from sluice.declare.operate import EVENT_TIME, KnowledgeTime
 from sluice.declare.pipeline import Pipeline
 from sluice.declare.streams import Stream
 from sluice.declare.views import Windows
 from sluice.engine.arrivals import counted
+from sluice.engine.based import NO_BASES, Bases
 from sluice.engine.batch import Column, are_rows, compute
+from sluice.engine.build import Opened
 from sluice.engine.encode import integers, invalid
 from sluice.engine.facts import encoded_schema
 from sluice.engine.history import keep
@@ -27,6 +30,8 @@ from sluice.lake.handing import hand_over, handed_over
 
 COUNTED, REQUESTS, BOTH = "counted", "requests", "both"
 """Where rows and requests of a view are left; where each request is a row and each row a request, once for both."""
+ALL_DAYS = "all"
+"""What the days of a backfill are called that is not divided into ranges."""
 _SPREAD = 4
 """Whole numbers lie close together that span at most this many times as many."""
 
@@ -131,9 +136,25 @@ def count_views(
     return found
 
 
-def values_of(view: Windows, counted: pa.Table, asked: pa.Table) -> dict[str, pa.Array]:
+def values_of(view: Windows, counted: pa.Table, asked: pa.Table, bases: Bases = NO_BASES) -> dict[str, pa.Array]:
     """The values of a view for some requests, as columns."""
-    return {name: pa.array(values, mask=~valid) for name, (values, valid) in compute(view, counted, asked).items()}
+    found = compute(view, counted, asked, bases)
+    return {name: pa.array(values, mask=~valid) for name, (values, valid) in found.items()}
+
+
+def deal_values(
+    job: Dealing, view: Windows, found: Opened, asked: pa.Table | None, task: str, *, of: str = ALL_DAYS
+) -> None:
+    """Leave the values of a view for some requests, by the day of these; `of` names a range of days."""
+    if asked is not None:
+        own = {"_id": asked.column("id"), "time": asked.column("time")}
+        values = pa.table({**own, **values_of(view, found.rows, asked, found.bases)})
+        deal(job, values, days_of(asked.column("time")), ("values", of, view.name), task, order="time")
+
+
+def days_of(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The day of each time, in days since 1970."""
+    return pa.chunked_array([pa.array(integers(times)[0] // DAY)])
 
 
 def aligned(wanted: pa.Array, values: pa.Table | None, view: Windows, by: str) -> dict[str, Column]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import deltalake
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
@@ -80,9 +81,17 @@ def whole_file(uri: str) -> Iterator[pyarrow.NativeFile]:
 
 
 def write_parquet(
-    uri: str, tables: Iterable[pa.Table], schema: pa.Schema, *, repeated: Sequence[str] | None = None
+    uri: str,
+    tables: Iterable[pa.Table],
+    schema: pa.Schema,
+    *,
+    repeated: Sequence[str] | None = None,
+    group: int | None = None,
 ) -> None:
-    """Write tables of one schema as a parquet file; values of the `repeated` columns are kept in a dictionary."""
+    """Write tables of one schema as a parquet file; values of the `repeated` columns are kept in a dictionary.
+
+    `group` is how many rows are read together at most, where that matters.
+    """
     # numbers hardly repeat: a dictionary of them would be made and thrown away
     if repeated is None:
         repeated = [field.name for field in schema if not pa.types.is_floating(field.type)]
@@ -90,8 +99,8 @@ def write_parquet(
         whole_file(uri) as sink,
         pq.ParquetWriter(sink, schema, use_dictionary=list(repeated)) as writer,
     ):
-        for group in _groups(tables):
-            writer.write_table(group)
+        for some in _groups(tables):
+            writer.write_table(some, row_group_size=group)
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -105,10 +114,10 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def read_file(uri: str) -> pa.Table:
-    """A parquet file as a table."""
+def read_file(uri: str, *, where: ds.Expression | None = None) -> pa.Table:
+    """A parquet file as a table, or the rows of it that meet a condition."""
     filesystem, path = place(uri)
-    return pq.read_table(path, filesystem=filesystem)
+    return pq.read_table(path, filesystem=filesystem, filters=where)
 
 
 def spans(held: deltalake.DeltaTable, column: str) -> Iterator[tuple[str, int | None, int | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -62,7 +63,7 @@ class Plan:
 
     def tables(self) -> Lake:
         """The pipeline's tables."""
-        return Lake(self.lake, self.declared().name)
+        return _lake(self.lake, self.declared().name)
 
     def as_served(self) -> Plan:
         """The same backfill for vectors as they would have been served, which is a run of its own."""
@@ -118,6 +119,12 @@ class Plan:
         """A place for what tasks hand to each other."""
         folder = self.folder if self.shared is None else f"backfill-{self.shared}"
         return self.tables().uri("/".join(map(str, ("work", folder, *names))))
+
+
+@functools.lru_cache(maxsize=8)
+def _lake(uri: str, pipeline: str) -> Lake:
+    """The lake, which has its tables open: tasks of one process read a log once, and what has come to it since."""
+    return Lake(uri, pipeline)
 
 
 @dataclass(frozen=True)

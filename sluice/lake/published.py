@@ -17,7 +17,7 @@ from sluice.engine.facts import encoded_schema
 from sluice.lake.backfills import batches
 from sluice.lake.contract import silver_schema
 from sluice.lake.tables import Lake
-from sluice.lake.within import Within, around
+from sluice.lake.within import Bounds, between, bounds
 
 Events = Mapping[str, pa.Table]
 """Encoded versions of events by stream."""
@@ -32,23 +32,28 @@ class Published:
     base: int
     after: int = -1
 
-    def read(self, stream: Stream, where: ds.Expression | None = None, *, within: Within | None = None) -> pa.Table:
-        """The versions of a stream that meet a condition on silver's columns."""
+    def read(self, stream: Stream, where: ds.Expression | None = None, **within: Bounds) -> pa.Table:
+        """The versions of a stream that meet a condition on silver's columns and whose values lie within bounds.
+
+        Files that have no row within are not looked at.
+        """
         held = self.lake.open(f"silver/{stream.name}") if self._batches(stream) else None
         if held is None:
             return encoded_schema(stream).empty_table()
-        mine = ds.field("_batch").isin(pa.array(self._batches(stream), pa.string()))
-        condition = mine if where is None else mine & where
-        asked = condition if within is None else within.condition(condition)
-        dataset = self.lake.dataset(held, silver_schema(stream), within=within)
-        return encode(pa.table(dataset.to_table([*OWN_COLUMNS, *stream.columns], filter=asked)), stream)
+        mine = pa.array(self._batches(stream), pa.string())
+        asked = between(**within, _batch=bounds(mine) or (None, None))
+        condition = ds.field("_batch").isin(mine)
+        wanted = asked.condition(condition if where is None else condition & where)
+        dataset = self.lake.dataset(held, silver_schema(stream), within=asked)
+        return encode(pa.table(dataset.to_table([*OWN_COLUMNS, *stream.columns], filter=wanted)), stream)
 
     def with_ids(self, stream: Stream, ids: pa.Array, column: str = "_id") -> pa.Table:
         """The versions of some events, or those that name one of some ids in another column."""
         wanted = pc.drop_null(pc.unique(ids))
-        if not len(wanted):
+        ends = bounds(wanted)
+        if ends is None:
             return encoded_schema(stream).empty_table()
-        return self.read(stream, ds.field(column).isin(wanted), within=around(column, wanted))
+        return self.read(stream, ds.field(column).isin(wanted), **{column: ends})
 
     def all(self) -> Events:
         """Every version of every stream."""

@@ -23,6 +23,7 @@ from sluice.lake.storage import below
 _CUT = dt.timedelta(milliseconds=1)
 """What may be missing of the greatest time of a file, as statistics have milliseconds (Delta protocol)."""
 _EVERY = ds.scalar(1) == ds.scalar(1)
+_ENDS = ("min", "max")
 Pruned = str | Sequence[tuple[str, str, Any]] | None
 """What the statistics of files must meet, as deltalake reads it."""
 
@@ -46,13 +47,21 @@ def _unbounded(held: deltalake.DeltaTable, schema: pa.Schema) -> Iterator[tuple[
     """The files that have no bounds of a column of which others have some, each with what holds of its rows."""
     files = pa.table(held.get_add_actions(flatten=True))
     names = [name[4:] for name in files.column_names if name.startswith("min.") and name[4:] in schema.names]
-    ends = [files.column(f"{end}.{name}") for name in names for end in ("min", "max")]
+    names = [name for name in names if not _counted_alone(files, name)]
+    ends = [files.column(f"{end}.{name}") for name in names for end in _ENDS]
     if not any(column.null_count for column in ends):
         return
     lacking = reduce(pc.or_, [pc.is_null(column) for column in ends])
     for row in files.filter(lacking).to_pylist():
         holds = reduce(and_, (one for name in names for one in _holds(row, schema.field(name))), _EVERY)
         yield unquote(row["path"]), holds
+
+
+def _counted_alone(files: pa.Table, name: str) -> bool:
+    """Whether every file tells the nulls of a column and none its bounds, as of floats: deltalake takes that right."""
+    counted = f"null_count.{name}"
+    bounded = any(files.column(f"{end}.{name}").null_count < len(files) for end in _ENDS)
+    return not bounded and counted in files.column_names and not files.column(counted).null_count
 
 
 def _holds(row: Mapping[str, Any], column: pa.Field) -> Iterator[ds.Expression]:

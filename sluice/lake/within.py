@@ -16,6 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+Bounds = tuple[Any, Any]
+"""The least and the greatest value of a column; None for an end that is open."""
+
 
 @dataclass(frozen=True)
 class Within:
@@ -36,9 +39,10 @@ class Within:
         return self.rows if where is None else where & self.rows
 
 
-def between(**columns: tuple[Any, Any]) -> Within:
-    """By column, the least and the greatest value."""
-    ends = [(name, sign, end) for name, both in columns.items() for sign, end in zip((">=", "<="), both, strict=True)]
+def between(**columns: Bounds) -> Within:
+    """By column, the least and the greatest value; None where there is no such end."""
+    every = [(name, sign, end) for name, both in columns.items() for sign, end in zip((">=", "<="), both, strict=True)]
+    ends = [one for one in every if one[2] is not None]
     rows = reduce(and_, [_COMPARED[sign](ds.field(name), end) for name, sign, end in ends])
     # delta-rs takes an empty text for null
     return Within(rows, [one for one in ends if one[2] != ""])
@@ -46,8 +50,14 @@ def between(**columns: tuple[Any, Any]) -> Within:
 
 def around(column: str, values: pa.Array | pa.ChunkedArray) -> Within | None:
     """The bounds of some values of a column; None where there is no value."""
+    ends = bounds(values)
+    return None if ends is None else between(**{column: ends})
+
+
+def bounds(values: pa.Array | pa.ChunkedArray) -> Bounds | None:
+    """The least and the greatest of some values; None where there is no value."""
     ends = pc.min_max(values)
-    return between(**{column: (ends["min"].as_py(), ends["max"].as_py())}) if ends["min"].is_valid else None
+    return (ends["min"].as_py(), ends["max"].as_py()) if ends["min"].is_valid else None
 
 
 def beyond(reached: Mapping[tuple[str, int], int], prefix: str) -> Within:

@@ -21,6 +21,7 @@ from sluice.lake.contract import check
 from sluice.lake.forgetting.erasures import ANNOUNCED, Receipt, announce
 from sluice.lake.publish import BATCHES
 from sluice.lake.tables import Lake
+from sluice.lake.tiles import Stamp, stamped
 from sluice.settings import settings
 from sluice.stream.memory import MemoryTopics
 from sluice.stream.records import bronze_rows
@@ -28,7 +29,7 @@ from sluice.stream.topics import stream_topic
 from tests.sluice.engine.stores import contents
 from tests.sluice.lake.lineage.told import runs
 from tests.sluice.stream import payments
-from tests.sluice.stream.feeds import Message, feed, send
+from tests.sluice.stream.feeds import START, Message, feed, send
 from tests.sluice.stream.plant import Plant, merged
 from tests.sluice.stream.reference import answered, computed, questions, tiles_of
 
@@ -51,7 +52,7 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     lake = Lake(settings().places.lake_uri, PIPELINE.name)
     publish(lake, "b", BEFORE)
     for view, tiles in tiles_of(PIPELINE, published(lake)).items():
-        lake.append(f"tiles/{view}", tiles)
+        lake.append(f"tiles/{view}", stamped(tiles, 0, Stamp(lake.version("batches"), START)))
     return lake
 
 

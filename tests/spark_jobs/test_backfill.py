@@ -19,12 +19,14 @@ from sluice.engine.versions import settled
 from sluice.lake.asof import load, publish
 from sluice.lake.asof_rows import judge
 from sluice.lake.plan import Plan
+from sluice.lake.tiles import standing
 from sluice.lake.workers import Here
 from sluice.local.environment import engine_environment
 from sluice.local.spark import run_job
 from sluice.settings import Sizes, settings
 from spark_jobs.backfill import backfill
 from spark_jobs.workers import SparkWorkers
+from tests.sluice.lake.tile_tables import in_order
 from tests.sluice.stream import priced
 from tests.sluice.stream.feeds import START, feed
 from tests.sluice.stream.histories import FILE, History
@@ -34,7 +36,6 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 AT = START + 30 * 3_600_000_000
-TABLES = ["vectors", *(f"tiles/{view.name}" for view in pipeline.windows)]
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +56,9 @@ def plan(history: History, parts: int = 2) -> Plan:
 
 
 def everything(history: History) -> dict[str, list[dict[str, object]]]:
-    """The rows of every table that a backfill writes."""
-    keys = {table: ["event_id"] if table == "vectors" else ["key", "start"] for table in TABLES}
-    return {
-        table: history.lake.read(table).sort_by([(key, "ascending") for key in keys[table]]).to_pylist()
-        for table in TABLES
-    }
+    """The vectors and the tiles that a backfill leaves."""
+    tiles = {view.name: in_order(standing(history.lake, view).to_pylist()) for view in pipeline.windows}
+    return {"vectors": history.lake.read("vectors").sort_by("event_id").to_pylist(), **tiles}
 
 
 def copied(history: History, folder: Path) -> History:

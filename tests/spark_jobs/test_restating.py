@@ -19,8 +19,10 @@ from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from spark_jobs.ingest import ingest
 from tests.properties import examples
+from tests.sluice.lake.shop import buying
 from tests.sluice.lake.shop import orders as declared
 from tests.sluice.lake.test_publish import Killed, mortal
+from tests.sluice.lake.tile_tables import tiles_at
 from tests.spark_jobs.deliveries import AT, FILE, HOUR, MINUTE, START, Shop, order, orders, returned
 
 pytestmark = pytest.mark.integration
@@ -204,7 +206,6 @@ pipeline = Pipeline("shop", views=[buying], label=returned, gates=Gates.off())
 ROWS = st.lists(
     st.tuples(st.integers(1, 6), st.integers(0, 3)), min_size=1, max_size=6, unique_by=lambda row: row[0]
 ).map(lambda rows: [order(number, amount=amount, customer=f"c{number % 2}") for number, amount in rows])
-TABLES = {"vectors": "event_id", "tiles/buying": "key"}
 
 
 @settings(max_examples=examples(60))
@@ -224,6 +225,6 @@ def test_a_lake_whose_day_was_restated_equals_one_that_saw_only_the_final_truth(
                 Plan(str(shop.declaration), shop.uri, shop.lake.version("batches"), at, 1),
                 tell=lambda _: None,
             )
-        tables = {table: shop.lake.read(table).sort_by(by) for table, by in TABLES.items()}
-        results.append((standing(shop), {table: rows.to_pydict() for table, rows in tables.items()}))
+        vectors = shop.lake.read("vectors").sort_by("event_id").to_pydict()
+        results.append((standing(shop), vectors, tiles_at(shop.lake, buying, at)))
     assert results[0] == results[1]

@@ -11,8 +11,8 @@ TARGET = 16 << 20
 """About how big a file becomes: a task reads one as a whole, and is to hold some hundred thousand rows."""
 _SMALL = TARGET // 2
 _MANY = 10
-_BOOKS = ("batches", "verdicts", "publications", "files")
-"""Tables that get a row or two with every delivery, and that the next one reads as a whole."""
+_BOOKS = ("batches", "verdicts", "publications", "files", "backfills", "backfills_as_served")
+"""Tables that get a row or two with every delivery or backfill, and that the next one reads as a whole."""
 _FULL = 20
 """Files of a book from which on it is packed without waiting for anybody to keep the lake."""
 _COMPUTED = ("vectors", "vectors_as_served", "rows", "rows_as_served", "tiles", "asof")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import pyarrow as pa
@@ -18,14 +19,15 @@ from sluice.lake.keeping import compaction, retiring, vacuum
 from sluice.lake.keeping.answers import Answers
 from sluice.lake.keeping.holds import Held, holding
 from sluice.lake.keeping.pins import Pins, is_kept_whole, pins
-from sluice.lake.keeping.plan import Rule, kept, of_stream, rules
+from sluice.lake.keeping.plan import TILES, Rule, kept, of_stream, rules
 from sluice.lake.keeping.present import File, tables
 from sluice.lake.keeping.retired import floor, since_of, unfinished
 from sluice.lake.keeping.retiring import Old, old
-from sluice.lake.keeping.rewriting import Older, Share, Which, drop, share
+from sluice.lake.keeping.rewriting import Change, Older, Share, Which, rewrite, share, without
 from sluice.lake.lineage.datasets import Run, tables_of
 from sluice.lake.lineage.runs import told_run
 from sluice.lake.tables import Lake
+from sluice.lake.tiles import without_old
 
 DROPPED, PACKED, VACUUMED, KEPT = "rows dropped", "files packed", "files removed", "kept"
 _BY_ENTITY = ("vectors", "vectors_as_served", "rows", "rows_as_served")
@@ -52,8 +54,8 @@ class Hands(Protocol):
     def retire(self, found: Old) -> Mapping[str, Share]:
         """What goes of the tables of a stream."""
 
-    def drop(self, table: str, which: Which) -> Share:
-        """What goes of a table."""
+    def drop(self, table: str, which: Which, change: Change, /) -> Share:
+        """What goes of a table, whose files become what `change` makes of them."""
 
     def compact(self, table: str) -> int:
         """How many small files become few."""
@@ -75,7 +77,7 @@ class Looking:
         """What would go."""
         return retiring.of_table(self.lake, found)
 
-    def drop(self, table: str, which: Which) -> Share:
+    def drop(self, table: str, which: Which, _: Change, /) -> Share:
         """What would go."""
         return share(self.lake, table, which)
 
@@ -103,9 +105,9 @@ class Doing:
         """What has gone."""
         return retiring.retire(self.lake, found, self.at)
 
-    def drop(self, table: str, which: Which) -> Share:
+    def drop(self, table: str, which: Which, change: Change, /) -> Share:
         """What has gone."""
-        return drop(self.lake, table, which)
+        return rewrite(self.lake, table, which, change)
 
     def compact(self, table: str) -> int:
         """How many were packed."""
@@ -205,8 +207,15 @@ def _ruled(pipeline: Pipeline, rule: Rule, held: Held, hands: Hands) -> Told:
         return Told(rule.table, KEPT, 0, 0, f"legal hold {hold.hold} on {hold}")
     if entities and rule.table in _NAMELESS:
         return Told(rule.table, KEPT, 0, 0, "legal holds on entities: nobody can tell whose rows these are")
-    gone = hands.drop(rule.table, _which(pipeline, rule, entities))
+    gone = hands.drop(rule.table, _which(pipeline, rule, entities), _change(pipeline, rule))
     return Told(rule.table, DROPPED, gone.rows, gone.bytes, rule.because)
+
+
+def _change(pipeline: Pipeline, rule: Rule) -> Change:
+    """What becomes of files with old rows; tiles have many events in one row."""
+    if rule.table.startswith(TILES):
+        return partial(without_old, pipeline.view(rule.table.removeprefix(TILES)), rule.before)
+    return without
 
 
 def _which(pipeline: Pipeline, rule: Rule, entities: Mapping[str, list[str]]) -> Which:

@@ -15,6 +15,8 @@ STREAMED = ("events", "silver", "quarantine", "held", "conflicts", "late", "base
 _ANSWERS = {"predictions": "event_time", "predictions_refused": "known"}
 _WATCHED = ("audits", "drift", "performance")
 _VECTORS = ("vectors", "vectors_as_served")
+TILES = "tiles/"
+"""Tables that do not lose rows, but have them without the old events."""
 _ROWS = ("rows/", "rows_as_served/")
 
 
@@ -72,4 +74,5 @@ def _computed(pipeline: Pipeline, floors: Mapping[str, int], since: int | None) 
         if gone:
             because = f"events are gone from before {rfc3339(max(gone))}"
             found += [Rule(f"{kind}{view.name}", "time", max(gone), because) for kind in _ROWS]
+            found.append(Rule(f"{TILES}{view.name}", "first", max(gone), because))
     return found

@@ -115,7 +115,7 @@ def share(lake: Lake, table: str, which: Which) -> Share:
 
 def drop(lake: Lake, table: str, which: Which) -> Share:
     """Drop rows of a table in one commit; again, there is nothing to drop. Outage when others were always faster."""
-    return rewrite(lake, table, which, _without)
+    return rewrite(lake, table, which, without)
 
 
 def rewrite(lake: Lake, table: str, which: Which, change: Change) -> Share:
@@ -126,7 +126,8 @@ def rewrite(lake: Lake, table: str, which: Which, change: Change) -> Share:
     return lake.commit(table, _Rewriting(lake, table, which, change))
 
 
-def _without(rows: pa.Table, gone: Mask) -> pa.Table:
+def without(rows: pa.Table, gone: Mask) -> pa.Table:
+    """The rows of a file that stay."""
     return rows.filter(pa.array(~gone))
 
 

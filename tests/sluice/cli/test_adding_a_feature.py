@@ -12,6 +12,7 @@ from sluice.declare.loading import load_pipeline
 from sluice.engine.fold import load_base
 from sluice.engine.places import open_store
 from sluice.lake.plan import Plan
+from sluice.lake.tiles import standing
 from sluice.lake.workers import Here
 from sluice.settings import settings
 from spark_jobs.backfill import backfill
@@ -78,7 +79,7 @@ def online(history: History, vectors: pa.Table) -> float:
     """The new feature of the last payment, as a store that was started from the new tiles tells it."""
     pipeline = load_pipeline(history.reference)
     store = open_store(settings().online_uri, pipeline.name)
-    tiles = {view.name: history.lake.read(f"tiles/{view.name}") for view in pipeline.windows}
+    tiles = {view.name: standing(history.lake, view) for view in pipeline.windows}
     load_base(pipeline, store, 1, tiles, history.versions())
     store.close()
     last = vectors.to_pylist()[-1]

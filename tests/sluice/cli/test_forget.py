@@ -21,6 +21,7 @@ from sluice.errors import Outage, SluiceError
 from sluice.lake.contract import PRESENT
 from sluice.lake.files import remove
 from sluice.lake.forgetting.erasures import ANNOUNCED, receipts
+from sluice.lake.tiles import standing
 from sluice.settings import settings
 from tests.registry_server import registry_server
 from tests.sluice.lake.forgetting.lakes import FILE, FIRST, PIPELINE, ZEBRA, Market, mentions, order, returned, zebra
@@ -46,7 +47,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Market:
     shop.computed()
     store = open_store(settings().online_uri, "market")
     events = {one.name: encode(shop.lake.read(f"silver/{one.name}"), one) for one in PIPELINE.streams}
-    tiles = {view.name: shop.lake.read(f"tiles/{view.name}") for view in PIPELINE.windows}
+    tiles = {view.name: standing(shop.lake, view) for view in PIPELINE.windows}
     load_base(PIPELINE, store, shop.lake.version("batches"), tiles, events)
     store.close()
     return shop

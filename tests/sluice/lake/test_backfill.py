@@ -25,8 +25,10 @@ from sluice.engine.store import MemoryStore
 from sluice.engine.vectors import vectors
 from sluice.errors import DataError
 from sluice.lake.plan import Plan
+from sluice.lake.tiles import standing
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
+from tests.sluice.lake.tile_tables import in_order
 from tests.sluice.stream.feeds import START, Message, feed
 from tests.sluice.stream.histories import FILE, History
 from tests.sluice.stream.payments import pipeline
@@ -103,15 +105,14 @@ def test_tiles_are_those_of_all_events_at_once(history: History, parts: int, mos
     for view in pipeline.windows:
         counted = rows(view, history.versions(), kept=keep(pipeline))
         built = build(view, counted, since=AT - view.horizon)
-        order = [("key", "ascending"), ("start", "ascending")]
-        assert history.lake.read(f"tiles/{view.name}").sort_by(order).to_pylist() == built.sort_by(order).to_pylist()
+        assert in_order(standing(history.lake, view).to_pylist()) == in_order(built.to_pylist())
 
 
 def test_tiles_in_a_store_answer_what_is_asked_from_their_moment_on_as_the_kernel_computes(history: History) -> None:
     backfill(Here(), plan(history))
     store, events = MemoryStore(), history.versions()
 
-    made = {view.name: history.lake.read(f"tiles/{view.name}") for view in pipeline.windows}
+    made = {view.name: standing(history.lake, view) for view in pipeline.windows}
     load_base(pipeline, store, 0, made, events)
 
     asked = [row for row in questions(MESSAGES, seed=1, size=300) if row["paid_at"] >= rfc3339(AT)]
@@ -188,8 +189,8 @@ def test_a_stream_that_has_told_nothing_yet_is_enough(tmp_path: Path) -> None:
     labels = published(history).column("label")
     assert set(labels.to_pylist()) == {0, None}
     for view in ("reports", "claims"):
-        found = history.lake.read(f"tiles/{view}")
-        assert (len(found), found.column_names) == (0, ["key", "start", "body"])
+        found = standing(history.lake, pipeline.view(view))
+        assert (len(found), found.column_names) == (0, ["key", "start", "body", "first", "last"])
 
 
 def test_a_view_that_lost_all_its_events_has_no_tiles_left(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_a_view_that_lost_all_its_events_has_no_tiles_left(tmp_path: Path) -> No
     told = [message for message in feed(seed=3, size=80) if not message.headers]
     history.deliver("files", told)
     backfill(Here(), plan(history, at=told[-1].at))
-    assert len(history.lake.read("tiles/claims")) > 0
+    assert len(standing(history.lake, pipeline.view("claims"))) > 0
 
     taken_back = [
         Message("disputes", message.payload, message.at, [("_revision", b"9"), ("_op", b"delete")])
@@ -207,7 +208,7 @@ def test_a_view_that_lost_all_its_events_has_no_tiles_left(tmp_path: Path) -> No
     history.deliver("again", taken_back)
     backfill(Here(), plan(history))
 
-    assert len(history.lake.read("tiles/claims")) == 0
+    assert len(standing(history.lake, pipeline.view("claims"))) == 0
 
 
 def test_files_that_delta_has_compacted_are_read(history: History) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from sluice.declare.durations import DAY, HOUR
 from sluice.declare.operate import KnowledgeTime
+from sluice.declare.pipeline import Pipeline
 from sluice.engine.arrivals import counted
 from sluice.engine.build import build
 from sluice.engine.history import keep, rows
@@ -22,6 +23,8 @@ from sluice.lake.plan import Plan
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from tests.sluice.lake.test_backfill import expected
+from tests.sluice.lake.tile_tables import in_order, tiles_at
+from tests.sluice.stream import lifelong
 from tests.sluice.stream.feeds import START, Message, feed
 from tests.sluice.stream.histories import FILE, History
 from tests.sluice.stream.payments import pipeline
@@ -33,7 +36,7 @@ PARTS = 2
 def gone_on(history: History, at: int, knowledge: KnowledgeTime = "event_time", **options: bool) -> list[str]:
     """Run a backfill over what is published; what it said."""
     told: list[str] = []
-    plan = Plan(str(FILE), str(history.folder / "lake"), history.lake.version("batches"), at, PARTS, most=100)
+    plan = Plan(history.reference, str(history.folder / "lake"), history.lake.version("batches"), at, PARTS, most=100)
     backfill(Here(), plan if knowledge == "event_time" else plan.as_served(), tell=told.append, **options)
     return told
 
@@ -42,27 +45,26 @@ def assert_whole(history: History, at: int) -> None:
     """The tables hold what a backfill over everything would have left."""
     events = dict(history.versions())
     found = history.lake.read("vectors").sort_by("event_id")
-    assert found.to_pydict() == expected(pipeline, events, at).to_pydict()
+    assert found.to_pydict() == expected(history.pipeline, events, at).to_pydict()
     assert_rows(history, "event_time")
-    order = [("key", "ascending"), ("start", "ascending")]
-    for view in pipeline.windows:
-        built = build(view, rows(view, events, kept=keep(pipeline)), since=at - view.horizon).sort_by(order)
-        assert history.lake.read(f"tiles/{view.name}").sort_by(order).to_pylist() == built.to_pylist()
+    for view in history.pipeline.windows:
+        built = build(view, rows(view, events, kept=keep(history.pipeline)), since=at - view.horizon)
+        assert tiles_at(history.lake, view, at) == in_order(built.to_pylist())
 
 
 def assert_rows(history: History, knowledge: KnowledgeTime) -> None:
     """The buckets hold the rows of all events, each as often as they give it."""
     events = dict(history.versions())
     folder = {"event_time": "rows", "as_served": "rows_as_served"}[knowledge]
-    for view in pipeline.windows:
-        wanted = counted(view, events, kept=keep(pipeline), knowledge=knowledge)
+    for view in history.pipeline.windows:
+        wanted = counted(view, events, kept=keep(history.pipeline), knowledge=knowledge)
         found = pa.concat_tables([laid(history.lake, f"{folder}/{view.name}", part) for part in range(PARTS)])
         assert sorted(map(str, found.to_pylist())) == sorted(map(str, wanted.to_pylist()))
 
 
 def assert_whole_as_served(history: History, at: int) -> None:
     found = history.lake.read("vectors_as_served").sort_by("event_id")
-    assert found.to_pydict() == expected(pipeline, dict(history.versions()), at, "as_served").to_pydict()
+    assert found.to_pydict() == expected(history.pipeline, dict(history.versions()), at, "as_served").to_pydict()
     assert_rows(history, "as_served")
 
 
@@ -91,9 +93,17 @@ def batches(history: History, seed: int) -> Iterator[int]:
 SEEDS = pytest.mark.parametrize("seed", random.SystemRandom().sample(range(10**6), 1))
 
 
+PIPELINES = pytest.mark.parametrize(
+    ("declared", "file"), [(pipeline, str(FILE)), (lifelong.pipeline, lifelong.__file__)], ids=["windows", "lifetimes"]
+)
+
+
 @SEEDS
-def test_every_new_batch_leaves_what_a_backfill_over_everything_would(tmp_path: Path, seed: int) -> None:
-    history = History(tmp_path, pipeline)
+@PIPELINES
+def test_every_new_batch_leaves_what_a_backfill_over_everything_would(
+    tmp_path: Path, seed: int, declared: Pipeline, file: str
+) -> None:
+    history = History(tmp_path, declared, file)
     moments = batches(history, seed)
     assert gone_on(history, next(moments)) == ["computing everything: it is the first"]
     for at in moments:
@@ -103,9 +113,10 @@ def test_every_new_batch_leaves_what_a_backfill_over_everything_would(tmp_path: 
 
 
 @SEEDS
-def test_so_it_does_for_vectors_as_they_were_served(tmp_path: Path, seed: int) -> None:
+@PIPELINES
+def test_so_it_does_for_vectors_as_they_were_served(tmp_path: Path, seed: int, declared: Pipeline, file: str) -> None:
     """A file that comes today may say what was known long ago; what was served since is then computed again."""
-    history = History(tmp_path, pipeline)
+    history = History(tmp_path, declared, file)
     moments = batches(history, seed)
     assert gone_on(history, next(moments), "as_served") == ["computing everything: it is the first"]
     for at in moments:
@@ -217,7 +228,7 @@ def test_a_run_that_died_while_it_published_is_computed_anew(tmp_path: Path) -> 
     history.deliver("second", messages[200:])
     at = messages[-1].at
 
-    plan = Plan(str(FILE), str(history.folder / "lake"), history.lake.version("batches"), at, PARTS)
+    plan = Plan(history.reference, str(history.folder / "lake"), history.lake.version("batches"), at, PARTS)
     begin(plan)
 
     assert gone_on(history, at) == ["computing everything: the one before was not finished"]

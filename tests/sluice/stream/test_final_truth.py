@@ -23,6 +23,7 @@ from sluice.lake.plan import Plan
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from tests.properties import examples
+from tests.sluice.lake.tile_tables import tiles_at
 from tests.sluice.stream.feeds import START, Message
 from tests.sluice.stream.histories import FILE, History
 from tests.sluice.stream.payments import pipeline
@@ -65,7 +66,7 @@ def test_what_is_left_is_what_a_lake_has_that_saw_only_the_final_truth(
     changed = set() if by_file else {_row(one)["payment_id"] for one in story.later}
     assert _vectors(whole, changed) == _vectors(final, changed)
     for view in pipeline.windows:
-        assert _rows(whole, f"tiles/{view.name}", "key") == _rows(final, f"tiles/{view.name}", "key")
+        assert tiles_at(whole.lake, view, END) == tiles_at(final.lake, view, END)
     assert accounts(whole.lake, "payments", horizon=HORIZON).expired == (0 if by_file else len(story.later))
     late = {} if whole.lake.open("late/payments") is None else {row["_id"] for row in whole.lake.rows("late/payments")}
     assert changed <= set(late)
@@ -145,9 +146,5 @@ def _lake(folder: Path, story: Story, *, by_file: bool) -> History:
 
 
 def _vectors(history: History, without: set[int]) -> list[dict[str, Any]]:
-    return [row for row in _rows(history, "vectors", "event_id") if row["event_id"] not in without]
-
-
-def _rows(history: History, table: str, key: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = history.lake.read(table).sort_by(key).to_pylist()
-    return rows
+    rows = history.lake.read("vectors").sort_by("event_id").to_pylist()
+    return [row for row in rows if row["event_id"] not in without]

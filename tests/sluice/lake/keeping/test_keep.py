@@ -102,6 +102,7 @@ def test_a_view_and_its_vectors_lose_what_its_events_have_lost() -> None:
     assert [(rule.table, rule.column, rule.before) for rule in found] == [
         ("vectors", "event_time", AT + 7 * DAY),
         ("rows/buying", "time", AT),
+        ("tiles/buying", "first", AT),
     ]
     assert rules(PIPELINE, known, AT, {}, None) == []
     assert rules(PIPELINE, known, AT, {"returns": AT}, None) == []

@@ -81,3 +81,25 @@ def test_what_is_computed_after_a_retention_is_what_would_be_without_it(
     computed(remembers, NOW + 2 * DAY + 1, knowledge, whole=True)
     assert vectors(forgets, knowledge) == vectors(remembers, knowledge, SINCE)
     assert len(vectors(remembers, knowledge)) == 276
+
+
+def test_of_those_who_have_not_been_seen_since_no_old_event_is_left_in_tiles(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", file=FILE)
+    shop.folder.mkdir()
+    day = rfc3339(AT + 39 * DAY)
+    once = [order(900 + number, customer=f"once {number}", ordered_at=day) for number in range(40)]
+    for name, at, some in (("one", 40, [*days(0, 40, seed=1), *once]), ("two", 70, days(40, 70, seed=2))):
+        assert shop.deliver(name, at=AT + at * DAY, orders=some) is None
+        told = computed(shop, AT + at * DAY, "event_time")
+    assert told[0].startswith("going on from")
+    held = shop.lake.read("tiles/buying")
+    assert {f"once {number}" for number in range(40)} < set(held.column("key").to_pylist())
+
+    gone = {one.table: one.count for one in apply(shop.lake, PIPELINE, AT + 105 * DAY, ()) if one.what == DROPPED}
+
+    assert gone["tiles/buying"] > 40
+    left = shop.lake.read("tiles/buying")
+    assert set(left.column("key").to_pylist()) == {"c0", "c1", "c2"}
+    assert left.column("body").null_count == 0
+    again = [one for one in apply(shop.lake, PIPELINE, AT + 105 * DAY, ()) if one.what == DROPPED]
+    assert sum(one.count for one in again) == 0

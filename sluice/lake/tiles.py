@@ -1,0 +1,178 @@
+"""Tiles of a view in the lake: what a backfill leaves of every entity, and the next one goes on from.
+
+`tiles/<view>` holds what `engine.build` gives, with `part` (the bucket of the entity), and `base` and `at` of the
+backfill that made the tiles of an entity. A backfill that goes on from another writes all tiles of the entities that it
+touched as one file more for each bucket. Of an entity those of its newest backfill stand; one that has none any more
+has a row without a body.
+
+Small files of a bucket are written again with what comes, so that each is bigger than all that were smaller: a bucket
+has few files, and a tile is written again a few times in all (a log-structured merge, O'Neil et al. 1996).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from sluice.declare.views import Windows
+from sluice.engine.build import build, opened, schema
+from sluice.engine.encode import Mask, integers
+from sluice.engine.forget import lifelong
+from sluice.lake.files import read_file, write_parquet
+from sluice.lake.tables import Lake
+
+_PART = "part"
+_GROUP = 4_096
+"""Tiles of a file that are read together when some of them are looked for."""
+_TIMES = 2
+"""A file is small that has at most so many times the rows of what comes and of all smaller files."""
+
+
+class Stamp(NamedTuple):
+    """The backfill that makes tiles: what was published, and its moment."""
+
+    base: int
+    at: int
+
+
+class File(NamedTuple):
+    """A file of a bucket."""
+
+    path: str
+    """Below the table."""
+    rows: int
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One bucket of a view's tiles, looked at for some entities."""
+
+    held: pa.Table
+    """The newest tiles of these entities."""
+    others: pa.Table
+    """What the small files have of all others."""
+    replaced: list[str]
+    """The small files."""
+    is_all: bool
+    """Whether the bucket has no other files."""
+
+
+def tile_table(view: Windows) -> str:
+    """The table of a view's tiles."""
+    return f"tiles/{view.name}"
+
+
+def stamped(built: pa.Table, part: int, stamp: Stamp) -> pa.Table:
+    """What was built of a bucket, as the table has it."""
+    columns = {_PART: pa.array(np.full(len(built), part, np.int32))}
+    columns |= {name: pa.array(np.full(len(built), value, np.int64)) for name, value in stamp._asdict().items()}
+    return pa.table({**{name: built.column(name) for name in built.column_names}, **columns})
+
+
+def lay(uri: str, part: int, stamp: Stamp, built: pa.Table) -> None:
+    """Write what was built of all entities of a bucket as a file of the table."""
+    _write(uri, stamped(built, part, stamp))
+
+
+def bucket(lake: Lake, view: Windows, part: int, keys: pa.Array) -> Bucket:
+    """Look at a bucket for some entities, about as many of which are going to be laid out anew."""
+    files = _files(lake, view, part)
+    count = _small(len(keys), files)
+    uris = [f"{lake.uri(tile_table(view))}/{file.path}" for file in files]
+    small, mine = [_empty(view), *map(read_file, uris[:count])], ds.field("key").isin(keys)
+    held = [*(read_file(uri, where=mine) for uri in uris[count:]), *(file.filter(mine) for file in small)]
+    others = pa.concat_tables([file.filter(~mine) for file in small])
+    replaced = [file.path for file in files[:count]]
+    return Bucket(_newest(pa.concat_tables(held)), _newest(others), replaced, count == len(files))
+
+
+def renew(uri: str, view: Windows, part: int, stamp: Stamp, keys: pa.Array, found: Bucket, built: pa.Table) -> None:
+    """Write what was built of the entities that a bucket was looked at for, with what is written again."""
+    fresh = [found.others, stamped(built, part, stamp)]
+    if found.is_all:
+        fresh[0] = _left(view, fresh[0], stamp.at)
+    else:
+        gone = pc.filter(keys, pc.invert(pc.is_in(keys, value_set=built.column("key"))))
+        nothing = {name: pa.nulls(len(gone), built.schema.field(name).type) for name in built.column_names}
+        fresh.append(stamped(pa.table({**nothing, "key": gone}), part, stamp))
+    _write(uri, pa.concat_tables(fresh))
+
+
+def anew(view: Windows, held: pa.Table, rows: pa.Table) -> Iterator[pa.Table]:
+    """The same tiles as some held ones, of other rows of their entities."""
+    made = held.select([_PART, *Stamp._fields]).group_by([_PART, *Stamp._fields], use_threads=False).aggregate([])
+    for part, *stamp in zip(*made.to_pydict().values(), strict=True):
+        mine = (ds.field(_PART) == part) & (ds.field("base") == stamp[0]) & (ds.field("at") == stamp[1])
+        found = rows.filter(ds.field("key").isin(held.filter(mine).column("key").combine_chunks()))
+        yield stamped(build(view, found, since=stamp[1] - view.horizon), part, Stamp(*stamp))
+
+
+def without_old(view: Windows, before: int, held: pa.Table, which: Mask) -> pa.Table:
+    """The tiles of a file, of which some lose their rows from before a moment; no window reaches them any more."""
+    mine = held.filter(pa.array(which))
+    rows = opened(view, mine).rows
+    left = rows.filter(pc.greater_equal(rows.column("time"), before))
+    return pa.concat_tables([held.filter(pa.array(~which)), *anew(view, mine, left)])
+
+
+def standing(lake: Lake, view: Windows, *, version: int | None = None) -> pa.Table:
+    """The tiles of every entity as `engine.build` leaves them, of a version of the table."""
+    newest = _newest(lake.read(tile_table(view), version=version))
+    return _left(view, newest, pc.max(newest.column("at")).as_py()).select(schema(view).names)
+
+
+def _left(view: Windows, tiles: pa.Table, at: int | None) -> pa.Table:
+    """The tiles of entities that have some, and of which a window can still see something."""
+    there = tiles.filter(pc.is_valid(tiles.column("body")))
+    if at is None or lifelong(view):
+        return there
+    return there.filter(pc.greater_equal(there.column("last"), at - view.horizon))
+
+
+def _files(lake: Lake, view: Windows, part: int) -> list[File]:
+    """The files of a bucket, the smallest first."""
+    held = lake.open(tile_table(view))
+    if held is None:
+        raise AssertionError(f"there is no {tile_table(view)}")
+    told = pa.table(held.get_add_actions(flatten=True))
+    if not len(told):
+        return []
+    mine = told.filter(pc.equal(told.column(f"min.{_PART}"), part)).select(["path", "num_records"]).to_pylist()
+    return sorted((File(row["path"], row["num_records"]) for row in mine), key=lambda file: (file.rows, file.path))
+
+
+def _small(coming: int, files: Sequence[File]) -> int:
+    """How many of the smallest files are to be written again: those that are left are big beside all before them."""
+    smaller = accumulate((file.rows for file in files), initial=coming)
+    small = [
+        number for number, (file, rows) in enumerate(zip(files, smaller, strict=False), 1) if file.rows <= _TIMES * rows
+    ]
+    return max(small, default=0)
+
+
+def _newest(tiles: pa.Table) -> pa.Table:
+    """Of every entity the tiles that the newest of some backfills made."""
+    base, at = (integers(tiles.column(name))[0] for name in ("base", "at"))
+    made = np.unique(np.stack([base, at]), axis=1, return_inverse=True)[1].ravel()
+    if not made.any():
+        return tiles
+    entity = integers(tiles.column("key").combine_chunks().dictionary_encode().indices)[0]
+    newest = np.full(int(entity.max()) + 1, -1, np.int64)
+    np.maximum.at(newest, entity, made)
+    return tiles.filter(pa.array(made == newest[entity]))
+
+
+def _empty(view: Windows) -> pa.Table:
+    return stamped(schema(view).empty_table(), 0, Stamp(0, 0))
+
+
+def _write(uri: str, tiles: pa.Table) -> None:
+    found = tiles.sort_by([("key", "ascending"), ("start", "ascending")])
+    write_parquet(uri, [found], found.schema, repeated=[_PART, *Stamp._fields], group=_GROUP)
