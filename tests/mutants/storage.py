@@ -6,6 +6,7 @@ from tests.mutants.copies import Mutant
 
 LIMITS = "golden/test_limits.py::test_"
 FORGET = "golden/test_forgetting.py::test_"
+BASED = "sluice/engine/test_based.py::test_"
 
 MUTANTS = [
     Mutant(
@@ -224,5 +225,54 @@ MUTANTS = [
         "if self._connection.in_transaction:",
         "if False:",
         "sluice/engine/test_crashes.py::test_a_commit_that_fails_leaves_a_store_that_goes_on",
+    ),
+    Mutant(
+        "what was first before the rows is not the first",
+        "engine/based",
+        "better = np.ones(len(mine), bool)",
+        "better = count == 0",
+        f"{BASED}what_is_known_as_a_state_comes_before_the_rows",
+    ),
+    Mutant(
+        "what was last before the rows hides a later one",
+        "engine/based",
+        "        better = count == 0\n",
+        "        better = count >= 0\n",
+        f"{BASED}what_is_known_as_a_state_comes_before_the_rows",
+    ),
+    Mutant(
+        "a time of a state is not told from the request",
+        "engine/based",
+        "held = held + seen.times[mine]",
+        "held = held + 0",
+        f"{BASED}what_is_known_as_a_state_comes_before_the_rows",
+    ),
+    Mutant(
+        "of a state and the rows the less extreme value counts",
+        "engine/based",
+        '(held > total if function == "max" else held < total)',
+        '(held < total if function == "max" else held > total)',
+        f"{BASED}so_it_does_for_a_busy_entity_and_at_every_cut",
+    ),
+    Mutant(
+        "the squares of a state are left out",
+        "engine/based",
+        "found.low[mine, root] += before.sums.low[at, kept]",
+        "found.low[mine, root] += 0",
+        f"{BASED}so_it_does_for_a_busy_entity_and_at_every_cut",
+    ),
+    Mutant(
+        "the request's own event is not put to a state's tally",
+        "engine/based",
+        "for some in (rows, own) if len(some))",
+        "for some in (rows,) if len(some))",
+        f"{BASED}so_it_does_for_a_busy_entity_and_at_every_cut",
+    ),
+    Mutant(
+        "the state of before is lost when tiles are cut again",
+        "engine/forget",
+        "        held = [read_state(view, base)] if len(base) else []\n        base",
+        "        held = []\n        base",
+        "sluice/engine/test_build.py::test_a_state_is_kept_when_tiles_are_cut_again",
     ),
 ]

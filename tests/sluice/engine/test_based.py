@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice import Integer, Key, Label, Pipeline, Stream, Windows, count, decayed_sum, mean, std
+from sluice import (
+    Integer,
+    Key,
+    Label,
+    Pipeline,
+    Stream,
+    Windows,
+    count,
+    decayed_sum,
+    distinct,
+    first,
+    last,
+    max_,
+    mean,
+    min_,
+    since_first,
+    since_last,
+    std,
+)
 from sluice.declare.durations import MINUTE
 from sluice.engine.batch import Column, compute
 from sluice.engine.build import build, opened
@@ -27,8 +46,6 @@ from tests.sluice.engine.worlds import (
     World,
     asked_table,
     crowded,
-    digest,
-    payloads,
     several,
     tables,
     worlds,
@@ -78,21 +95,50 @@ def test_so_it_does_for_a_busy_entity_and_at_every_cut(seed: int) -> None:
     assert sum(based) > 40
 
 
-def test_an_entity_of_which_nothing_but_a_state_is_left_is_read_from_it() -> None:
-    values = payloads(BAZAAR.events)[0]
-    sold = [Version("sales", number, START, values, digest(START, values), known=START) for number in range(5)]
-    view = BAZAAR.view("stall")
-    everything = rows(view, tables(BAZAAR, sold), kept=keep(BAZAAR))
-    held = opened(view, build(view, everything, since=START + MINUTE))
-    assert (len(held.rows), list(held.bases)) == (0, [values["stall"]])
-    asked = requests_of(view, tables(BAZAAR, [replace(sold[0], id=9, time=START + 60 * MINUTE)])["sales"])
-    found = compute(view, held.rows, asked, held.bases)
-    names = ("count_1min", "count_lifetime", "since_first_lifetime", "dear")
-    assert {name: found[name][0].tolist() for name in names} == {
-        "count_1min": [1.0],
-        "count_lifetime": [6.0],
-        "since_first_lifetime": [3600.0],
-        "dear": [0.0],
+SIZES = (3, 9, 1, 5, 7)
+"""Of five events a minute apart."""
+EVENTS = Stream("events", id="event_id", time="at", columns={"key": Key(), "size": Integer(min=0, max=99)})
+EVER = Windows(
+    "ever",
+    of="key",
+    over=EVENTS,
+    include_request=True,
+    features=[
+        count("lifetime"),
+        min_("size", "lifetime"),
+        max_("size", "lifetime"),
+        first("size", "lifetime"),
+        last("size", "lifetime"),
+        since_first("lifetime"),
+        since_last("lifetime"),
+        distinct("size", "lifetime", exact=9),
+        std("size", "lifetime"),
+    ],
+)
+LIFE = Pipeline("life", views=[EVER], label=Label("seen", of=EVENTS, column="seen", known_after="1h"))
+
+
+@pytest.mark.parametrize("cut", range(6))
+def test_what_is_known_as_a_state_comes_before_the_rows(cut: int) -> None:
+    """All, some or none of the five are known as no more than a state; the request's own size is 4."""
+    made = [Version("events", i, START + i * MINUTE, {"key": 1, "size": size}, i) for i, size in enumerate(SIZES)]
+    everything = rows(EVER, tables(LIFE, made), kept=keep(LIFE))
+    held = opened(EVER, build(EVER, everything, since=START + cut * MINUTE))
+    assert (len(held.rows), len(held.bases)) == (5 - cut, int(cut > 0))
+
+    asked = [Version("events", 9, START + 60 * MINUTE, {"key": 1, "size": 4}, 0)]
+    found = compute(EVER, held.rows, requests_of(EVER, tables(LIFE, asked)["events"]), held.bases)
+
+    assert {name.removesuffix("_lifetime"): column.tolist() for name, (column, _) in found.items()} == {
+        "count": [6],
+        "min_size": [1],
+        "max_size": [9],
+        "first_size": [3],
+        "last_size": [7],
+        "since_first": [3_600],
+        "since_last": [56 * 60],
+        "distinct_size": [6],
+        "std_size": [pytest.approx(math.sqrt(245 / 36), abs=0)],
     }
 
 
@@ -112,7 +158,7 @@ def test_one_value_more_than_fits_is_refused_by_name_wherever_it_is_counted(
     feature: object, largest: int, most: int
 ) -> None:
     columns = {"key": Key(), "size": Integer(min=-largest, max=largest)}
-    events = Stream("events", id="event_id", time="at", columns=columns)
+    events = replace(EVENTS, columns=columns)
     view = Windows("sizes", of="key", over=events, features=[count("lifetime"), feature])
     pipeline = Pipeline("sizes", views=[view], label=Label("seen", of=events, column="seen", known_after="1h"))
     made = [Version("events", i, START + i, {"key": 1, "size": largest}, i) for i in range(most + 1)]

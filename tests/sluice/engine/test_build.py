@@ -13,7 +13,7 @@ from sluice.engine.build import build, opened
 from sluice.engine.history import keep, rows
 from tests.sluice.engine.contents import with_leaf
 from tests.sluice.engine.pipelines import ALL
-from tests.sluice.engine.worlds import JITTER, START, several, tables, worlds
+from tests.sluice.engine.worlds import JITTER, START, crowded, several, tables, worlds
 
 pytestmark = pytest.mark.unit
 pipelines = pytest.mark.parametrize("pipeline", ALL, ids=lambda pipeline: pipeline.name)
@@ -47,6 +47,19 @@ def test_tiles_of_tiles_that_were_cut_before_are_those_of_all_rows(pipeline: Pip
     held = opened(view, build(view, found, since=first))
     again = build(view, held.rows, since=then, bases=held.bases)
     assert listed(again) == listed(build(view, found, since=then))
+
+
+@pytest.mark.parametrize("name", ["stall", "returns"])
+def test_a_state_is_kept_when_tiles_are_cut_again(name: str) -> None:
+    pipeline = ALL[3]
+    view = pipeline.view(name)
+    found = rows(view, tables(pipeline, crowded(pipeline, 1, size=90).versions), kept=keep(pipeline))
+    held, cuts = opened(view, build(view, found, since=START)), [START + minute * MINUTE for minute in range(1, 12)]
+    for cut in cuts:
+        again = build(view, held.rows, since=cut, bases=held.bases)
+        assert listed(again) == listed(build(view, found, since=cut))
+        held = opened(view, again)
+    assert len(held.bases) > 0
 
 
 def test_the_first_and_the_last_row_of_an_entity_are_told_with_each_of_its_tiles() -> None:
