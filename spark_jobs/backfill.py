@@ -28,7 +28,7 @@ from sluice.lake import asof
 from sluice.lake.advance import advance
 from sluice.lake.asof import load, newest
 from sluice.lake.backfill import assemble
-from sluice.lake.backfills import Previous, begin, end, previous
+from sluice.lake.backfills import Previous, begin, begun, end, previous
 from sluice.lake.daily import gather, old_files, renew
 from sluice.lake.days import Days, days
 from sluice.lake.files import actions_of, create_table, exchange_files, remove, replace_files, staged_files
@@ -73,6 +73,7 @@ def backfill(
     lake = plan.tables()
     plan = replace(plan, erasures=settled(lake, plan.pipeline))
     if not all(_done(lake, table, plan.name) for table in plan.written):
+        plan = replace(plan, parts=begun(plan) or plan.parts)
         before = "so it was asked for" if whole else previous(plan)
         left = None if whole or asked or isinstance(before, Previous) else unfinished(plan)
         if isinstance(before, Previous):

@@ -93,7 +93,7 @@ def _renewed(
     found = Opened(pa.concat_tables(rows), stored.bases)
     built = build(view, found.rows, since=plan.at - view.horizon, bases=found.bases)
     uri = plan.tables().uri(f"{tiles.tile_table(view)}/{plan.folder}/{part:05}.parquet")
-    tiles.renew(uri, view, part, tiles.Stamp(plan.base, plan.at), touched.keys, bucket, built)
+    tiles.renew(uri, view, part, tiles.Stamp(before.turn, plan.at), touched.keys, bucket, built)
     return found, bucket.replaced
 
 

@@ -96,7 +96,7 @@ def compute_piece(plan: Plan, piece: Piece, *, of: str = ALL_DAYS) -> list[Writt
     if piece.is_last and plan.knowledge == EVENT_TIME:
         path = f"{plan.folder}/{piece.part:05}.parquet"
         uri = plan.tables().uri(f"{tiles.tile_table(view)}/{path}")
-        tiles.lay(uri, piece.part, tiles.Stamp(plan.base, plan.at), build(view, counted, since=recent))
+        tiles.lay(uri, piece.part, tiles.Stamp(0, plan.at), build(view, counted, since=recent))
         written = [*written, (tiles.tile_table(view), path)]
     dealing.deal_values(plan, view, Opened(counted, NO_BASES), pieces.requests(plan, piece), piece.name, of=of)
     return written

@@ -40,6 +40,18 @@ class Previous:
     at: int
     parts: int
     asof: Mapping[str, int]
+    turn: int = 0
+    """Of the one that goes on from it: greater than that of every backfill before, but one over everything is 0."""
+
+
+def begun(plan: Plan) -> int | None:
+    """Into how many buckets the backfill of this name dealt that has begun to publish; None where none has.
+
+    Some of its tables may be there: who goes on with it deals likewise.
+    """
+    rows = [row for row in plan.tables().rows(BACKFILLS[plan.knowledge]) if row["name"] == plan.name]
+    last = max(rows, key=lambda row: row["number"], default=None)
+    return None if last is None or last["state"] == _DONE else int(last["parts"])
 
 
 def previous(plan: Plan) -> Previous | str:
@@ -58,7 +70,7 @@ def previous(plan: Plan) -> Previous | str:
     for reason, holds in reasons.items():
         if holds:
             return reason
-    found = Previous(last["base"], last["at"], last["parts"], json.loads(last["asof"]))
+    found = Previous(last["base"], last["at"], last["parts"], json.loads(last["asof"]), last["number"] + 1)
     other = [table for table in plan.written if lake.reached_by(table, last["name"]) is None]
     if other:
         return f"{other[0]} was written by somebody else since"

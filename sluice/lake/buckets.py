@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from sluice.engine.encode import integers
+from sluice.engine.encode import Ints, integers
 from sluice.engine.order import by_key, inverse
 from sluice.engine.shares import part_of
 from sluice.errors import DataError
@@ -69,11 +69,12 @@ def laid(
 
 
 def of_entities(lake: Lake, table: str, keys: pa.Array) -> pa.Table:
-    """All rows of some entities."""
+    """All rows of some entities; nothing that is wrong with them may keep somebody from being forgotten."""
     held = lake.open(table)
     if held is None:
         raise AssertionError(f"there is no {table}")
-    return standing(pa.table(lake.dataset(held).to_table(filter=ds.field("key").isin(keys))))
+    found, times = _summed(pa.table(lake.dataset(held).to_table(filter=ds.field("key").isin(keys))))
+    return found.take(pa.array(np.repeat(np.arange(len(times)), np.maximum(times, 0))))
 
 
 def signed(rows: pa.Table, part: int, sign: int) -> pa.Table:
@@ -84,17 +85,22 @@ def signed(rows: pa.Table, part: int, sign: int) -> pa.Table:
 
 
 def standing(rows: pa.Table) -> pa.Table:
-    """The rows that joined without those that left again."""
+    """The rows that joined without those that left again; DataError where one left that had not joined."""
+    found, times = _summed(rows)
+    if (times < 0).any():
+        raise DataError(
+            f"{(times < 0).sum()} rows of a view left that had not joined",
+            where=f"bucket {rows.column(_PART)[0]}",
+            next_step="compute everything anew: spark_jobs/backfill.py --whole",
+        )
+    return found.take(pa.array(np.repeat(np.arange(len(times)), times)))
+
+
+def _summed(rows: pa.Table) -> tuple[pa.Table, Ints]:
+    """The different rows, and how often each joined and did not leave."""
     names = [name for name in rows.column_names if name not in {_PART, _SIGN}]
     signs = integers(rows.column(_SIGN))[0]
     if (signs == JOINED).all():
-        return rows.select(names)
+        return rows.select(names), np.ones(len(rows), np.int64)
     summed = rows.group_by(names, use_threads=False).aggregate([(_SIGN, "sum")])
-    left = integers(summed.column(f"{_SIGN}_sum"))[0]
-    if (left < 0).any():
-        raise DataError(
-            f"{(left < 0).sum()} rows of a view left that had not joined",
-            where=f"bucket {rows.column(_PART)[0]}",
-            next_step="compute everything anew: backfill --whole",
-        )
-    return summed.select(names).take(pa.array(np.repeat(np.arange(len(left)), left)))
+    return summed.select(names), integers(summed.column(f"{_SIGN}_sum"))[0]

@@ -34,6 +34,7 @@ from sluice.lake import asof, buckets, dealing
 from sluice.lake.backfills import Previous
 from sluice.lake.files import read_file, spans, write_parquet
 from sluice.lake.handing import hand_over, handed_over
+from sluice.lake.keeping.retired import floor_of, floors
 from sluice.lake.plan import Plan
 from sluice.lake.published import Events, Published, ids_of, parent_of, telling
 from sluice.lake.tables import Lake
@@ -111,10 +112,15 @@ def renew(plan: Plan, numbered: tuple[int, str]) -> str | None:
     return path
 
 
-def _lay(plan: Plan, view: Windows, joined: pa.Table, left: pa.Table) -> None:
-    sides = [dict(buckets.dealt(side, side.column("key"), plan.parts)) for side in (joined, left)]
+def _lay(plan: Plan, view: Windows, *sides: pa.Table) -> None:
+    """Lay out what joined and what left, but for what retention takes away: its rows may be gone already."""
+    floor = floor_of(view, floors(plan.tables(), plan.declared()))
+    if floor is not None:
+        sides = tuple(side.filter(pc.greater_equal(side.column("time"), floor)) for side in sides)
+    nothing = sides[0].slice(0, 0)
+    dealt = [dict(buckets.dealt(side, side.column("key"), plan.parts)) for side in sides]
     for part in range(plan.parts):
-        more, less = (side.get(part, joined.slice(0, 0)) for side in sides)
+        more, less = (side.get(part, nothing) for side in dealt)
         buckets.lay(plan.tables().uri(f"{plan.rows(view)}/{plan.folder}/{part:05}.parquet"), part, more, less)
 
 

@@ -91,7 +91,12 @@ class Plan:
         """What is computed, whatever from: the declaration and the code."""
         pipeline = self.declared()
         pipeline.check_computes()
-        what = {"features": pipeline.definition, "label": pipeline.label.describe(), "by": pipeline.segment_by}
+        what = {
+            "features": pipeline.definition,
+            "label": pipeline.label.describe(),
+            "by": pipeline.segment_by,
+            "leaves": {view.name: view.leaf for view in pipeline.windows},
+        }
         return f"{hash_of(what)}:{code_version()}"
 
     @property

@@ -1,9 +1,9 @@
 """Tiles of a view in the lake: what a backfill leaves of every entity, and the next one goes on from.
 
-`tiles/<view>` holds what `engine.build` gives, with `part` (the bucket of the entity), and `base` and `at` of the
+`tiles/<view>` holds what `engine.build` gives, with `part` (the bucket of the entity), and `turn` and `at` of the
 backfill that made the tiles of an entity. A backfill that goes on from another writes all tiles of the entities that it
-touched as one file more for each bucket. Of an entity those of its newest backfill stand; one that has none any more
-has a row without a body.
+touched as one file more for each bucket. Of an entity those of the greatest turn stand; one that has none any more has
+a row without a body.
 
 Small files of a bucket are written again with what comes, so that each is bigger than all that were smaller: a bucket
 has few files, and a tile is written again a few times in all (a log-structured merge, O'Neil et al. 1996).
@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import accumulate
+from operator import and_
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +27,7 @@ from sluice.declare.views import Windows
 from sluice.engine.build import build, opened, schema
 from sluice.engine.encode import Mask, integers
 from sluice.engine.forget import lifelong
+from sluice.errors import DataError
 from sluice.lake.files import read_file, write_parquet
 from sluice.lake.tables import Lake
 
@@ -36,9 +39,9 @@ _TIMES = 2
 
 
 class Stamp(NamedTuple):
-    """The backfill that makes tiles: what was published, and its moment."""
+    """The backfill that makes tiles: it comes after all of a lesser turn, and may be for the same moment as they."""
 
-    base: int
+    turn: int
     at: int
 
 
@@ -99,33 +102,63 @@ def renew(uri: str, view: Windows, part: int, stamp: Stamp, keys: pa.Array, foun
     if found.is_all:
         fresh[0] = _left(view, fresh[0], stamp.at)
     else:
-        gone = pc.filter(keys, pc.invert(pc.is_in(keys, value_set=built.column("key"))))
-        nothing = {name: pa.nulls(len(gone), built.schema.field(name).type) for name in built.column_names}
-        fresh.append(stamped(pa.table({**nothing, "key": gone}), part, stamp))
+        fresh.append(_gone(keys, built, part, stamp))
     _write(uri, pa.concat_tables(fresh))
 
 
 def anew(view: Windows, held: pa.Table, rows: pa.Table) -> Iterator[pa.Table]:
     """The same tiles as some held ones, of other rows of their entities."""
-    made = held.select([_PART, *Stamp._fields]).group_by([_PART, *Stamp._fields], use_threads=False).aggregate([])
-    for part, *stamp in zip(*made.to_pydict().values(), strict=True):
-        mine = (ds.field(_PART) == part) & (ds.field("base") == stamp[0]) & (ds.field("at") == stamp[1])
-        found = rows.filter(ds.field("key").isin(held.filter(mine).column("key").combine_chunks()))
-        yield stamped(build(view, found, since=stamp[1] - view.horizon), part, Stamp(*stamp))
+    for part, stamp, mine in _made(held):
+        found = rows.filter(ds.field("key").isin(pc.unique(mine.column("key"))))
+        yield stamped(build(view, found, since=stamp.at - view.horizon), part, stamp)
 
 
-def without_old(view: Windows, before: int, held: pa.Table, which: Mask) -> pa.Table:
+def without_old(lake: Lake, view: Windows, before: int, held: pa.Table, which: Mask) -> pa.Table:
     """The tiles of a file, of which some lose their rows from before a moment; no window reaches them any more."""
-    mine = held.filter(pa.array(which))
-    rows = opened(view, mine).rows
-    left = rows.filter(pc.greater_equal(rows.column("time"), before))
-    return pa.concat_tables([held.filter(pa.array(~which)), *anew(view, mine, left)])
+    found = [held.filter(pa.array(~which))]
+    for part, stamp, mine in _made(held.filter(pa.array(which))):
+        rows = opened(view, mine).rows
+        built = build(view, rows.filter(pc.greater_equal(rows.column("time"), before)))
+        # an older tile of another file would stand again
+        older = (ds.field("turn") < stamp.turn) & (ds.field("last") >= before)
+        mine_too = ds.field("key").isin(pc.unique(mine.column("key")))
+        hidden = pc.unique(lake.read(tile_table(view), columns=["key"], where=older & mine_too).column("key"))
+        found += [stamped(built, part, stamp), _gone(hidden, built, part, stamp)]
+    return pa.concat_tables(found)
+
+
+def _made(held: pa.Table) -> Iterator[tuple[int, Stamp, pa.Table]]:
+    """Tiles by bucket and backfill."""
+    names = [_PART, *Stamp._fields]
+    made = held.group_by(names, use_threads=False).aggregate([])
+    for part, *stamp in zip(*(made.column(name).to_pylist() for name in names), strict=True):
+        mine = [ds.field(name) == value for name, value in zip(names, (part, *stamp), strict=True)]
+        yield part, Stamp(*stamp), held.filter(reduce(and_, mine))
+
+
+def _gone(keys: pa.Array, built: pa.Table, part: int, stamp: Stamp) -> pa.Table:
+    """A row without a body for each entity of which nothing was built."""
+    gone = pc.filter(keys, pc.invert(pc.is_in(keys, value_set=built.column("key"))))
+    nothing = {name: pa.nulls(len(gone), built.schema.field(name).type) for name in built.column_names}
+    return stamped(pa.table({**nothing, "key": gone}), part, stamp)
 
 
 def standing(lake: Lake, view: Windows, *, version: int | None = None) -> pa.Table:
     """The tiles of every entity as `engine.build` leaves them, of a version of the table."""
-    newest = _newest(lake.read(tile_table(view), version=version))
+    found = lake.read(tile_table(view), version=version)
+    if not has_turns(found):
+        raise DataError(
+            "its tiles are those of an older version",
+            where=tile_table(view),
+            next_step="run the backfill, or the flow `features`, which compute them anew",
+        )
+    newest = _newest(found)
     return _left(view, newest, pc.max(newest.column("at")).as_py()).select(schema(view).names)
+
+
+def has_turns(tiles: pa.Table) -> bool:
+    """Whether tiles say which backfill made them; those of before this was so are all computed anew by the next one."""
+    return "turn" in tiles.column_names
 
 
 def _left(view: Windows, tiles: pa.Table, at: int | None) -> pa.Table:
@@ -158,15 +191,14 @@ def _small(coming: int, files: Sequence[File]) -> int:
 
 
 def _newest(tiles: pa.Table) -> pa.Table:
-    """Of every entity the tiles that the newest of some backfills made."""
-    base, at = (integers(tiles.column(name))[0] for name in ("base", "at"))
-    made = np.unique(np.stack([base, at]), axis=1, return_inverse=True)[1].ravel()
-    if not made.any():
+    """Of every entity the tiles that the last of some backfills made."""
+    turn = integers(tiles.column("turn"))[0]
+    if len(np.unique(turn)) <= 1:
         return tiles
     entity = integers(tiles.column("key").combine_chunks().dictionary_encode().indices)[0]
-    newest = np.full(int(entity.max()) + 1, -1, np.int64)
-    np.maximum.at(newest, entity, made)
-    return tiles.filter(pa.array(made == newest[entity]))
+    last = np.full(int(entity.max()) + 1, -1, np.int64)
+    np.maximum.at(last, entity, turn)
+    return tiles.filter(pa.array(turn == last[entity]))
 
 
 def _empty(view: Windows) -> pa.Table:

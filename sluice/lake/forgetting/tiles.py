@@ -21,6 +21,8 @@ def renew(lake: Lake, view: Windows, which: Which) -> Share:
 
 def _renewed(lake: Lake, view: Windows, held: pa.Table, touched: Mask) -> pa.Table:
     """The tiles of a file, which has all of each of its entities; newer ones of another file stand as before."""
+    if not tiles.has_turns(held):
+        return held.filter(pa.array(~touched))
     mine = held.filter(pa.array(touched))
     left = buckets.of_entities(lake, f"rows/{view.name}", pc.unique(mine.column("key")))
     return pa.concat_tables([held.filter(pa.array(~touched)), *tiles.anew(view, mine, left)])

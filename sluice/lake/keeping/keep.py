@@ -163,7 +163,7 @@ def _kept(lake: Lake, pipeline: Pipeline, at: int, in_use: Collection[str], hand
     for stream in pipeline.streams:
         yield from _stream(lake, pipeline, stream, at, held, hands, floors)
     for rule in rules(pipeline, tables(lake), at, floors, since_of(pipeline, floors)):
-        yield _ruled(pipeline, rule, held, hands)
+        yield _ruled(lake, pipeline, rule, held, hands)
     for table in tables(lake):
         if packed := hands.compact(table):
             yield Told(table, PACKED, packed, 0, "many small files")
@@ -200,21 +200,21 @@ def _stream(
         yield Told(stream.name, KEPT, 0, 0, "legal holds on entities: their events, and every refused row, stay")
 
 
-def _ruled(pipeline: Pipeline, rule: Rule, held: Held, hands: Hands) -> Told:
+def _ruled(lake: Lake, pipeline: Pipeline, rule: Rule, held: Held, hands: Hands) -> Told:
     hold = held.table(rule.table)
     entities = held.entities()
     if hold is not None:
         return Told(rule.table, KEPT, 0, 0, f"legal hold {hold.hold} on {hold}")
     if entities and rule.table in _NAMELESS:
         return Told(rule.table, KEPT, 0, 0, "legal holds on entities: nobody can tell whose rows these are")
-    gone = hands.drop(rule.table, _which(pipeline, rule, entities), _change(pipeline, rule))
+    gone = hands.drop(rule.table, _which(pipeline, rule, entities), _change(lake, pipeline, rule))
     return Told(rule.table, DROPPED, gone.rows, gone.bytes, rule.because)
 
 
-def _change(pipeline: Pipeline, rule: Rule) -> Change:
+def _change(lake: Lake, pipeline: Pipeline, rule: Rule) -> Change:
     """What becomes of files with old rows; tiles have many events in one row."""
     if rule.table.startswith(TILES):
-        return partial(without_old, pipeline.view(rule.table.removeprefix(TILES)), rule.before)
+        return partial(without_old, lake, pipeline.view(rule.table.removeprefix(TILES)), rule.before)
     return without
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sluice.clock import rfc3339
 from sluice.declare.durations import duration_text
-from sluice.declare.keeping import streams_of
 from sluice.declare.pipeline import Pipeline
+from sluice.lake.keeping.retired import floor_of
 
 STREAMED = ("events", "silver", "quarantine", "held", "conflicts", "late", "baselines")
 """The tables that each stream has one of: they lose an event together (`retiring`)."""
@@ -70,9 +70,9 @@ def _computed(pipeline: Pipeline, floors: Mapping[str, int], since: int | None) 
         because = f"windows reach back to events that are gone before {rfc3339(since)}"
         found += [Rule(table, "event_time", since, because) for table in _VECTORS]
     for view in pipeline.windows:
-        gone = [floors[stream.name] for stream in streams_of(view) if stream.name in floors]
-        if gone:
-            because = f"events are gone from before {rfc3339(max(gone))}"
-            found += [Rule(f"{kind}{view.name}", "time", max(gone), because) for kind in _ROWS]
-            found.append(Rule(f"{TILES}{view.name}", "first", max(gone), because))
+        floor = floor_of(view, floors)
+        if floor is not None:
+            because = f"events are gone from before {rfc3339(floor)}"
+            found += [Rule(f"{kind}{view.name}", "time", floor, because) for kind in _ROWS]
+            found.append(Rule(f"{TILES}{view.name}", "first", floor, because))
     return found

@@ -106,9 +106,15 @@ def floors(lake: Lake, pipeline: Pipeline) -> dict[str, int]:
     return {name: first for name, first in found.items() if first is not None}
 
 
+def floor_of(view: Windows, floors: Mapping[str, int]) -> int | None:
+    """The event time from which on the rows of a view are whole; None while nothing of it was dropped."""
+    return max((floors[one.name] for one in streams_of(view) if one.name in floors), default=None)
+
+
 def view_since(view: Windows, floors: Mapping[str, int]) -> int | None:
     """The event time from which on the values of a view can be computed; None while nothing of it was dropped."""
-    return max((floors[one.name] + view.reach for one in streams_of(view) if one.name in floors), default=None)
+    floor = floor_of(view, floors)
+    return None if floor is None else floor + view.reach
 
 
 def since_of(pipeline: Pipeline, floors: Mapping[str, int]) -> int | None:

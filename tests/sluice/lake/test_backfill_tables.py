@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from sluice.clock import rfc3339
 from sluice.declare.durations import HOUR
 from sluice.engine.vectors import vectors
 from sluice.engine.versions import settled
@@ -103,3 +104,28 @@ def test_a_plan_without_a_version_that_is_needed_is_refused_before_any_work(hist
     with pytest.raises(DataError, match="version 9 of 'asof/terms' cannot be read"):
         backfill(Here(), replace(plan(history), asof=(*plan(history).asof[:2], ("terms", 9))))
     assert list(Path(history.lake.uri("work")).glob("backfill-*")) == []
+
+
+def test_a_day_goes_on_from_a_backfill_that_only_looked_up_another_version_at_the_same_moment(
+    history: History,
+) -> None:
+    """Some entities have tiles of both, with the same rows: those of the later turn count."""
+    turns, told = list[int](), list[str]()
+
+    def computed(at: int) -> None:
+        backfill(Here(), replace(plan(history), at=at), tell=told.append)
+        turns.append(max(history.lake.read("tiles/spend").column("turn").to_pylist()))
+
+    messages = feed(seed=31, size=480)
+    at = messages[399].at
+    computed(at)
+    since = rfc3339(at - 2 * HOUR)
+    changed = [{**row, "level": 777} if row["valid_from"] >= since else row for row in ROWS["price_index"]]
+    write(history, "price_index", changed)
+    computed(at)
+    history.deliver("a day", messages[400:])
+    computed(messages[-1].at)
+
+    assert [line.partition(" from")[0] for line in told[1:]] == ["going on", "going on"]
+    assert turns[0] < turns[1] < turns[2]
+    assert features(history) == expected(history, dict(newest(history.lake, pipeline)))

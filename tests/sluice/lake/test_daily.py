@@ -20,9 +20,11 @@ from sluice.engine.history import keep, rows
 from sluice.lake.backfills import begin
 from sluice.lake.buckets import laid
 from sluice.lake.plan import Plan
+from sluice.lake.tables import Lake
 from sluice.lake.workers import Here
 from spark_jobs.backfill import backfill
 from tests.sluice.lake.test_backfill import expected
+from tests.sluice.lake.test_publish import Killed, MortalLake
 from tests.sluice.lake.tile_tables import in_order, tiles_at
 from tests.sluice.stream import lifelong
 from tests.sluice.stream.feeds import START, Message, feed
@@ -219,6 +221,34 @@ def test_another_declaration_an_earlier_clock_or_a_wish_compute_everything(tmp_p
     assert gone_on(history, at - 1) == ["computing everything: the one before is of a later moment"]
     assert gone_on(history, at + 1, whole=True) == ["computing everything: so it was asked for"]
     assert_whole(history, at + 1)
+
+
+@pytest.mark.parametrize("commits", [2, 5, 7, 9, 11])
+def test_a_day_that_died_between_two_tables_is_finished_in_the_buckets_that_it_had(
+    tmp_path: Path, commits: int
+) -> None:
+    """The lake has grown, so that it would be dealt into more of them; what was published is not published again."""
+    history, messages = History(tmp_path, pipeline), feed(seed=6, size=500)
+    history.deliver("first", messages[:300])
+    gone_on(history, messages[299].at)
+    history.deliver("second", messages[300:400])
+    at = messages[399].at
+    lake = MortalLake(str(history.folder / "lake"), pipeline.name, commits)
+
+    class Dying(Plan):
+        def tables(self) -> Lake:
+            return lake
+
+    asked = (history.reference, str(history.folder / "lake"), history.lake.version("batches"), at, PARTS + 1)
+    with pytest.raises(Killed):
+        backfill(Here(), Dying(*asked), tell=lambda _: None)
+    backfill(Here(), Plan(*asked), tell=lambda _: None)
+    assert_whole(history, at)
+
+    history.deliver("third", messages[400:])
+    (told,) = gone_on(history, messages[-1].at)
+    assert told.startswith("going on from")
+    assert_whole(history, messages[-1].at)
 
 
 def test_a_run_that_died_while_it_published_is_computed_anew(tmp_path: Path) -> None:

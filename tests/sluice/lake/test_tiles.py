@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 from sluice import Integer, Key, Label, Pipeline, Stream, Windows, count
 from sluice.declare.durations import HOUR, MINUTE
 from sluice.engine.build import build, opened
+from sluice.engine.encode import Mask
 from sluice.engine.history import keep, rows
+from sluice.errors import DataError
 from sluice.lake import tiles
 from sluice.lake.files import actions_of, create_table, exchange_files, read_file
+from sluice.lake.forgetting.tiles import renew
 from sluice.lake.properties import properties
 from sluice.lake.tables import Lake
 from sluice.lake.tiles import Stamp, standing, tile_table
@@ -111,6 +114,39 @@ def test_what_an_entity_does_not_have_any_more_does_not_come_back_from_an_older_
     assert hourly.sizes() == [len(hourly.minutes())]
 
 
+def test_of_two_backfills_of_one_moment_the_later_counts(hourly: Kept) -> None:
+    """As when only an as-of table is another: the same rows are computed again."""
+    hourly.add({3: [-3]})
+    assert hourly.minutes() == {key: [-key] for key in range(40)}
+    assert len(standing(hourly.lake, HOURLY)) == 40
+
+
+def test_tiles_of_before_backfills_had_turns_are_refused_with_what_to_do(hourly: Kept) -> None:
+    hourly.lake.append("tiles/lifelong", build(LIFELONG, rows_of(LIFELONG, {1: [0]})))
+    with pytest.raises(DataError, match="older version") as refused:
+        standing(hourly.lake, LIFELONG)
+    assert "features" in refused.value.next_step
+
+
+@dataclass(frozen=True)
+class Of:
+    """The tiles of one entity."""
+
+    key: int
+    columns: list[str] = field(default_factory=lambda: ["key"])
+
+    def mask(self, rows: pa.Table) -> Mask:
+        return np.asarray(pc.equal(rows.column("key"), self.key), bool)
+
+
+def test_somebody_is_forgotten_from_tiles_of_before_backfills_had_turns(hourly: Kept) -> None:
+    """Those of whoever had seen its events go whole: the next backfill computes all of them anew."""
+    built = build(LIFELONG, rows_of(LIFELONG, {1: [0], 2: [0]})).select(["key", "start", "body"])
+    hourly.lake.append("tiles/lifelong", built)
+    assert renew(hourly.lake, LIFELONG, Of(1)).rows == 1
+    assert hourly.lake.read("tiles/lifelong").column("key").to_pylist() == [2]
+
+
 def test_another_bucket_is_neither_looked_at_nor_replaced(hourly: Kept) -> None:
     hourly.add({key: [0] for key in range(100, 140)}, part=1)
     assert len(hourly.sizes()) == 2
@@ -141,12 +177,21 @@ def test_old_rows_go_out_of_the_tiles_of_a_file_and_nothing_else(hourly: Kept) -
     hourly.add({3: [-50, -3]})
     (path,) = pa.table(hourly.lake.open("tiles/hourly").get_add_actions()).filter(pc.field("num_records") == 1)["path"]
     held = read_file(f"{hourly.lake.uri('tiles/hourly')}/{path}")
-    left = tiles.without_old(HOURLY, AT - 49 * MINUTE, held, np.array([True]))
+    left = tiles.without_old(hourly.lake, HOURLY, AT - 49 * MINUTE, held, np.array([True]))
     assert opened(HOURLY, left).rows.column("time").to_pylist() == [AT - 3 * MINUTE]
-    columns = ["part", "base", "at"]
+    columns = ["part", "turn", "at"]
     assert left.select(columns).to_pylist() == held.select(columns).to_pylist()
-    assert tiles.without_old(HOURLY, AT, held, np.array([True])).num_rows == 0
-    assert tiles.without_old(HOURLY, AT, held, np.array([False])).to_pylist() == held.to_pylist()
+    assert tiles.without_old(hourly.lake, HOURLY, AT, held, np.array([True])).num_rows == 0
+    assert tiles.without_old(hourly.lake, HOURLY, AT, held, np.array([False])).to_pylist() == held.to_pylist()
+
+
+def test_what_was_there_before_does_not_come_back_when_what_came_after_it_is_old(hourly: Kept) -> None:
+    """Three minutes ago there was an event of the third, which was taken back; one of before has come instead."""
+    hourly.add({3: [-50]})
+    (path,) = pa.table(hourly.lake.open("tiles/hourly").get_add_actions()).filter(pc.field("num_records") == 1)["path"]
+    held = read_file(f"{hourly.lake.uri('tiles/hourly')}/{path}")
+    left = tiles.without_old(hourly.lake, HOURLY, AT - 10 * MINUTE, held, np.array([True]))
+    assert left.select(["key", "body", "turn"]).to_pylist() == [{"key": 3, "body": None, "turn": 2}]
 
 
 def test_a_busy_entity_of_many_tiles_leaves_few_files(tmp_path: Path) -> None:

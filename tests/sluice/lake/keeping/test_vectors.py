@@ -12,6 +12,7 @@ from sluice.clock import rfc3339
 from sluice.declare.durations import DAY, HOUR
 from sluice.declare.loading import load_pipeline
 from sluice.declare.operate import KnowledgeTime
+from sluice.lake.keeping import holds
 from sluice.lake.keeping.keep import DROPPED, apply
 from sluice.lake.keeping.retired import vectors_since
 from sluice.lake.plan import VECTORS, Plan
@@ -103,3 +104,25 @@ def test_of_those_who_have_not_been_seen_since_no_old_event_is_left_in_tiles(tmp
     assert left.column("body").null_count == 0
     again = [one for one in apply(shop.lake, PIPELINE, AT + 105 * DAY, ()) if one.what == DROPPED]
     assert sum(one.count for one in again) == 0
+
+
+def test_an_event_that_is_held_may_be_corrected_when_its_rows_have_gone(tmp_path: Path) -> None:
+    """It stays in history, and no window that is computed sees it; its entity's tile began before and was cut."""
+    shop = Shop(tmp_path / "shop", file=FILE)
+    shop.folder.mkdir()
+    mine = [order(900 + day, customer="held", ordered_at=rfc3339(AT + day * DAY + HOUR)) for day in (64, 69)]
+    assert shop.deliver("one", at=AT + 70 * DAY, orders=[*days(0, 70, seed=1), *mine]) is None
+    computed(shop, AT + 70 * DAY, "event_time")
+    holds.place(shop.lake, PIPELINE, "customer=held", by="Ada", because="a case", at=AT + 125 * DAY)
+    apply(shop.lake, PIPELINE, AT + 125 * DAY, ())
+    assert {964, 969} < set(shop.lake.read("silver/orders").column("order_id").to_pylist())
+
+    corrected = order(964, _revision=1, customer="held", amount=77, ordered_at=rfc3339(AT + 64 * DAY))
+    assert shop.deliver("two", at=AT + 125 * DAY, orders=[corrected, *days(123, 125, seed=3)]) is None
+    told = computed(shop, AT + 125 * DAY, "event_time")
+
+    assert told[0].startswith("going on from")
+    found = vectors(shop, "event_time", AT + 72 * DAY)
+    computed(shop, AT + 125 * DAY + 1, "event_time", whole=True)
+    assert vectors(shop, "event_time", AT + 72 * DAY) == found
+    assert len(found) == 6
