@@ -80,6 +80,8 @@ def _renewed(
     plan: Plan, before: Previous, view: Windows, part: int, touched: Touched, fresh: pa.Table
 ) -> tuple[Opened, list[str]]:
     """What the touched entities have, and the files of tiles that the one which is written replaces."""
+    if not len(touched.keys):
+        return Opened(buckets.standing(fresh.slice(0, 0)), NO_BASES), []
     bucket = tiles.bucket(plan.tables(), view, part, touched.keys)
     since = np.full(len(touched.keys), before.at - view.horizon)
     place, _ = touched.find(bucket.held.column("key"))
