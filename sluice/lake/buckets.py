@@ -21,6 +21,7 @@ from sluice.errors import DataError
 from sluice.lake.files import write_parquet
 from sluice.lake.tables import Lake
 from sluice.lake.within import between
+from sluice.wording import counted
 
 JOINED, LEFT = 1, -1
 _PART, _SIGN = "part", "sign"
@@ -89,7 +90,7 @@ def standing(rows: pa.Table) -> pa.Table:
     found, times = _summed(rows)
     if (times < 0).any():
         raise DataError(
-            f"{(times < 0).sum()} rows of a view left that had not joined",
+            f"{counted(int((times < 0).sum()), 'row')} of a view left that had not joined",
             where=f"bucket {rows.column(_PART)[0]}",
             next_step="compute everything anew: spark_jobs/backfill.py --whole",
         )

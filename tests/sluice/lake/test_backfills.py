@@ -10,6 +10,7 @@ import pytest
 
 from sluice.errors import Outage
 from sluice.lake.backfills import base_of
+from sluice.lake.plan import Plan
 from sluice.lake.tables import Lake
 
 pytestmark = pytest.mark.integration
@@ -54,3 +55,13 @@ def test_tables_of_which_some_are_still_to_be_published_are_not_taken_together(l
 
     with pytest.raises(Outage, match="a backfill is publishing"):
         base_of(lake, versions, 9)
+
+
+def test_what_is_computed_is_another_thing_when_tiles_are_laid_out_otherwise(tmp_path: Path) -> None:
+    """One goes on from the tiles of the other: entities would be laid out by both numbers."""
+    declared = (Path(__file__).parent / "shop.py").read_text()
+    file, names = tmp_path / "shop_of_leaves.py", list[str]()
+    for leaf in ("", ", leaf=2", ", leaf=512"):
+        file.write_text(declared.replace('of="customer", over=orders', f'of="customer", over=orders{leaf}'))
+        names.append(Plan(str(file), str(tmp_path), base=0, at=0).meaning)
+    assert names[0] == names[2] != names[1]
