@@ -75,7 +75,7 @@ def load_online(pipeline: str, base: int, at: int) -> None:
 def about_online(here: Place) -> Run:
     """What the online store was started from, and where it is."""
     declared, uri = here.pipeline, here.settings.online_uri
-    tiles = [f"tiles/{view.name}" for view in declared.windows]
+    tiles = [tile_table(view) for view in declared.windows]
     events = [f"silver/{stream.name}" for stream in declared.streams]
     return Run(tables_of(here.lake, [*tiles, *events]), [store_of(uri, declared.name)])
 

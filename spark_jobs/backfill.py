@@ -43,6 +43,7 @@ from sluice.lake.progress import EVERY_S, Progress
 from sluice.lake.properties import properties
 from sluice.lake.ranges import Sheet
 from sluice.lake.tables import Lake
+from sluice.lake.tiles import tile_table
 from sluice.lake.whole import Files, everything
 from sluice.lake.workers import Workers
 from spark_jobs import arguments
@@ -125,7 +126,7 @@ def _go_on(workers: Workers, plan: Plan, before: Previous, tell: Callable[[str],
     gone: dict[str, list[str]] = {}
     pieces = [Piece(view.name, part) for view in pipeline.windows for part in parts]
     for piece, replaced in zip(pieces, each(partial(advance, plan, before), pieces), strict=True):
-        gone.setdefault(f"tiles/{piece.view}", []).extend(replaced)
+        gone.setdefault(tile_table(pipeline.view(piece.view)), []).extend(replaced)
     each(partial(assemble, plan), [Sheet(part) for part in parts])
     renewed = each(partial(renew, plan), list(enumerate(old_files(plan))))
     return {**gone, plan.vectors: [path for path in renewed if path is not None]}

@@ -7,7 +7,7 @@ merged as on the read path (`engine.hot`), so a value has the bits that it would
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -39,10 +39,6 @@ class Based:
     """A row for each state, with the places that states have (`states.shape`)."""
     tallies: Sequence[Sequence[Tally]]
 
-    def turned(self, places: Ints) -> Based:
-        """The same with each request at another place."""
-        return replace(self, place=turned(self.place, places))
-
 
 @dataclass(frozen=True)
 class Seen:
@@ -55,15 +51,15 @@ class Seen:
     own: Matrix
 
 
-def based(view: Windows, bases: Bases, keys: pa.ChunkedArray) -> Based | None:
-    """What the entities of requests had before, by the keys of these; None where none of them had anything."""
+def based(view: Windows, bases: Bases, keys: pa.ChunkedArray, places: Ints) -> Based | None:
+    """What the entities of requests had before, by the keys of these, each at its place; None without any bases."""
     if not bases:
         return None
     fixed, known = shape(view).fixed, pa.array(list(bases), keys.type)
     place, found = integers(pc.index_in(keys.combine_chunks(), value_set=known, skip_nulls=True))
     words = list(bases.values())
     sums = read_fixed(view, np.stack([one[:fixed] for one in words]))
-    return Based(np.where(found, place, -1), sums, [read_tallies(view, one[fixed:]) for one in words])
+    return Based(turned(np.where(found, place, -1), places), sums, [read_tallies(view, one[fixed:]) for one in words])
 
 
 def add(view: Windows, before: Based, part: slice, seen: Seen, found: Sums) -> None:

@@ -44,9 +44,9 @@ def compute(view: Windows, rows: pa.Table, requests: pa.Table, bases: Bases = NO
     # rows of nobody come first, and are seen by nobody
     somebodys = slice(np.count_nonzero(history.key < 0), None)
     keys, known = turned(history.key, places)[somebodys], _known(rows, places, somebodys)
-    before = based(view, bases, requests.column("key"))
-    turned_asked = asked.turned(asked_places), None if before is None else before.turned(asked_places)
-    return _values(view, _Sorted(view, matrix[somebodys], keys, known, *turned_asked, own), asked_places)
+    before = based(view, bases, requests.column("key"), asked_places)
+    found = _Sorted(view, matrix[somebodys], keys, known, asked.turned(asked_places), before, own)
+    return _values(view, found, asked_places)
 
 
 def words_of(views: tuple[Windows, ...], sums: Sums) -> tuple[Matrix, NDArray[np.bool_]]:

@@ -49,8 +49,7 @@ def shortened(view: Windows, rows: Rows, cut: int, base: Ints = NO_WORDS) -> Lai
     """An entity from its rows, without those before a cut; `base` is the state of those that went before."""
     old = _old(view, rows, cut)
     if old and lifelong(view):
-        held = [read_state(view, base)] if len(base) else []
-        base = _based(view, [*held, state(view, rows.matrix[:old])])
+        base = _based(view, base, [state(view, rows.matrix[:old])])
     return lay_out(view, _after(rows, old), base)
 
 
@@ -71,8 +70,7 @@ def _shortened(view: Windows, store: TileStore, cut: int) -> Iterator[tuple[Id, 
 def _without_leaves(view: Windows, store: TileStore, key: Id, leaves: Sequence[Leaf], old: int, held: Ints) -> Laid:
     """A hot entity without its first leaves."""
     gone, left = leaves[:old], leaves[old:]
-    states = [*([held] if len(held) else []), *(leaf.state for leaf in gone)]
-    base = _based(view, [read_state(view, words) for words in states])
+    base = _based(view, held, [read_state(view, leaf.state) for leaf in gone])
     removed: dict[int, bytes | None] = dict.fromkeys(leaf.start for leaf in gone)
     if sum(leaf.size for leaf in left) > view.leaf:
         return Laid(hot(view, left, base), removed)
@@ -87,10 +85,12 @@ def lifelong(view: Windows) -> bool:
     return any(view.window(feature) == LIFETIME for feature in view.functions)
 
 
-def _based(view: Windows, states: Sequence[State]) -> Ints:
-    if not states or not lifelong(view):
+def _based(view: Windows, base: Ints, states: Sequence[State]) -> Ints:
+    """The base of an entity that loses some states after those that it lost before."""
+    if not lifelong(view):
         return NO_WORDS
-    return words_of(merged_state(view, states))
+    held = [read_state(view, base)] if len(base) else []
+    return words_of(merged_state(view, [*held, *states]))
 
 
 def _old(view: Windows, rows: Rows, cut: int) -> int:

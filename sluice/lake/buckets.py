@@ -7,8 +7,9 @@ time, so that who needs the last weeks skips the years before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -80,8 +81,12 @@ def of_entities(lake: Lake, table: str, keys: pa.Array) -> pa.Table:
 
 def signed(rows: pa.Table, part: int, sign: int) -> pa.Table:
     """Rows that joined, or that left, as a table of rows has them."""
-    size = len(rows)
-    columns = {_PART: pa.array(np.full(size, part, np.int32)), _SIGN: pa.array(np.full(size, sign, np.int8))}
+    return tagged(rows, {_PART: np.int32(part), _SIGN: np.int8(sign)})
+
+
+def tagged(rows: pa.Table, tags: Mapping[str, np.signedinteger[Any]]) -> pa.Table:
+    """A table with columns more, of one value each."""
+    columns = {name: pa.array(np.full(len(rows), value)) for name, value in tags.items()}
     return pa.table({**{name: rows.column(name) for name in rows.column_names}, **columns})
 
 

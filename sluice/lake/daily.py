@@ -59,11 +59,11 @@ def gather(plan: Plan, before: Previous) -> Grown:
     arrived = Published(lake, pipeline, plan.base, before.base).all()
     related = Published(lake, pipeline, before.base).related(arrived)
     after = {name: pa.concat_tables([related[name], arrived[name]]) for name in arrived}
-    spans = []
+    spans, gone = [], floors(lake, pipeline)
     for view in pipeline.windows:
         of_view = partial(counted, view, kept=keep(pipeline), knowledge=plan.knowledge)
         left, joined = apart(view, of_view(related), of_view(after))
-        _lay(plan, view, joined, left)
+        _lay(plan, view, floor_of(view, gone), joined, left)
         spans.append((view, _spans(view, pa.concat_tables([joined, left]))))
     touched = _touched(plan, everything, spans, arrived[pipeline.events.name], _since(lake, plan, before))
     labels = _labels(plan, everything, before, after, touched)
@@ -112,9 +112,8 @@ def renew(plan: Plan, numbered: tuple[int, str]) -> str | None:
     return path
 
 
-def _lay(plan: Plan, view: Windows, *sides: pa.Table) -> None:
+def _lay(plan: Plan, view: Windows, floor: int | None, *sides: pa.Table) -> None:
     """Lay out what joined and what left, but for what retention takes away: its rows may be gone already."""
-    floor = floor_of(view, floors(plan.tables(), plan.declared()))
     if floor is not None:
         sides = tuple(side.filter(pc.greater_equal(side.column("time"), floor)) for side in sides)
     nothing = sides[0].slice(0, 0)

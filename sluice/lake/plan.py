@@ -18,6 +18,7 @@ from sluice.declare.pipeline import Pipeline, hash_of
 from sluice.declare.views import Windows
 from sluice.lake.storage import below
 from sluice.lake.tables import Lake
+from sluice.lake.tiles import tile_table
 from sluice.version import code_version
 
 VECTORS: Mapping[KnowledgeTime, str] = {EVENT_TIME: "vectors", AS_SERVED: "vectors_as_served"}
@@ -108,7 +109,7 @@ class Plan:
     def written(self) -> list[str]:
         """The tables that a backfill writes, the vectors last."""
         views = self.declared().windows
-        tiles = [f"tiles/{view.name}" for view in views if self.knowledge == EVENT_TIME]
+        tiles = [tile_table(view) for view in views if self.knowledge == EVENT_TIME]
         return [*map(self.rows, views), *tiles, self.vectors]
 
     @property

@@ -28,9 +28,12 @@ from sluice.engine.build import build, opened, schema
 from sluice.engine.encode import Mask, integers
 from sluice.engine.forget import lifelong
 from sluice.errors import DataError
+from sluice.lake.buckets import tagged
 from sluice.lake.files import read_file, write_parquet
 from sluice.lake.tables import Lake
 
+TILES = "tiles/"
+"""What the names of all tables of tiles begin with."""
 _PART = "part"
 _GROUP = 4_096
 """Tiles of a file that are read together when some of them are looked for."""
@@ -69,14 +72,12 @@ class Bucket:
 
 def tile_table(view: Windows) -> str:
     """The table of a view's tiles."""
-    return f"tiles/{view.name}"
+    return f"{TILES}{view.name}"
 
 
 def stamped(built: pa.Table, part: int, stamp: Stamp) -> pa.Table:
     """What was built of a bucket, as the table has it."""
-    columns = {_PART: pa.array(np.full(len(built), part, np.int32))}
-    columns |= {name: pa.array(np.full(len(built), value, np.int64)) for name, value in stamp._asdict().items()}
-    return pa.table({**{name: built.column(name) for name in built.column_names}, **columns})
+    return tagged(built, {_PART: np.int32(part), "turn": np.int64(stamp.turn), "at": np.int64(stamp.at)})
 
 
 def lay(uri: str, part: int, stamp: Stamp, built: pa.Table) -> None:

@@ -180,15 +180,15 @@ MUTANTS = [
     Mutant(
         "what is forgotten is missed by a lifetime",
         "engine/forget",
-        "if not states or not lifelong(view):",
-        "if not states or lifelong(view):",
+        "if not lifelong(view):",
+        "if lifelong(view):",
         f"{FORGET}a_lifetime_keeps_what_is_forgotten",
     ),
     Mutant(
         "a base is forgotten by the next one",
         "engine/forget",
-        "base = _based(view, [*held, state(",
-        "base = _based(view, [state(",
+        "base = _based(view, base, [state(",
+        "base = _based(view, NO_WORDS, [state(",
         f"{FORGET}a_lifetime_keeps_what_was_forgotten_twice",
     ),
     Mutant(
@@ -271,8 +271,8 @@ MUTANTS = [
     Mutant(
         "the state of before is lost when tiles are cut again",
         "engine/forget",
-        "        held = [read_state(view, base)] if len(base) else []\n        base",
-        "        held = []\n        base",
+        "held = [read_state(view, base)] if len(base) else []",
+        "held: list[State] = []",
         "sluice/engine/test_build.py::test_a_state_is_kept_when_tiles_are_cut_again",
     ),
 ]

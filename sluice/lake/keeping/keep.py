@@ -19,7 +19,7 @@ from sluice.lake.keeping import compaction, retiring, vacuum
 from sluice.lake.keeping.answers import Answers
 from sluice.lake.keeping.holds import Held, holding
 from sluice.lake.keeping.pins import Pins, is_kept_whole, pins
-from sluice.lake.keeping.plan import TILES, Rule, kept, of_stream, rules
+from sluice.lake.keeping.plan import Rule, kept, of_stream, rules
 from sluice.lake.keeping.present import File, tables
 from sluice.lake.keeping.retired import floor, since_of, unfinished
 from sluice.lake.keeping.retiring import Old, old
@@ -27,7 +27,7 @@ from sluice.lake.keeping.rewriting import Change, Older, Share, Which, rewrite, 
 from sluice.lake.lineage.datasets import Run, tables_of
 from sluice.lake.lineage.runs import told_run
 from sluice.lake.tables import Lake
-from sluice.lake.tiles import without_old
+from sluice.lake.tiles import TILES, without_old
 
 DROPPED, PACKED, VACUUMED, KEPT = "rows dropped", "files packed", "files removed", "kept"
 _BY_ENTITY = ("vectors", "vectors_as_served", "rows", "rows_as_served")

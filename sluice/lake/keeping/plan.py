@@ -9,14 +9,13 @@ from sluice.clock import rfc3339
 from sluice.declare.durations import duration_text
 from sluice.declare.pipeline import Pipeline
 from sluice.lake.keeping.retired import floor_of
+from sluice.lake.tiles import tile_table
 
 STREAMED = ("events", "silver", "quarantine", "held", "conflicts", "late", "baselines")
 """The tables that each stream has one of: they lose an event together (`retiring`)."""
 _ANSWERS = {"predictions": "event_time", "predictions_refused": "known"}
 _WATCHED = ("audits", "drift", "performance")
 _VECTORS = ("vectors", "vectors_as_served")
-TILES = "tiles/"
-"""Tables that do not lose rows, but have them without the old events."""
 _ROWS = ("rows/", "rows_as_served/")
 
 
@@ -74,5 +73,5 @@ def _computed(pipeline: Pipeline, floors: Mapping[str, int], since: int | None) 
         if floor is not None:
             because = f"events are gone from before {rfc3339(floor)}"
             found += [Rule(f"{kind}{view.name}", "time", floor, because) for kind in _ROWS]
-            found.append(Rule(f"{TILES}{view.name}", "first", floor, because))
+            found.append(Rule(tile_table(view), "first", floor, because))
     return found

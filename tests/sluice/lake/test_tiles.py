@@ -80,6 +80,13 @@ class Kept:
             found.setdefault(row["key"], []).append((row["time"] - AT) // MINUTE)
         return found
 
+    def only_tile(self) -> pa.Table:
+        """The file that has one tile."""
+        held = self.lake.open(tile_table(self.view))
+        assert held is not None
+        (path,) = pa.table(held.get_add_actions()).filter(pc.field("num_records") == 1).column("path").to_pylist()
+        return read_file(f"{self.lake.uri(tile_table(self.view))}/{path}")
+
     def sizes(self) -> list[int]:
         """The rows of the files, ascending."""
         held = self.lake.open(tile_table(self.view))
@@ -175,8 +182,7 @@ def test_what_a_lifetime_window_has_of_an_entity_stays_for_ever(tmp_path: Path) 
 
 def test_old_rows_go_out_of_the_tiles_of_a_file_and_nothing_else(hourly: Kept) -> None:
     hourly.add({3: [-50, -3]})
-    (path,) = pa.table(hourly.lake.open("tiles/hourly").get_add_actions()).filter(pc.field("num_records") == 1)["path"]
-    held = read_file(f"{hourly.lake.uri('tiles/hourly')}/{path}")
+    held = hourly.only_tile()
     left = tiles.without_old(hourly.lake, HOURLY, AT - 49 * MINUTE, held, np.array([True]))
     assert opened(HOURLY, left).rows.column("time").to_pylist() == [AT - 3 * MINUTE]
     columns = ["part", "turn", "at"]
@@ -188,8 +194,7 @@ def test_old_rows_go_out_of_the_tiles_of_a_file_and_nothing_else(hourly: Kept) -
 def test_what_was_there_before_does_not_come_back_when_what_came_after_it_is_old(hourly: Kept) -> None:
     """Three minutes ago there was an event of the third, which was taken back; one of before has come instead."""
     hourly.add({3: [-50]})
-    (path,) = pa.table(hourly.lake.open("tiles/hourly").get_add_actions()).filter(pc.field("num_records") == 1)["path"]
-    held = read_file(f"{hourly.lake.uri('tiles/hourly')}/{path}")
+    held = hourly.only_tile()
     left = tiles.without_old(hourly.lake, HOURLY, AT - 10 * MINUTE, held, np.array([True]))
     assert left.select(["key", "body", "turn"]).to_pylist() == [{"key": 3, "body": None, "turn": 2}]
 
