@@ -51,6 +51,7 @@ class Shape:
     counts: Mapping[str, int] = field(default_factory=dict)
     numbers: bytes | None = None
     texts: bytes | None = None
+    """A sketch whose bytes list its texts in any order: two are compared by what `frequent` says of them."""
 
     @property
     def kind(self) -> str:

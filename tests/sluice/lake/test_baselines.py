@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,14 @@ def shape(table: pa.Table) -> dict[str, Shape]:
     return by_column({(day, name): one for day, name, one in shapes_of(STREAM, table)})
 
 
+def read(shapes: dict[str, Shape]) -> dict[str, tuple[Shape, dict[str, float] | None]]:
+    """The shapes with what their sketches of texts say in place of the bytes, which have no order of their own."""
+    return {
+        name: (replace(one, texts=None), None if one.texts is None else frequent(one.texts))
+        for name, one in shapes.items()
+    }
+
+
 def moved(column: str, **how: Any) -> Distance:
     before = shape(pa.concat_tables([rows(1_000, day, day=day) for day in range(10)]))
     found = distance(before[column], shape(rows(1_000, 99, day=11, **how))[column])
@@ -103,7 +112,7 @@ def test_shapes_of_parts_merge_into_that_of_the_whole_in_any_order_of_files(size
     merged = by_column(by_day(stored))
     backwards = by_column(by_day(stored.take(np.arange(len(stored))[::-1])))
     whole = shape(pa.concat_tables(parts))
-    assert merged == backwards
+    assert read(merged) == read(backwards)
     for name, one in whole.items():
         assert (merged[name].rows, merged[name].nulls, merged[name].zeros) == (one.rows, one.nulls, one.zeros)
         assert merged[name].counts == one.counts
